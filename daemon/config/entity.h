@@ -1,0 +1,144 @@
+/*
+ * The entity model: one mapping from a source relation to a target table, as its file in entities.d
+ * says.
+ *
+ * The model is what was written, checked for sense on its own and against the other entities. What
+ * the databases say (types, keys, columns) is learnt later, by the rooms that talk to them. The
+ * whole model is owned by struct entity_set and does not change once loaded; entities refer to each
+ * other by pointer.
+ */
+#ifndef DAEMON_CONFIG_ENTITY_H
+#define DAEMON_CONFIG_ENTITY_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/error.h"
+
+#define ENTITY_NAME_MAX 48
+
+/* A list of names, owned by whoever holds it. */
+struct name_list {
+	char **names;
+	size_t count;
+};
+
+enum column_kind {
+	COLUMN_SOURCE,	  /* a source column as it is: "notes" or {"from": "notes"} */
+	COLUMN_SQL,	  /* an expression of the source row, evaluated on the source */
+	COLUMN_CONSTANT,  /* the same value in every row */
+	COLUMN_VALUES,	  /* a source column through a value table */
+	COLUMN_JSON,	  /* an object assembled of other forms */
+	COLUMN_PARSE,	  /* text that should hold JSON */
+	COLUMN_REFERENCE, /* another entity's target key, by its legacy key */
+};
+
+enum if_missing { IF_MISSING_PARK, IF_MISSING_NULL, IF_MISSING_DEAD_LETTER };
+enum if_invalid { IF_INVALID_NULL, IF_INVALID_DEAD_LETTER, IF_INVALID_WRAP };
+enum on_delete { ON_DELETE_IGNORE, ON_DELETE_MARK, ON_DELETE_DELETE };
+enum on_conflict { ON_CONFLICT_SOURCE_WINS, ON_CONFLICT_LAST_WRITER_WINS, ON_CONFLICT_HOLD };
+enum uuid_kind { UUID_RANDOM, UUID_V5, UUID_V7 };
+
+/* One alternative of a reference; a plain reference is one alternative without a condition. */
+struct reference {
+	char *entity_name;
+	const struct entity *entity; /* set when the graph is built */
+	char *when;		     /* condition over the source row; NULL: always */
+};
+
+/* One row of a value table: text form of the source value → value (a JSON scalar). */
+struct value_pair {
+	char *from;
+	json_t *to;
+};
+
+struct column {
+	char *name; /* of the target column; of the key within an assembled object */
+	enum column_kind kind;
+	char *path; /* where it stands: "$.columns.status" */
+
+	struct name_list from; /* SOURCE, VALUES, PARSE: one; REFERENCE: the parent's key columns */
+	char *sql;	       /* SQL */
+	json_t *constant;      /* CONSTANT: a scalar */
+
+	struct value_pair *values; /* VALUES */
+	size_t value_count;
+	json_t *default_value; /* VALUES: NULL when there is none */
+
+	struct column *members; /* JSON */
+	size_t member_count;
+
+	enum if_invalid if_invalid; /* PARSE */
+
+	struct reference *references; /* REFERENCE */
+	size_t reference_count;
+	enum if_missing if_missing;
+	bool deferred; /* REFERENCE: closes a cycle (or refers to itself), so it is filled in a
+			  second pass */
+};
+
+/* A target column and the constant that marks a row as gone. */
+struct mark {
+	char *column;
+	json_t *value;
+};
+
+struct entity {
+	char *name;
+	char *file; /* for messages */
+
+	char *source_schema;
+	char *source_table; /* NULL when the source is a query */
+	char *source_query;
+	struct name_list source_key;
+	char *source_where; /* NULL: all rows */
+
+	char *target_schema;
+	char *target_table;
+	struct name_list target_key;
+	struct name_list legacy_key; /* target columns that hold the legacy key; may be empty */
+
+	struct column *columns;
+	size_t column_count;
+
+	char *detect_strategy; /* as written; "hybrid" means "sweep" today; NULL: default */
+	json_t *detect;	       /* the whole object, for the strategies to come; NULL when absent */
+
+	enum on_delete on_delete;
+	struct mark *marks; /* ON_DELETE_MARK */
+	size_t mark_count;
+	enum on_conflict on_conflict;
+	enum uuid_kind uuid;
+
+	/* Set when the graph is built. */
+	size_t index; /* in the set */
+	size_t level; /* 0: refers to nobody; else one more than its highest parent */
+};
+
+/* Entities in dependency order: by level, within a level by name. Owns them all. */
+struct entity_set {
+	struct entity *entities;
+	size_t count;
+	size_t level_count;
+};
+
+const struct entity *entity_find(const struct entity_set *set, const char *name);
+
+/* True when `child` refers to `parent` by a reference that is not deferred (so the parent goes
+ * first). */
+bool entity_depends_on(const struct entity *child, const struct entity *parent);
+
+/* True when the target key is one column that the mapping does not fill: a UUID that migrated
+ * mints. */
+bool entity_mints_key(const struct entity *entity);
+
+/* The column that fills this target column; NULL when the mapping does not. */
+const struct column *entity_column(const struct entity *entity, const char *target_column);
+
+bool name_list_has(const struct name_list *list, const char *name);
+void name_list_done(struct name_list *list);
+
+void entity_set_done(struct entity_set *set);
+
+#endif

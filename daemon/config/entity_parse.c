@@ -1,0 +1,369 @@
+/*
+ * The mapping language of entities.d/NAME.json, but for the forms of a column (column_parse.c).
+ */
+#include "config/entity_parse.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "config/column_parse.h"
+
+#define ENTITY(name) offsetof(struct entity, name)
+
+static const char *const on_conflict_names[] = {
+	[ON_CONFLICT_SOURCE_WINS] = "source_wins",
+	[ON_CONFLICT_LAST_WRITER_WINS] = "last_writer_wins",
+	[ON_CONFLICT_HOLD] = "hold",
+	NULL,
+};
+
+static const char *const uuid_names[] = {
+	[UUID_RANDOM] = "random",
+	[UUID_V5] = "v5",
+	[UUID_V7] = "v7",
+	NULL,
+};
+
+/* Those that are carried out today come first. */
+enum strategy { STRATEGY_SWEEP, STRATEGY_HYBRID, STRATEGY_TIMESTAMP, STRATEGY_ID, STRATEGY_XMIN };
+
+static const char *const strategy_names[] = {
+	[STRATEGY_SWEEP] = "sweep",	    [STRATEGY_HYBRID] = "hybrid",
+	[STRATEGY_TIMESTAMP] = "timestamp", [STRATEGY_ID] = "id",
+	[STRATEGY_XMIN] = "xmin",	    NULL,
+};
+
+static void decode_names(struct json_report *report, const char *path, json_t *value,
+			 const struct json_field *field, void *target)
+{
+	name_list_parse(report, path, value, (struct name_list *)((char *)target + field->offset));
+}
+
+/* The name of a table or schema. "a.b" is taken for a schema and a table, unless the schema stands
+ * beside it. */
+static void check_relation(struct json_report *report, const char *path, json_t *object)
+{
+	const char *table = json_string_value(json_object_get(object, "table"));
+	const char *schema = json_string_value(json_object_get(object, "schema"));
+	_cleanup_free_ char *table_path = json_path_key(path, "table");
+	_cleanup_free_ char *schema_path = json_path_key(path, "schema");
+	const char *dot = table ? strchr(table, '.') : NULL;
+
+	if (schema && schema[0])
+		name_check(report, schema_path, schema);
+	if (table && table[0])
+		name_check(report, table_path, table);
+	if (dot && !json_object_get(object, "schema"))
+		json_problem(report, table_path, "write \"schema\": \"%.*s\" and \"table\": \"%s\"",
+			     (int)(dot - table), table, dot + 1);
+}
+
+static const struct json_field source_fields[] = {
+	{ .key = "schema", .type = JSON_FIELD_STRING, .offset = ENTITY(source_schema) },
+	{ .key = "table", .type = JSON_FIELD_STRING, .offset = ENTITY(source_table) },
+	{ .key = "query", .type = JSON_FIELD_STRING, .offset = ENTITY(source_query) },
+	{ .key = "key",
+	  .type = JSON_FIELD_ANY,
+	  .offset = ENTITY(source_key),
+	  .required = true,
+	  .decode = decode_names },
+	{ .key = "where", .type = JSON_FIELD_STRING, .offset = ENTITY(source_where) },
+	{ .key = NULL },
+};
+
+static void decode_source(struct json_report *report, const char *path, json_t *value,
+			  const struct json_field *field, void *target)
+{
+	struct entity *entity = target;
+	bool table = json_object_get(value, "table") != NULL;
+	bool query = json_object_get(value, "query") != NULL;
+	_cleanup_free_ char *where_path = json_path_key(path, "where");
+	_cleanup_free_ char *query_path = json_path_key(path, "query");
+	size_t before = report->count;
+
+	(void)field;
+	json_decode(report, path, value, source_fields, entity);
+	if (table && query)
+		json_problem(report, path, "\"table\" and \"query\" contradict each other");
+	if (!table && !query && report->count == before)
+		json_problem(report, path, "\"table\" (or \"query\") is missing");
+	if (query && !table && json_object_get(value, "schema"))
+		json_problem(report, path,
+			     "\"schema\" has no meaning beside \"query\": name it in the query");
+	if (!entity->source_schema && !query)
+		entity->source_schema = text_copy("public");
+	check_relation(report, path, value);
+	sql_check(report, where_path, entity->source_where);
+	sql_check(report, query_path, entity->source_query);
+}
+
+static const struct json_field target_fields[] = {
+	{ .key = "schema", .type = JSON_FIELD_STRING, .offset = ENTITY(target_schema) },
+	{ .key = "table",
+	  .type = JSON_FIELD_STRING,
+	  .offset = ENTITY(target_table),
+	  .required = true },
+	{ .key = "key",
+	  .type = JSON_FIELD_ANY,
+	  .offset = ENTITY(target_key),
+	  .required = true,
+	  .decode = decode_names },
+	{ .key = "legacy_key",
+	  .type = JSON_FIELD_ANY,
+	  .offset = ENTITY(legacy_key),
+	  .decode = decode_names },
+	{ .key = NULL },
+};
+
+static void decode_target(struct json_report *report, const char *path, json_t *value,
+			  const struct json_field *field, void *target)
+{
+	struct entity *entity = target;
+
+	(void)field;
+	json_decode(report, path, value, target_fields, entity);
+	if (!entity->target_schema)
+		entity->target_schema = text_copy("public");
+	check_relation(report, path, value);
+}
+
+struct detect {
+	enum strategy strategy;
+	char *updated_at;
+	int64_t overlap_ms;
+};
+
+static const struct json_field detect_fields[] = {
+	{ .key = "strategy",
+	  .type = JSON_FIELD_CHOICE,
+	  .offset = offsetof(struct detect, strategy),
+	  .choices = strategy_names },
+	{ .key = "updated_at",
+	  .type = JSON_FIELD_STRING,
+	  .offset = offsetof(struct detect, updated_at) },
+	{ .key = "overlap",
+	  .type = JSON_FIELD_DURATION,
+	  .offset = offsetof(struct detect, overlap_ms),
+	  .maximum = INT64_C(7) * 86400 * 1000 },
+	{ .key = NULL },
+};
+
+static void decode_detect(struct json_report *report, const char *path, json_t *value,
+			  const struct json_field *field, void *target)
+{
+	struct entity *entity = target;
+	struct detect detect = { .strategy = STRATEGY_SWEEP };
+	_cleanup_free_ char *strategy_path = json_path_key(path, "strategy");
+	_cleanup_free_ char *updated_at_path = json_path_key(path, "updated_at");
+
+	(void)field;
+	if (json_decode(report, path, value, detect_fields, &detect) && detect.overlap_ms > 0 &&
+	    !detect.updated_at)
+		json_problem(report, path, "\"overlap\" has no meaning without \"updated_at\"");
+	if (detect.strategy > STRATEGY_HYBRID)
+		json_problem(
+			report, strategy_path,
+			"the strategy \"%s\" is not available yet: write \"sweep\" or \"hybrid\"",
+			strategy_names[detect.strategy]);
+	if (detect.updated_at)
+		name_check(report, updated_at_path, detect.updated_at);
+	if (json_object_get(value, "strategy"))
+		entity->detect_strategy = text_copy(strategy_names[detect.strategy]);
+	entity->detect = json_incref(value);
+	free(detect.updated_at);
+}
+
+static void decode_marks(struct json_report *report, const char *path, json_t *value,
+			 const struct json_field *field, void *target)
+{
+	struct entity *entity = target;
+	const char *column;
+	json_t *constant;
+
+	(void)field;
+	entity->on_delete = ON_DELETE_MARK;
+	if (json_object_size(value) == 0)
+		json_problem(report, path, "says no column to mark a row with");
+	entity->marks = memory_new(json_object_size(value) * sizeof *entity->marks);
+	json_object_foreach(value, column, constant) {
+		_cleanup_free_ char *column_path = json_path_key(path, column);
+
+		name_check(report, column_path, column);
+		if (!json_is_scalar(constant))
+			json_problem(report, column_path,
+				     "expected a string, a number, true, false or null, found %s",
+				     json_found(constant));
+		else
+			entity->marks[entity->mark_count++] = (struct mark){
+				text_copy(column), json_incref(constant)
+			};
+	}
+}
+
+static const struct json_field on_delete_fields[] = {
+	{ .key = "mark", .type = JSON_FIELD_OBJECT, .required = true, .decode = decode_marks },
+	{ .key = NULL },
+};
+
+static void decode_on_delete(struct json_report *report, const char *path, json_t *value,
+			     const struct json_field *field, void *target)
+{
+	struct entity *entity = target;
+	const char *word = json_string_value(value);
+
+	(void)field;
+	if (json_is_object(value))
+		json_decode(report, path, value, on_delete_fields, entity);
+	else if (word && strcmp(word, "ignore") == 0)
+		entity->on_delete = ON_DELETE_IGNORE;
+	else if (word && strcmp(word, "delete") == 0)
+		entity->on_delete = ON_DELETE_DELETE;
+	else if (word && strcmp(word, "mark") == 0)
+		json_problem(
+			report, path,
+			"\"mark\" needs to know the columns: {\"mark\": {\"is_active\": false}}");
+	else
+		json_problem(report, path,
+			     "expected \"ignore\", \"delete\" or {\"mark\": {…}}, found %s%s%s%s",
+			     word ? "" : json_found(value), word ? "\"" : "", word ? word : "",
+			     word ? "\"" : "");
+}
+
+static void decode_columns(struct json_report *report, const char *path, json_t *value,
+			   const struct json_field *field, void *target)
+{
+	struct entity *entity = target;
+	const char *name;
+	json_t *column;
+
+	(void)field;
+	entity->columns = memory_new(json_object_size(value) * sizeof *entity->columns);
+	json_object_foreach(value, name, column) {
+		_cleanup_free_ char *column_path = json_path_key(path, name);
+
+		column_parse(report, column_path, name, column,
+			     &entity->columns[entity->column_count++]);
+	}
+}
+
+static const struct json_field entity_fields[] = {
+	{ .key = "entity", .type = JSON_FIELD_STRING, .offset = ENTITY(name), .required = true },
+	{ .key = "source", .type = JSON_FIELD_OBJECT, .required = true, .decode = decode_source },
+	{ .key = "target", .type = JSON_FIELD_OBJECT, .required = true, .decode = decode_target },
+	{ .key = "detect", .type = JSON_FIELD_OBJECT, .decode = decode_detect },
+	{ .key = "on_delete", .type = JSON_FIELD_ANY, .decode = decode_on_delete },
+	{ .key = "on_conflict",
+	  .type = JSON_FIELD_CHOICE,
+	  .offset = ENTITY(on_conflict),
+	  .choices = on_conflict_names },
+	{ .key = "uuid", .type = JSON_FIELD_CHOICE, .offset = ENTITY(uuid), .choices = uuid_names },
+	{ .key = "columns", .type = JSON_FIELD_OBJECT, .required = true, .decode = decode_columns },
+	{ .key = NULL },
+};
+
+static bool is_entity_name(const char *name)
+{
+	return name[0] >= 'a' && name[0] <= 'z' && strlen(name) <= ENTITY_NAME_MAX &&
+	       name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
+}
+
+static void check_name(struct json_report *report, struct entity *entity, const char *file_name)
+{
+	if (!is_entity_name(entity->name))
+		json_problem(
+			report, "$.entity",
+			"\"%s\" is no name for an entity: a lower-case letter, then lower-case "
+			"letters, digits and \"_\", at most %d bytes",
+			entity->name, ENTITY_NAME_MAX);
+	else if (strcmp(entity->name, file_name) != 0)
+		json_problem(report, "$.entity",
+			     "the entity is \"%s\", but its file is called \"%s.json\": they must "
+			     "be the same",
+			     entity->name, file_name);
+}
+
+static void check_available(struct json_report *report, const struct entity *entity)
+{
+	if (entity->on_conflict != ON_CONFLICT_SOURCE_WINS)
+		json_problem(report, "$.on_conflict",
+			     "\"%s\" is not available yet: write \"source_wins\"",
+			     on_conflict_names[entity->on_conflict]);
+	if (entity->uuid != UUID_RANDOM)
+		json_problem(report, "$.uuid", "\"%s\" is not available yet: write \"random\"",
+			     uuid_names[entity->uuid]);
+}
+
+/* A key of one column may be minted; what is to fill a key of several must be said. */
+static void check_target_key(struct json_report *report, const struct entity *entity)
+{
+	const struct name_list *key = &entity->target_key;
+
+	if (key->count < 2 || !entity->columns)
+		return;
+	for (size_t i = 0; i < key->count; i++)
+		if (!entity_column(entity, key->names[i]))
+			json_problem(
+				report, "$.target.key",
+				"the key column \"%s\" is not in \"columns\": a key of several "
+				"columns is not minted, so each must be filled",
+				key->names[i]);
+}
+
+static void check_legacy_key(struct json_report *report, const struct entity *entity)
+{
+	const struct name_list *legacy = &entity->legacy_key;
+	size_t source_count = entity->source_key.count;
+
+	if (legacy->count > 0 && source_count > 0 && legacy->count != source_count)
+		json_problem(report, "$.target.legacy_key",
+			     "has %zu column%s, but the key of the source has %zu", legacy->count,
+			     legacy->count == 1 ? "" : "s", source_count);
+	for (size_t i = 0; i < legacy->count; i++) {
+		if (entity_column(entity, legacy->names[i]))
+			json_problem(
+				report, "$.target.legacy_key",
+				"the column \"%s\" is also in \"columns\": migrated fills it with "
+				"the legacy key, so leave it out there",
+				legacy->names[i]);
+		if (name_list_has(&entity->target_key, legacy->names[i]))
+			json_problem(report, "$.target.legacy_key",
+				     "the column \"%s\" is also the key of the target",
+				     legacy->names[i]);
+	}
+}
+
+static void check_marks(struct json_report *report, const struct entity *entity)
+{
+	for (size_t i = 0; i < entity->mark_count; i++) {
+		const char *column = entity->marks[i].column;
+		_cleanup_free_ char *path = json_path_key("$.on_delete.mark", column);
+
+		if (name_list_has(&entity->target_key, column))
+			json_problem(report, path,
+				     "is the key of the target: marking a row must not change it");
+		if (name_list_has(&entity->legacy_key, column))
+			json_problem(report, path,
+				     "holds the legacy key: marking a row must not change it");
+	}
+}
+
+void entity_parse(json_t *root, const char *file, const char *name, struct problem_list *problems,
+		  struct entity *ret_entity)
+{
+	struct problem_sink sink = { problems, file };
+	struct json_report report = problem_report(&sink);
+	struct entity *entity = ret_entity;
+
+	*entity = (struct entity){ .file = text_copy(file) };
+	if (root)
+		json_decode(&report, "$", root, entity_fields, entity);
+	if (!entity->name)
+		entity->name = text_copy(name); /* that it is missing was said */
+	else
+		check_name(&report, entity, name);
+	check_available(&report, entity);
+	check_target_key(&report, entity);
+	check_legacy_key(&report, entity);
+	check_marks(&report, entity);
+}

@@ -1,0 +1,391 @@
+/*
+ * The table of settings, and what follows from it: defaults, the file, the environment, the limits.
+ */
+#include "config/settings.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "common/clock.h"
+#include "common/json_decode.h"
+#include "common/text.h"
+#include "config/conninfo.h"
+
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+#define MEMBER(name) offsetof(struct settings, name)
+
+const struct setting setting_table[] = {
+	{ "source", "conninfo", "SOURCE_DB_URL", SETTING_TEXT, MEMBER(source_conninfo), NULL, 0, 0,
+	  false, true, "the legacy database, as a libpq connection string or URI" },
+	{ "target", "conninfo", "TARGET_DB_URL", SETTING_TEXT, MEMBER(target_conninfo), NULL, 0, 0,
+	  false, true, "the modern database, as a libpq connection string or URI" },
+	{ "control", "socket", "MIGRATED_SOCKET", SETTING_TEXT, MEMBER(control_socket),
+	  "/run/migrated/control", 0, 0, false, false, "the Unix socket that migratectl talks to" },
+	{ "settings", "batch_size", "BATCH_SIZE", SETTING_COUNT, MEMBER(batch_size), "20000", 1,
+	  1000000, true, false, "rows of a batch, which is one transaction on the target" },
+	{ "settings", "max_concurrent_entities", "MAX_CONCURRENT_ENTITIES", SETTING_COUNT,
+	  MEMBER(max_concurrent_entities), "4", 1, 64, false, false,
+	  "entities that are carried at the same time" },
+	{ "settings", "connection_pool_size", "CONNECTION_POOL_SIZE", SETTING_COUNT,
+	  MEMBER(connection_pool_size), "10", 3, 256, false, false,
+	  "connections to each database, at most; one for each concurrent entity, and two more" },
+	{ "settings", "max_retry_attempts", "MAX_RETRY_ATTEMPTS", SETTING_COUNT,
+	  MEMBER(max_retry_attempts), "5", 0, 100, true, false,
+	  "how often a batch that met a passing fault (a deadlock) is tried again" },
+	{ "settings", "migration_timeout", "MIGRATION_TIMEOUT", SETTING_DURATION,
+	  MEMBER(migration_timeout_ms), "0", 0, 365 * DAY, true, false,
+	  "how long a session may take before it is paused; 0: any time" },
+	{ "settings", "connect_timeout", NULL, SETTING_DURATION, MEMBER(connect_timeout_ms), "10s",
+	  SECOND, 10 * MINUTE, true, false, "how long making a connection may take" },
+	{ "settings", "statement_timeout", NULL, SETTING_DURATION, MEMBER(statement_timeout_ms),
+	  "10min", 0, INT_MAX, true, false, "how long one statement may take; 0: any time" },
+	{ "settings", "lock_timeout", NULL, SETTING_DURATION, MEMBER(lock_timeout_ms), "30s", 10,
+	  INT_MAX, true, false, "how long a statement waits for a lock that somebody else holds" },
+	{ "settings", "reconnect_max", NULL, SETTING_DURATION, MEMBER(reconnect_max_ms), "30s",
+	  SECOND, HOUR, true, false,
+	  "the longest pause between two attempts to reach a database that is down" },
+	{ "settings", "work_memory", NULL, SETTING_MEMORY, MEMBER(work_memory_kb), "64MB", 64,
+	  INT_MAX, true, false, "work_mem of the statements of a batch on the target" },
+	{ "schedule", "every", NULL, SETTING_DURATION, MEMBER(schedule_every_ms), "0", 0, 365 * DAY,
+	  true, false, "how often changes are detected and migrated; 0: only when asked" },
+};
+const size_t setting_count = sizeof setting_table / sizeof setting_table[0];
+
+/* What settings_load() works with. */
+struct loader {
+	struct settings *settings;
+	const char *file;
+	char *const *environment;
+	struct problem_list *problems;
+	struct problem_list *warnings;
+	bool file_was_read;
+};
+
+const char *environment_get(char *const *environment, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (; environment && *environment; environment++)
+		if (strncmp(*environment, name, length) == 0 && (*environment)[length] == '=')
+			return (*environment)[length + 1] ? *environment + length + 1 : NULL;
+	return NULL;
+}
+
+const struct setting *setting_find(const char *section, const char *key)
+{
+	for (size_t i = 0; i < setting_count; i++)
+		if (strcmp(setting_table[i].section, section) == 0 &&
+		    strcmp(setting_table[i].key, key) == 0)
+			return &setting_table[i];
+	return NULL;
+}
+
+static char **text_member(const struct setting *setting, struct settings *settings)
+{
+	return (char **)((char *)settings + setting->offset);
+}
+
+static int64_t number_member(const struct setting *setting, const struct settings *settings)
+{
+	return *(const int64_t *)((const char *)settings + setting->offset);
+}
+
+char *setting_format(const struct setting *setting, const struct settings *settings)
+{
+	char buffer[32];
+
+	if (setting->secret)
+		return text_copy("(secret)");
+	switch (setting->type) {
+	case SETTING_TEXT: {
+		const char *text = *(char *const *)((const char *)settings + setting->offset);
+
+		return text_copy(text ? text : "");
+	}
+	case SETTING_COUNT:
+		return text_format("%" PRId64, number_member(setting, settings));
+	case SETTING_DURATION:
+		return text_copy(clock_format_duration(buffer, number_member(setting, settings)));
+	case SETTING_MEMORY:
+		return text_copy(text_format_size(buffer, 1024 * number_member(setting, settings)));
+	}
+	abort();
+}
+
+/* The row of json_decode() that reads this setting under this name. */
+static struct json_field setting_field(const struct setting *setting, const char *key)
+{
+	static const enum json_field_type types[] = {
+		[SETTING_TEXT] = JSON_FIELD_STRING,
+		[SETTING_COUNT] = JSON_FIELD_INTEGER,
+		[SETTING_DURATION] = JSON_FIELD_DURATION,
+		[SETTING_MEMORY] = JSON_FIELD_SIZE,
+	};
+
+	return (struct json_field){
+		.key = key,
+		.type = types[setting->type],
+		.offset = setting->offset,
+		.minimum = setting->minimum,
+		.maximum = setting->maximum,
+		.scale = 1024,
+	};
+}
+
+/* A value that was written as text (a default, a variable) as it would stand in the file. */
+static json_t *text_value(const struct setting *setting, const char *text)
+{
+	bool number = text[strspn(text, "0123456789")] == '\0' && strcmp(text, "0") != 0;
+
+	if (setting->type == SETTING_DURATION && number)
+		return json_sprintf("%ss", text); /* MIGRATION_TIMEOUT=300 means seconds */
+	if (setting->type == SETTING_COUNT) {
+		char *end;
+		long long count = strtoll(text, &end,
+					  10); /* what overflows is out of limits, too */
+
+		if (end != text && *end == '\0')
+			return json_integer(count);
+	}
+	return json_string(text); /* NULL when it is not UTF-8 */
+}
+
+/* Decodes one setting from text, by the same table, so that it is judged in the same words. */
+static void load_text(struct loader *loader, const struct setting *setting, const char *name,
+		      const char *text)
+{
+	struct json_field fields[] = { setting_field(setting, name), { .key = NULL } };
+	struct problem_list found = { 0 };
+	struct problem_sink sink = { &found, "environment" };
+	struct json_report report = problem_report(&sink);
+	json_auto_t *object = json_object();
+	json_t *value = text_value(setting, text);
+
+	if (!value)
+		json_problem(&report, name, "is not UTF-8");
+	else if (setting->type == SETTING_COUNT && json_is_string(value))
+		json_problem(&report, name, "\"%s\" is no whole number", text);
+	else
+		json_object_set(object, name, value);
+	json_decref(value);
+	json_decode(&report, "", object, fields, loader->settings);
+	for (size_t i = 0; i < found.count; i++)
+		problem_add(loader->problems, "environment", 0, name, "%s",
+			    found.problems[i].message);
+	problem_list_done(&found);
+}
+
+static void load_defaults(struct loader *loader)
+{
+	for (size_t i = 0; i < setting_count; i++)
+		if (setting_table[i].default_value)
+			load_text(loader, &setting_table[i], setting_table[i].key,
+				  setting_table[i].default_value);
+}
+
+static void load_section(struct json_report *report, const char *path, json_t *value,
+			 const struct json_field *section, void *target)
+{
+	struct json_field *fields = memory_new((setting_count + 1) * sizeof *fields);
+	size_t count = 0;
+
+	for (size_t i = 0; i < setting_count; i++)
+		if (strcmp(setting_table[i].section, section->key) == 0)
+			fields[count++] = setting_field(&setting_table[i], setting_table[i].key);
+	json_decode(report, path, value, fields, target);
+	free(fields);
+}
+
+static void load_file(struct loader *loader, json_t *root)
+{
+	struct problem_sink sink = { loader->problems, loader->file };
+	struct json_report report = problem_report(&sink);
+	struct json_field *sections = memory_new((setting_count + 1) * sizeof *sections);
+	size_t count = 0;
+
+	for (size_t i = 0; i < setting_count; i++) /* rows of a section stand together */
+		if (i == 0 || strcmp(setting_table[i].section, setting_table[i - 1].section) != 0)
+			sections[count++] = (struct json_field){ .key = setting_table[i].section,
+								 .type = JSON_FIELD_OBJECT,
+								 .decode = load_section };
+	json_decode(&report, "$", root, sections, loader->settings);
+	free(sections);
+}
+
+static void load_environment(struct loader *loader)
+{
+	for (size_t i = 0; i < setting_count; i++) {
+		const struct setting *setting = &setting_table[i];
+		const char *text = setting->variable
+					   ? environment_get(loader->environment, setting->variable)
+					   : NULL;
+
+		if (text)
+			load_text(loader, setting, setting->variable, text);
+	}
+}
+
+/* Where a setting's value came from. */
+struct place {
+	const char *file;
+	char path[96];
+};
+
+static struct place setting_place(const struct loader *loader, const struct setting *setting)
+{
+	struct place place = { .file = loader->file };
+
+	if (setting->variable && environment_get(loader->environment, setting->variable)) {
+		place.file = "environment";
+		snprintf(place.path, sizeof place.path, "%s", setting->variable);
+	} else {
+		snprintf(place.path, sizeof place.path, "$.%s.%s", setting->section, setting->key);
+	}
+	return place;
+}
+
+/* Says that a setting contradicts something, unless what it says was not understood anyway. */
+static void contradiction(struct loader *loader, const char *section, const char *key,
+			  const char *message)
+{
+	struct place place = setting_place(loader, setting_find(section, key));
+
+	if (!problem_list_names(loader->problems, place.file, place.path))
+		problem_add(loader->problems, place.file, 0, place.path, "%s", message);
+}
+
+static bool was_understood(const struct loader *loader, const char *section, const char *key)
+{
+	struct place place = setting_place(loader, setting_find(section, key));
+
+	return !problem_list_names(loader->problems, place.file, place.path);
+}
+
+static void check_pool(struct loader *loader)
+{
+	const struct settings *settings = loader->settings;
+	int64_t needed = settings->max_concurrent_entities + 2;
+
+	if (settings->connection_pool_size >= needed ||
+	    !was_understood(loader, "settings", "max_concurrent_entities"))
+		return;
+	_cleanup_free_ char *message = text_format(
+		"connection_pool_size is %" PRId64 ", but max_concurrent_entities = %" PRId64
+		" needs at least %" PRId64 ": one for each entity and two for control and planning",
+		settings->connection_pool_size, settings->max_concurrent_entities, needed);
+
+	contradiction(loader, "settings", "connection_pool_size", message);
+}
+
+static void check_timeouts(struct loader *loader)
+{
+	const struct settings *settings = loader->settings;
+	char lock[32], statement[32];
+
+	if (settings->statement_timeout_ms == 0 ||
+	    settings->lock_timeout_ms < settings->statement_timeout_ms ||
+	    !was_understood(loader, "settings", "statement_timeout"))
+		return;
+	_cleanup_free_ char *message = text_format(
+		"lock_timeout is %s, but statement_timeout = %s ends the statement no later: "
+		"lock_timeout must be the shorter one",
+		clock_format_duration(lock, settings->lock_timeout_ms),
+		clock_format_duration(statement, settings->statement_timeout_ms));
+
+	contradiction(loader, "settings", "lock_timeout", message);
+}
+
+static void check_schedule(struct loader *loader)
+{
+	int64_t every = loader->settings->schedule_every_ms;
+
+	if (every > 0 && every < SECOND)
+		contradiction(loader, "schedule", "every",
+			      "must be at least 1s, or 0 for no schedule");
+}
+
+static void check_socket(struct loader *loader)
+{
+	const char *socket = loader->settings->control_socket;
+
+	if (socket[0] != '/')
+		contradiction(loader, "control", "socket",
+			      "must be an absolute path, beginning with \"/\"");
+	else if (strlen(socket) >= sizeof((struct sockaddr_un *)0)->sun_path)
+		contradiction(loader, "control", "socket",
+			      "too long: the path of a Unix socket has at most 107 bytes");
+}
+
+/* The variables of a side that say where its database is. */
+static bool environment_names_database(const struct loader *loader, const char *prefix)
+{
+	_cleanup_free_ char *host = text_format("%sHOST", prefix);
+	_cleanup_free_ char *name = text_format("%sNAME", prefix);
+
+	return environment_get(loader->environment, host) ||
+	       environment_get(loader->environment, name);
+}
+
+static void load_conninfo(struct loader *loader, const char *side, const char *prefix)
+{
+	const struct setting *setting = setting_find(side, "conninfo");
+	char **conninfo = text_member(setting, loader->settings);
+	struct place place = setting_place(loader, setting);
+	struct conninfo_origin origin = { prefix, place.file, place.path, *conninfo,
+					  loader->environment };
+
+	if (!was_understood(loader, side, "conninfo"))
+		return;
+	if (!*conninfo && !environment_names_database(loader, prefix)) {
+		_cleanup_free_ char *section = json_path_key("$", side);
+
+		if (!loader->file_was_read ||
+		    problem_list_names(loader->problems, loader->file, section))
+			return; /* what is wrong with the file, or the section, was said */
+		problem_add(
+			loader->problems, place.file, 0, place.path,
+			"missing: write \"%s\": {\"conninfo\": \"host=… dbname=… user=…\"}, or set "
+			"%sURL, or %sHOST and %sNAME",
+			side, prefix, prefix, prefix);
+		return;
+	}
+	char *complete = conninfo_complete(&origin, loader->problems, loader->warnings);
+
+	free(*conninfo);
+	*conninfo = complete;
+}
+
+void settings_load(struct settings *settings, const char *file, json_t *root,
+		   char *const *environment, struct problem_list *problems,
+		   struct problem_list *warnings)
+{
+	struct loader loader = { settings, file, environment, problems, warnings, root != NULL };
+
+	*settings = (struct settings){ 0 };
+	load_defaults(&loader);
+	if (root)
+		load_file(&loader, root);
+	load_environment(&loader);
+	load_conninfo(&loader, "source", "SOURCE_DB_");
+	load_conninfo(&loader, "target", "TARGET_DB_");
+	check_pool(&loader);
+	check_timeouts(&loader);
+	check_schedule(&loader);
+	check_socket(&loader);
+}
+
+void settings_done(struct settings *settings)
+{
+	for (size_t i = 0; i < setting_count; i++)
+		if (setting_table[i].type == SETTING_TEXT)
+			free(*text_member(&setting_table[i], settings));
+	*settings = (struct settings){ 0 };
+}

@@ -1,0 +1,87 @@
+/*
+ * The settings: what migrated.json says besides the mapping, and what the environment overrides.
+ *
+ * Every setting is a row of one table (settings.c), which also yields the manual, the sample file's
+ * test and `migratectl status --settings`. Durations are kept in milliseconds, sizes in bytes.
+ */
+#ifndef DAEMON_CONFIG_SETTINGS_H
+#define DAEMON_CONFIG_SETTINGS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/problem.h"
+
+struct settings {
+	char *source_conninfo; /* secret: never logged */
+	char *target_conninfo; /* secret: never logged */
+	char *control_socket;
+
+	int64_t batch_size;		 /* rows of a batch */
+	int64_t max_concurrent_entities; /* lanes: pairs of connections that carry batches */
+	int64_t connection_pool_size;	 /* connections a side, the two for control and planning
+					    included */
+	int64_t max_retry_attempts;
+	int64_t migration_timeout_ms; /* of a session; 0: none */
+
+	int64_t connect_timeout_ms;
+	int64_t statement_timeout_ms;
+	int64_t lock_timeout_ms;
+	int64_t reconnect_max_ms; /* cap of the backoff */
+	int64_t work_memory_kb;	  /* work_mem of the statements of a batch on the target */
+
+	int64_t schedule_every_ms; /* detect-and-migrate cycles; 0: only when asked */
+};
+
+enum setting_type {
+	SETTING_TEXT,	  /* char * */
+	SETTING_COUNT,	  /* int64_t */
+	SETTING_DURATION, /* int64_t, milliseconds */
+	SETTING_MEMORY,	  /* int64_t, kilobytes; written with its unit */
+};
+
+/* One row of the table. */
+struct setting {
+	const char *section; /* the object of migrated.json it stands in */
+	const char *key;
+	const char *variable; /* of the environment, which overrides the file; NULL: none */
+	enum setting_type type;
+	size_t offset; /* in struct settings */
+	const char
+		*default_value; /* as one would write it; NULL: there is none, and it must be set */
+	int64_t minimum;	/* in the unit of the member */
+	int64_t maximum;
+	bool reloadable; /* takes effect when the daemon reloads; else when it starts again */
+	bool secret;	 /* never shown */
+	const char *help;
+};
+
+/* The table, for those who walk it: the manual's test, `migratectl status --settings`. */
+extern const struct setting setting_table[];
+extern const size_t setting_count;
+
+/* The row that stands at section.key, or NULL. */
+const struct setting *setting_find(const char *section, const char *key);
+
+/* A setting's value as one would write it ("20000", "10min", "64MB"); "(secret)" for secrets. The
+ * caller frees. */
+char *setting_format(const struct setting *setting, const struct settings *settings);
+
+/*
+ * Fills *settings: the defaults, then what the file's root says (NULL: it could not be read), then
+ * what the environment says (environ-like; NULL: nothing), and holds the limits against each other.
+ * Problems are added with `file` or "environment"; what does not stop anybody but must be said (a
+ * connection whose server is not verified) goes to `warnings`.
+ */
+void settings_load(struct settings *settings, const char *file, json_t *root,
+		   char *const *environment, struct problem_list *problems,
+		   struct problem_list *warnings);
+void settings_done(struct settings *settings);
+
+/* A variable's value; NULL when it is not set or empty (an empty line of an .env file says
+ * nothing). */
+const char *environment_get(char *const *environment, const char *name);
+
+#endif
