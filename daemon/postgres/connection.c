@@ -1,0 +1,654 @@
+/*
+ * The connection machine: how a link is made, set up, watched, lost and made again.
+ *
+ * What is said on the link is left to its driver (internal.h): query.c or pump.c.
+ */
+#include "postgres/connection.h"
+
+#include <assert.h>
+#include <event2/util.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/deferred.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/text.h"
+#include "postgres/errors.h"
+#include "postgres/internal.h"
+
+#define REPEAT_LOG_MS INT64_C(60000)
+
+/* --- states ------------------------------------------------------------------------------------- */
+
+#define TO(state) (1u << (state))
+#define TO_LOST (TO(PG_WAITING) | TO(PG_DOWN) | TO(PG_CLOSED))
+
+static const struct {
+	const char *name;
+	unsigned successors;
+} states[] = {
+	[PG_DOWN] = { "down", TO(PG_CONNECTING) | TO(PG_CLOSED) },
+	[PG_WAITING] = { "waiting", TO(PG_CONNECTING) | TO(PG_CLOSED) },
+	[PG_CONNECTING] = { "connecting", TO(PG_SETTING_UP) | TO_LOST },
+	[PG_SETTING_UP] = { "setting up", TO(PG_READY) | TO_LOST },
+	[PG_READY] = { "ready", TO(PG_BUSY) | TO_LOST },
+	[PG_BUSY] = { "busy", TO(PG_READY) | TO_LOST },
+	[PG_CLOSED] = { "closed", 0 },
+};
+
+const char *pg_state_name(enum pg_state state)
+{
+	return states[state].name;
+}
+
+static bool was_up(enum pg_state state)
+{
+	return state == PG_READY || state == PG_BUSY;
+}
+
+/* The first failure of a row is told at once, the others once a minute. */
+static void log_failure(struct pg_connection *connection, const struct error *err)
+{
+	struct pg_failures *failures = &connection->failures;
+	int64_t now = clock_monotonic_ms();
+	char elapsed[32];
+
+	if (failures->count++ == 0) {
+		failures->first_ms = failures->logged_ms = now;
+		log_error(LOG_WARNING, err);
+	} else if (now - failures->logged_ms >= REPEAT_LOG_MS) {
+		struct error again = *err;
+
+		failures->logged_ms = now;
+		error_context(&again, "%lld attempts in %s", (long long)failures->count,
+			      clock_format_elapsed(elapsed, now - failures->first_ms));
+		log_error(LOG_WARNING, &again);
+	}
+}
+
+static void log_ready(struct pg_connection *connection)
+{
+	const char *name = connection->settings.name;
+	int version = PQserverVersion(connection->link);
+	char elapsed[32];
+
+	if (connection->failures.count > 0)
+		log_info("%s: connected again after %lld failed attempts in %s", name,
+			 (long long)connection->failures.count,
+			 clock_format_elapsed(elapsed, clock_monotonic_ms() -
+							       connection->failures.first_ms));
+	else
+		log_info("%s: connected to PostgreSQL %d.%d", name, version / 10000,
+			 version % 10000);
+	connection->failures = (struct pg_failures){ 0 };
+}
+
+static void log_change(struct pg_connection *connection, enum pg_state before,
+		       const struct error *err)
+{
+	enum pg_state state = connection->state;
+
+	if (err && state != PG_CLOSED && was_up(before))
+		log_error(LOG_INFO, err);
+	else if (err && state != PG_CLOSED)
+		log_failure(connection, err);
+	else if (state == PG_READY && before == PG_SETTING_UP)
+		log_ready(connection);
+	else
+		log_debug("%s: %s, was %s", connection->settings.name, pg_state_name(state),
+			  pg_state_name(before));
+}
+
+static void add_timer(struct event *timer, int64_t ms)
+{
+	struct timeval delay = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	event_add(timer, &delay);
+}
+
+static void arm_timer(struct pg_connection *connection)
+{
+	switch (connection->state) {
+	case PG_CONNECTING:
+		add_timer(connection->timer, connection->settings.connect_timeout_ms);
+		break;
+	case PG_SETTING_UP: /* within the deadline of connecting */
+		break;
+	case PG_WAITING:
+		add_timer(connection->timer, connection->delay_ms);
+		break;
+	case PG_DOWN:
+	case PG_READY:
+	case PG_BUSY:
+	case PG_CLOSED:
+		event_del(connection->timer);
+		break;
+	}
+}
+
+void pg_set_state(struct pg_connection *connection, enum pg_state state, const struct error *err)
+{
+	enum pg_state before = connection->state;
+
+	assert(states[before].successors & TO(state));
+	connection->state = state;
+	if (!((before == PG_READY && state == PG_BUSY) || (before == PG_BUSY && state == PG_READY)))
+		connection->since_us = clock_wall_us();
+	if (err)
+		connection->last_error = *err;
+	else if (state == PG_READY && before == PG_SETTING_UP)
+		error_clear(&connection->last_error);
+	if (state == PG_READY && before == PG_SETTING_UP)
+		connection->ready_ms = clock_monotonic_ms();
+	log_change(connection, before, err);
+	arm_timer(connection);
+	if (state == PG_READY && !pg_queue_is_empty(connection))
+		event_active(connection->kick, EV_TIMEOUT, 0);
+	if (state != PG_CLOSED)
+		connection->on_state(connection->arg, connection, state, err);
+}
+
+/* --- the link and its events -------------------------------------------------------------------- */
+
+static void unwatch(struct pg_connection *connection)
+{
+	event_del(connection->read_event);
+	event_del(connection->write_event);
+}
+
+static void drop_link(struct pg_connection *connection)
+{
+	unwatch(connection); /* before libpq closes the socket */
+	PQfinish(connection->link);
+	connection->link = NULL;
+	connection->link_is_dead = false;
+	connection->driver = NULL;
+	error_clear(&connection->parting);
+}
+
+/* libpq has closed the socket, so it must not be watched any longer: its number may soon be another's. What it means
+   is told from the loop, since we may be deep in a driver's work. */
+static void note_death(struct pg_connection *connection)
+{
+	unwatch(connection);
+	connection->link_is_dead = true;
+	event_active(connection->kick, EV_TIMEOUT, 0);
+}
+
+static bool socket_is_drained(PGconn *link)
+{
+	int waiting = 0;
+
+	return ioctl(PQsocket(link), FIONREAD, &waiting) == 0 && waiting == 0;
+}
+
+bool pg_consume(struct pg_connection *connection)
+{
+	PGconn *link = connection->link;
+	bool alive = !connection->link_is_dead && PQconsumeInput(link);
+
+	/* A TLS record may be larger than the room libpq offered for it. The rest is in OpenSSL's hands, where no poll
+	   of the socket sees it: a proxy's 16 kB records would leave us waiting for what we have. */
+	if (alive && (PQsslInUse(link) || PQgssEncInUse(link)) && socket_is_drained(link))
+		alive = PQconsumeInput(link);
+	if (!alive && !connection->link_is_dead)
+		note_death(connection);
+	return alive;
+}
+
+bool pg_flush(struct pg_connection *connection)
+{
+	int rest;
+
+	if (connection->link_is_dead)
+		return false;
+	rest = PQflush(connection->link);
+	if (rest < 0 || PQstatus(connection->link) == CONNECTION_BAD)
+		note_death(connection);
+	else if (rest > 0)
+		event_add(connection->write_event, NULL);
+	return rest == 0 && !connection->link_is_dead;
+}
+
+void pg_read_pause(struct pg_connection *connection)
+{
+	event_del(connection->read_event);
+}
+
+void pg_read_resume(struct pg_connection *connection)
+{
+	if (!connection->link_is_dead)
+		event_add(connection->read_event, NULL);
+}
+
+bool pg_is_made_up(const struct pg_connection *connection, const PGresult *result)
+{
+	return PQstatus(connection->link) == CONNECTION_BAD &&
+	       PQresultStatus(result) == PGRES_FATAL_ERROR &&
+	       !PQresultErrorField(result, PG_DIAG_SQLSTATE);
+}
+
+/* An immediate shutdown or a crash of another backend comes as a WARNING, since the backend does not wait to see it
+   delivered; its SQLSTATE tells. */
+static bool is_fatal(const PGresult *result)
+{
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	return (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0)) ||
+	       (sqlstate && strncmp(sqlstate, "57P0", 4) == 0);
+}
+
+void pg_note_fatal(struct pg_connection *connection, const PGresult *result)
+{
+	if (!is_fatal(result))
+		return;
+	pg_error_from_result(&connection->parting, result);
+	connection->parting.kind = ERROR_CONNECTION; /* whatever it was, the link goes with it */
+}
+
+static void on_notice(void *arg, const PGresult *result)
+{
+	struct pg_connection *connection = arg;
+	struct error notice;
+
+	connection->notice_count++;
+	pg_note_fatal(connection, result);
+	pg_error_from_result(&notice, result);
+	log_debug("%s: notice %s: %s", connection->settings.name, notice.sqlstate, notice.message);
+}
+
+static void free_notifications(PGconn *link)
+{
+	PGnotify *notification;
+
+	while ((notification = PQnotifies(link)))
+		PQfreemem(notification);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct pg_connection *connection = arg;
+
+	(void)fd;
+	(void)what;
+	pg_consume(connection); /* what came before the end is worth parsing all the same */
+	if (connection->driver)
+		connection->driver->on_input(connection->driver_arg);
+	else
+		PQisBusy(connection->link); /* parses notices and notifications */
+	if (connection->link)
+		free_notifications(connection->link);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct pg_connection *connection = arg;
+
+	(void)fd;
+	(void)what;
+	if (pg_flush(connection) && connection->driver && connection->driver->on_flushed)
+		connection->driver->on_flushed(connection->driver_arg);
+}
+
+void pg_hold(struct pg_connection *connection, const struct pg_driver *driver, void *arg)
+{
+	assert(!connection->driver);
+	connection->driver = driver;
+	connection->driver_arg = arg;
+	if (connection->state == PG_READY)
+		pg_set_state(connection, PG_BUSY, NULL);
+}
+
+void pg_release(struct pg_connection *connection)
+{
+	connection->driver = NULL;
+	if (connection->state != PG_BUSY)
+		return;
+	if (pg_queue_is_empty(connection))
+		pg_set_state(connection, PG_READY, NULL);
+	else
+		event_active(connection->kick, EV_TIMEOUT, 0);
+}
+
+/* --- losing it ---------------------------------------------------------------------------------- */
+
+/* Decorrelated jitter: min(cap, random(base, 3 * previous)). From "Exponential Backoff And Jitter", AWS
+   Architecture Blog, 2015. A connection that held longer than the last delay begins anew. */
+static int64_t next_delay(const struct pg_connection *connection)
+{
+	int64_t least = connection->settings.backoff_min_ms;
+	int64_t most = connection->settings.backoff_max_ms;
+	int64_t previous = connection->delay_ms;
+	uint32_t random;
+	int64_t span, delay;
+
+	if (connection->ready_ms > 0 && clock_monotonic_ms() - connection->ready_ms > previous)
+		previous = least;
+	if (previous < least)
+		previous = least;
+	evutil_secure_rng_get_bytes(&random, sizeof random);
+	span = previous * 3 - least + 1;
+	delay = least + (int64_t)random % (span > 0 ? span : 1);
+	return delay < most ? delay : most;
+}
+
+void pg_lose(struct pg_connection *connection, const struct error *err)
+{
+	struct error why = *err;
+	const struct pg_driver *driver = connection->driver;
+	void *driver_arg = connection->driver_arg;
+
+	drop_link(connection);
+	connection->delay_ms = next_delay(connection);
+	connection->ready_ms = 0;
+	pg_queue_fail(connection, &why);
+	pg_set_state(connection, connection->settings.reconnect ? PG_WAITING : PG_DOWN, &why);
+	if (driver && driver->on_lost)
+		driver->on_lost(driver_arg, &why);
+	pg_queue_answer(connection);
+}
+
+/* What the server said last may not be parsed yet: during a COPY libpq leaves errors alone. */
+static void hear_last_words(struct pg_connection *connection)
+{
+	PGresult *result;
+
+	for (int i = 0; i < 10 && (result = PQgetResult(connection->link)); i++) {
+		pg_note_fatal(connection, result);
+		PQclear(result);
+	}
+}
+
+static void lose_dead_link(struct pg_connection *connection)
+{
+	struct error err;
+
+	hear_last_words(connection);
+	if (connection->parting.kind != ERROR_NONE)
+		err = connection->parting;
+	else
+		pg_error_from_link(&err, PQerrorMessage(connection->link));
+	error_context(&err, "connection to the %s lost", connection->settings.name);
+	pg_lose(connection, &err);
+}
+
+static void on_kick(evutil_socket_t fd, short what, void *arg)
+{
+	struct pg_connection *connection = arg;
+
+	(void)fd;
+	(void)what;
+	if (connection->link_is_dead)
+		lose_dead_link(connection);
+	else
+		pg_queue_advance(connection);
+}
+
+/* --- connecting --------------------------------------------------------------------------------- */
+
+static void fail_to_connect(struct pg_connection *connection)
+{
+	struct error err;
+
+	pg_error_from_connecting(&err, PQerrorMessage(connection->link));
+	if (PQconnectionNeedsPassword(connection->link))
+		err.kind = ERROR_DENIED;
+	error_context(&err, "cannot connect to the %s", connection->settings.name);
+	pg_lose(connection, &err);
+}
+
+static void on_setup_answer(void *arg, const struct pg_answer *answer)
+{
+	struct pg_connection *connection = arg;
+
+	if (connection->state != PG_SETTING_UP)
+		return; /* lost meanwhile, and answered for */
+	if (answer->error) {
+		struct error err = *answer->error;
+
+		error_context(&err, "cannot set up the connection to the %s",
+			      connection->settings.name);
+		pg_lose(connection, &err);
+		return;
+	}
+	pg_set_state(connection, PG_READY, NULL);
+}
+
+static void set_up(struct pg_connection *connection)
+{
+	int fd = PQsocket(connection->link);
+
+	PQsetErrorVerbosity(connection->link, PQERRORS_DEFAULT);
+	PQsetnonblocking(connection->link, 1); /* fails only when there is output, which there is not */
+	event_assign(connection->read_event, connection->base, fd, EV_READ | EV_PERSIST,
+		     on_readable, connection);
+	event_assign(connection->write_event, connection->base, fd, EV_WRITE, on_writable,
+		     connection);
+	event_add(connection->read_event, NULL);
+	pg_set_state(connection, PG_SETTING_UP, NULL);
+	if (connection->state == PG_SETTING_UP)
+		pg_setup_start(connection, on_setup_answer);
+}
+
+static void on_connecting(evutil_socket_t fd, short what, void *arg);
+
+/* The socket may be another after every poll (the next host, the next attempt), so the event is made anew. */
+static void watch_connecting(struct pg_connection *connection, short events)
+{
+	event_assign(connection->read_event, connection->base, PQsocket(connection->link), events,
+		     on_connecting, connection);
+	event_add(connection->read_event, NULL);
+}
+
+static void go_on_connecting(struct pg_connection *connection, PostgresPollingStatusType wanted)
+{
+	switch (wanted) {
+	case PGRES_POLLING_READING:
+		watch_connecting(connection, EV_READ);
+		break;
+	case PGRES_POLLING_WRITING:
+		watch_connecting(connection, EV_WRITE);
+		break;
+	case PGRES_POLLING_OK:
+		set_up(connection);
+		break;
+	case PGRES_POLLING_FAILED:
+	case PGRES_POLLING_ACTIVE:
+		fail_to_connect(connection);
+		break;
+	}
+}
+
+static void on_connecting(evutil_socket_t fd, short what, void *arg)
+{
+	struct pg_connection *connection = arg;
+
+	(void)fd;
+	(void)what;
+	go_on_connecting(connection, PQconnectPoll(connection->link));
+}
+
+static void start_connecting(struct pg_connection *connection)
+{
+	struct error err;
+
+	pg_set_state(connection, PG_CONNECTING, NULL);
+	if (connection->state != PG_CONNECTING)
+		return;
+	connection->link = pg_link_start(&connection->settings, &err);
+	if (!connection->link) {
+		pg_lose(connection, &err);
+		return;
+	}
+	PQsetNoticeReceiver(connection->link, on_notice, connection);
+	if (PQstatus(connection->link) == CONNECTION_BAD)
+		fail_to_connect(connection);
+	else
+		go_on_connecting(connection, PGRES_POLLING_WRITING);
+}
+
+static void give_up_connecting(struct pg_connection *connection)
+{
+	struct error err;
+
+	error_set(&err, ERROR_CONNECTION, "cannot connect to the %s: no answer within %lld ms (%s)",
+		  connection->settings.name, (long long)connection->settings.connect_timeout_ms,
+		  pg_state_name(connection->state));
+	pg_lose(connection, &err);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct pg_connection *connection = arg;
+
+	(void)fd;
+	(void)what;
+	switch (connection->state) {
+	case PG_DOWN:
+	case PG_WAITING:
+		start_connecting(connection);
+		break;
+	case PG_CONNECTING:
+	case PG_SETTING_UP:
+		give_up_connecting(connection);
+		break;
+	case PG_READY:
+	case PG_BUSY:
+	case PG_CLOSED:
+		break;
+	}
+}
+
+/* --- life --------------------------------------------------------------------------------------- */
+
+static int64_t or_default(int64_t ms, int64_t default_ms)
+{
+	return ms > 0 ? ms : default_ms;
+}
+
+static void complete_settings(struct pg_connection_settings *settings)
+{
+	settings->connect_timeout_ms = or_default(settings->connect_timeout_ms, 10000);
+	settings->backoff_min_ms = or_default(settings->backoff_min_ms, 100);
+	settings->backoff_max_ms = or_default(settings->backoff_max_ms, 30000);
+}
+
+struct pg_connection *pg_connection_new(struct event_base *base,
+					const struct pg_connection_settings *settings,
+					pg_on_state *on_state, void *arg)
+{
+	struct pg_connection *connection = memory_new(sizeof *connection);
+
+	connection->base = base;
+	connection->settings = *settings;
+	complete_settings(&connection->settings);
+	connection->on_state = on_state;
+	connection->arg = arg;
+	connection->state = PG_DOWN;
+	connection->read_event = event_new(base, -1, 0, on_readable, connection);
+	connection->write_event = event_new(base, -1, 0, on_writable, connection);
+	connection->timer = evtimer_new(base, on_timer, connection);
+	connection->kick = evtimer_new(base, on_kick, connection);
+	TAILQ_INIT(&connection->queue);
+	TAILQ_INIT(&connection->finished);
+	return connection;
+}
+
+void pg_connection_open(struct pg_connection *connection)
+{
+	if (connection->state == PG_DOWN || connection->state == PG_WAITING)
+		event_active(connection->timer, EV_TIMEOUT, 0);
+}
+
+static void release_connection(void *object)
+{
+	struct pg_connection *connection = object;
+
+	pg_queue_done(connection);
+	event_free(connection->read_event);
+	event_free(connection->write_event);
+	event_free(connection->timer);
+	event_free(connection->kick);
+	free(connection);
+}
+
+void pg_connection_close(struct pg_connection *connection)
+{
+	const struct pg_driver *driver;
+	struct error err;
+	void *driver_arg;
+
+	if (!connection || connection->state == PG_CLOSED)
+		return;
+	driver = connection->driver;
+	driver_arg = connection->driver_arg;
+	error_set(&err, ERROR_CANCELLED, "the connection to the %s was closed",
+		  connection->settings.name);
+	drop_link(connection);
+	event_del(connection->kick);
+	pg_queue_fail(connection, &err);
+	pg_set_state(connection, PG_CLOSED, &err);
+	if (driver && driver->on_lost)
+		driver->on_lost(driver_arg, &err);
+	pg_queue_answer(connection);
+	deferred_free(connection->base, release_connection, connection);
+}
+
+void pg_connection_reset(struct pg_connection *connection, const char *reason)
+{
+	struct error err;
+	bool up = was_up(connection->state);
+
+	if (connection->state == PG_CLOSED)
+		return;
+	error_set(&err, ERROR_CONNECTION, "connection to the %s given up: %s",
+		  connection->settings.name, reason);
+	if (connection->state == PG_DOWN || connection->state == PG_WAITING) {
+		pg_queue_fail(connection, &err);
+		pg_queue_answer(connection);
+		return;
+	}
+	pg_lose(connection, &err);
+	if (up && connection->state == PG_WAITING)
+		pg_connection_open(connection); /* it was us, not the server: nothing to wait for */
+}
+
+/* --- questions ---------------------------------------------------------------------------------- */
+
+enum pg_state pg_connection_state(const struct pg_connection *connection)
+{
+	return connection->state;
+}
+
+int pg_connection_server_version(const struct pg_connection *connection)
+{
+	return connection->link ? PQserverVersion(connection->link) : 0;
+}
+
+int64_t pg_connection_since_us(const struct pg_connection *connection)
+{
+	return connection->since_us;
+}
+
+int pg_connection_backend_pid(const struct pg_connection *connection)
+{
+	return connection->link ? PQbackendPID(connection->link) : 0;
+}
+
+const struct error *pg_connection_last_error(const struct pg_connection *connection)
+{
+	return &connection->last_error;
+}
+
+const char *pg_connection_name(const struct pg_connection *connection)
+{
+	return connection->settings.name;
+}
+
+PGTransactionStatusType pg_connection_transaction(const struct pg_connection *connection)
+{
+	return connection->link ? PQtransactionStatus(connection->link) : PQTRANS_UNKNOWN;
+}

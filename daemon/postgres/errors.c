@@ -1,0 +1,345 @@
+/*
+ * SQLSTATE to kind by one table, and the cleaning of PostgreSQL's and libpq's messages.
+ *
+ * The rule for messages is to know what is harmless. A server's own primary message names objects, which are
+ * ours to name, and in two classes (22, and 42 at "at or near") values, which are cut out. Whatever a function
+ * or trigger raised by itself may say anything, so a sentence of ours stands in its place.
+ */
+#include "postgres/errors.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "postgres/internal.h"
+
+/* The longest prefix that matches wins. Codes: appendix A of PostgreSQL's manual. */
+static const struct {
+	const char *prefix;
+	enum error_kind kind;
+} kinds[] = {
+	{ "08", ERROR_CONNECTION },
+	{ "25P03", ERROR_CONNECTION }, /* idle_in_transaction_session_timeout: the backend is gone */
+	{ "57P01", ERROR_CONNECTION },
+	{ "57P02", ERROR_CONNECTION },
+	{ "57P04", ERROR_CONNECTION },
+	{ "57P05", ERROR_CONNECTION },
+
+	{ "53300", ERROR_BUSY },
+	{ "57P03", ERROR_BUSY },
+
+	{ "40", ERROR_TRANSIENT },
+	{ "55P03", ERROR_TRANSIENT },
+
+	{ "57014", ERROR_CANCELLED },
+
+	{ "25006", ERROR_ENVIRONMENT },
+	{ "53", ERROR_ENVIRONMENT },
+	{ "58", ERROR_ENVIRONMENT },
+
+	{ "21000", ERROR_DATA }, /* two rows where one was asked for */
+	{ "22", ERROR_DATA },
+	{ "23", ERROR_DATA },
+	{ "38", ERROR_DATA }, /* a function in another language failed */
+	{ "39", ERROR_DATA },
+	{ "44", ERROR_DATA },
+	{ "54000", ERROR_DATA }, /* row or index entry too large */
+	{ "P0", ERROR_DATA },
+
+	{ "0A", ERROR_STRUCTURE },
+	{ "26", ERROR_STRUCTURE },
+	{ "3D", ERROR_STRUCTURE },
+	{ "3F", ERROR_STRUCTURE },
+	{ "42", ERROR_STRUCTURE },
+	{ "54", ERROR_STRUCTURE },
+	{ "55000", ERROR_STRUCTURE }, /* not insertable, not updatable */
+
+	{ "28", ERROR_DENIED },
+	{ "42501", ERROR_DENIED },
+
+	{ "XX", ERROR_INTERNAL },
+};
+
+enum error_kind pg_error_kind(const char *sqlstate)
+{
+	enum error_kind kind = ERROR_INTERNAL;
+	size_t longest = 0;
+
+	if (!sqlstate || !*sqlstate)
+		return ERROR_CONNECTION; /* libpq's own: it only speaks up when the link fails */
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		size_t length = strlen(kinds[i].prefix);
+
+		if (length > longest && strncmp(sqlstate, kinds[i].prefix, length) == 0) {
+			longest = length;
+			kind = kinds[i].kind;
+		}
+	}
+	return kind;
+}
+
+/* --- messages ----------------------------------------------------------------------------------- */
+
+enum treatment {
+	KEEP,	    /* it names objects at most */
+	CUT_VALUES, /* it may quote a value */
+	CUT_TOKEN,  /* it may quote a token of the statement */
+	REPLACE,    /* it may say anything */
+};
+
+/* The first prefix that matches. */
+static const struct {
+	const char *prefix;
+	enum treatment treatment;
+} treatments[] = {
+	{ "08", KEEP },	      { "0A", KEEP }, { "21", KEEP }, { "22", CUT_VALUES },
+	{ "23", KEEP },	      { "25", KEEP }, { "26", KEEP }, { "28", KEEP },
+	{ "2B", KEEP },	      { "34", KEEP }, { "3D", KEEP }, { "3F", KEEP },
+	{ "40", KEEP },	      { "42601", CUT_TOKEN },	      { "42", KEEP },
+	{ "44", KEEP },	      { "53", KEEP }, { "54", KEEP }, { "55", KEEP },
+	{ "57", KEEP },	      { "58", KEEP }, { "F0", KEEP },
+	{ "XX", CUT_VALUES }, /* what extensions say without a code of their own */
+};
+
+#define RAISED_BY_OTHERS                                                                           \
+	"a function or trigger of the database raised an error (its text is in the server's log)"
+#define UNFIT_VALUE "a value does not fit its type or its use"
+
+static enum treatment treatment_of(const char *sqlstate)
+{
+	for (size_t i = 0; i < sizeof treatments / sizeof *treatments; i++)
+		if (strncmp(sqlstate, treatments[i].prefix, strlen(treatments[i].prefix)) == 0)
+			return treatments[i].treatment;
+	return REPLACE;
+}
+
+static bool ends_with(const struct text *text, const char *suffix)
+{
+	size_t length = strlen(suffix);
+
+	return text->length >= length &&
+	       memcmp(text->data + text->length - length, suffix, length) == 0;
+}
+
+/* Is what will be quoted next, after these words, the name of an object? */
+static bool announces_name(const struct text *words)
+{
+	static const char *const before[] = { "type ",     "enum ",  "column ",   "relation ",
+					      "encoding ", "table ", "function ", "constraint ",
+					      "sequence ", "index " };
+
+	for (size_t i = 0; i < sizeof before / sizeof *before; i++)
+		if (ends_with(words, before[i]))
+			return true;
+	return false;
+}
+
+static bool is_ascii(char byte)
+{
+	return (unsigned char)byte < 0x80;
+}
+
+/* Class 22 quotes values after a colon ('invalid input syntax for type integer: "…"'), in the middle of a
+   sentence ('value "…" is out of range') and as bytes (0xe2 0x82). A server that speaks another language has other
+   quotes, too, which lc_messages, a superuser's setting, does not let us forbid: then none of it is kept. */
+static void cut_values(struct text *clean, const char *primary)
+{
+	const char *last_quote = strrchr(primary, '"');
+
+	for (const char *next = primary; *next; next++) {
+		if (strncmp(next, ": ", 2) == 0)
+			return;
+		if (*next == '"' && next < last_quote && announces_name(clean)) {
+			const char *end = strchr(next + 1, '"');
+
+			text_append_bytes(clean, next, (size_t)(end - next) + 1);
+			next = end;
+		} else if (*next == '"') {
+			/* A value may hold quotes itself: nothing up to the last of them is kept. */
+			text_append(clean, "\"…\"");
+			if (next == last_quote)
+				return;
+			next = last_quote;
+		} else if (next[0] == '0' && next[1] == 'x') {
+			text_append(clean, "0x…");
+			next += 1 + strspn(next + 2, "0123456789abcdefABCDEF");
+		} else if (!is_ascii(*next)) {
+			text_clear(clean);
+			text_append(clean, UNFIT_VALUE);
+			return;
+		} else {
+			text_append_bytes(clean, next, 1);
+		}
+	}
+}
+
+static bool is_plain(const char *string)
+{
+	while (*string && is_ascii(*string) && *string != '"' && *string != '\'')
+		string++;
+	return *string == '\0';
+}
+
+/* 'syntax error at or near "…"' quotes what stood there: a word is kept, a literal is not. */
+static void cut_token(struct text *clean, const char *primary)
+{
+	static const char near[] = "at or near ";
+	const char *token = strstr(primary, near);
+
+	if (!token) {
+		text_append(clean, is_plain(primary) ? primary : "syntax error");
+		return;
+	}
+	token += strlen(near);
+	text_append_bytes(clean, primary, (size_t)(token - primary));
+	if (*token == '"' && (isalpha((unsigned char)token[1]) || token[1] == '_') &&
+	    token[1 + strcspn(token + 1, "'\"$ \n")] == '"')
+		text_append(clean, token);
+	else
+		text_append(clean, "\"…\"");
+}
+
+static void clean_message(struct text *clean, const char *sqlstate, const char *primary)
+{
+	switch (treatment_of(sqlstate)) {
+	case KEEP:
+		text_append(clean, primary);
+		break;
+	case CUT_VALUES:
+		cut_values(clean, primary);
+		break;
+	case CUT_TOKEN:
+		cut_token(clean, primary);
+		break;
+	case REPLACE:
+		text_append(clean, RAISED_BY_OTHERS);
+		break;
+	}
+}
+
+/* Up to the first line break; never half a character, which error_set() sees to. */
+static size_t first_line(const char *message)
+{
+	return strcspn(message, "\r\n");
+}
+
+void pg_error_message(char *buffer, size_t size, const char *sqlstate, const char *primary)
+{
+	_cleanup_text_ struct text clean = TEXT_INIT;
+	size_t length;
+
+	clean_message(&clean, sqlstate ? sqlstate : "", primary ? primary : "");
+	length = first_line(text_string(&clean));
+	if (length >= size)
+		length = size - 1;
+	while (length > 0 && (text_string(&clean)[length] & 0xC0) == 0x80)
+		length--;
+	memcpy(buffer, text_string(&clean), length);
+	buffer[length] = '\0';
+}
+
+/* RAISE and its kin in other languages: whatever the SQLSTATE, the words are the author's. */
+static bool raised_by_others(const PGresult *result)
+{
+	static const char *const files[] = { "pl_exec.c", "plperl.c", "plpy_elog.c",
+					     "plpy_plpymodule.c", "pltcl.c" };
+	const char *file = PQresultErrorField(result, PG_DIAG_SOURCE_FILE);
+
+	for (size_t i = 0; file && i < sizeof files / sizeof *files; i++)
+		if (strcmp(file, files[i]) == 0)
+			return true;
+	return false;
+}
+
+void pg_error_from_result(struct error *err, const PGresult *result)
+{
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	char message[sizeof err->message];
+
+	if (!sqlstate) {
+		pg_error_from_link(err, PQresultErrorMessage(result));
+		return;
+	}
+	pg_error_message(message, sizeof message, raised_by_others(result) ? "P0001" : sqlstate,
+			 primary);
+	error_set(err, pg_error_kind(sqlstate), "%s", message);
+	snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
+}
+
+/* --- libpq's own messages ----------------------------------------------------------------------- */
+
+/* Is it all of what host names, addresses and paths of sockets are made of? */
+static bool is_host(const char *string, size_t length)
+{
+	return strspn(string, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:/_-") >=
+	       length;
+}
+
+/* A connection string that was split at the wrong place puts a part of the password where a host or a port should be,
+   and libpq quotes it. So only what is plainly a host is kept of what stands in quotes. */
+static void cut_parameters(struct text *clean, const char *message, size_t length)
+{
+	const char *const end = message + length;
+
+	for (const char *next = message; next < end; next++) {
+		const char *closing = *next == '"' ? memchr(next + 1, '"', (size_t)(end - next - 1)) : NULL;
+
+		if (*next != '"') {
+			text_append_bytes(clean, next, 1);
+			continue;
+		}
+		if (closing && (ends_with(clean, "server at ") || ends_with(clean, "on socket ")) &&
+		    is_host(next + 1, (size_t)(closing - next - 1)))
+			text_append_bytes(clean, next, (size_t)(closing - next) + 1);
+		else
+			text_append(clean, "\"…\"");
+		next = closing ? closing : end - 1;
+	}
+}
+
+static bool is_sqlstate(const char *string)
+{
+	return strspn(string, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5;
+}
+
+/* Finds the last "SEVERITY:  SQLSTATE: message" in what may be several failures, one for each host. The severity, in
+   whatever language, is the first thing in its line that two blanks follow, as "DETAIL" is in its own. */
+static const char *find_sqlstate(const char *message)
+{
+	const char *last = NULL;
+
+	for (const char *line = message; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		const char *colon = strstr(line, ":  ");
+
+		if (colon && colon < line + strcspn(line, "\n") && is_sqlstate(colon + 3) &&
+		    strncmp(colon + 8, ": ", 2) == 0)
+			last = colon + 3;
+	}
+	return last;
+}
+
+void pg_error_from_connecting(struct error *err, const char *libpq_message)
+{
+	const char *found = find_sqlstate(libpq_message);
+	char message[sizeof err->message];
+	char sqlstate[6] = "";
+
+	if (!found) {
+		pg_error_from_link(err, libpq_message);
+		return;
+	}
+	memcpy(sqlstate, found, 5);
+	pg_error_message(message, sizeof message, sqlstate, found + strlen("00000: "));
+	error_set(err, pg_error_kind(sqlstate), "%s", message);
+	memcpy(err->sqlstate, sqlstate, sizeof sqlstate);
+}
+
+void pg_error_from_link(struct error *err, const char *libpq_message)
+{
+	_cleanup_text_ struct text clean = TEXT_INIT;
+
+	cut_parameters(&clean, libpq_message, first_line(libpq_message));
+	error_set(err, ERROR_CONNECTION, "%s", clean.length > 0 ? clean.data : "the connection failed");
+}

@@ -1,0 +1,356 @@
+/*
+ * The queue of a connection: what is submitted waits here, runs, and is answered exactly once.
+ *
+ * A query is in one place at a time: in `queue`, in `running`, or in `finished` when its answer is known and its
+ * callback is about to be called. A callback may close the connection, which empties all three.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/text.h"
+#include "postgres/internal.h"
+
+enum query_kind { QUERY_SIMPLE, QUERY_WITH_VALUES, QUERY_DESCRIBE };
+
+struct query {
+	TAILQ_ENTRY(query) entry;
+	enum query_kind kind;
+	char *sql;
+	char **values;
+	size_t value_count;
+	pg_on_answer *on_answer; /* NULL: forgotten */
+	void *arg;
+
+	bool discarding; /* reads and forgets what an unexpected COPY sends */
+	bool prepared;	 /* DESCRIBE: the first of its two steps is done */
+	PGresult **results;
+	size_t result_count;
+	struct error error;
+};
+
+/* --- a query ------------------------------------------------------------------------------------ */
+
+static struct query *query_new(enum query_kind kind, const char *sql, pg_on_answer *on_answer,
+			       void *arg)
+{
+	struct query *query = memory_new(sizeof *query);
+
+	query->kind = kind;
+	query->sql = text_copy(sql);
+	query->on_answer = on_answer;
+	query->arg = arg;
+	return query;
+}
+
+static void clear_results(struct query *query)
+{
+	for (size_t i = 0; i < query->result_count; i++)
+		PQclear(query->results[i]);
+	query->result_count = 0;
+}
+
+static void query_free(struct query *query)
+{
+	clear_results(query);
+	free(query->results);
+	for (size_t i = 0; i < query->value_count; i++)
+		free(query->values[i]);
+	free(query->values);
+	free(query->sql);
+	free(query);
+}
+
+static void query_answer(struct query *query)
+{
+	struct pg_answer answer = {
+		.results = query->results,
+		.count = query->result_count,
+		.error = query->error.kind != ERROR_NONE ? &query->error : NULL,
+	};
+
+	if (query->on_answer)
+		query->on_answer(query->arg, &answer);
+	query_free(query);
+}
+
+static void keep_result(struct query *query, PGresult *result)
+{
+	query->results = memory_grow(query->results, query->result_count + 1,
+				     sizeof *query->results);
+	query->results[query->result_count++] = result;
+}
+
+/* --- running it --------------------------------------------------------------------------------- */
+
+static bool send_step(PGconn *link, const struct query *query)
+{
+	switch (query->kind) {
+	case QUERY_SIMPLE:
+		return PQsendQuery(link, query->sql);
+	case QUERY_WITH_VALUES:
+		return PQsendQueryParams(link, query->sql, (int)query->value_count, NULL,
+					 (const char *const *)query->values, NULL, NULL, 0);
+	case QUERY_DESCRIBE:
+		return query->prepared ? PQsendDescribePrepared(link, "") :
+					 PQsendPrepare(link, "", query->sql, 0, NULL);
+	}
+	return false;
+}
+
+/* False when libpq would not take the query; a link that failed under it is another matter, and told later. */
+static bool query_send(struct pg_connection *connection, struct query *query)
+{
+	if (!send_step(connection->link, query) && PQstatus(connection->link) == CONNECTION_OK) {
+		pg_error_from_link(&query->error, PQerrorMessage(connection->link));
+		query->error.kind = ERROR_INTERNAL;
+		return false;
+	}
+	pg_flush(connection);
+	return true;
+}
+
+static void refuse_copy(struct pg_connection *connection, struct query *query,
+			ExecStatusType status)
+{
+	if (query->error.kind == ERROR_NONE)
+		error_set(&query->error, ERROR_INTERNAL,
+			  "a COPY was submitted as a query; only the pump carries one");
+	if (status == PGRES_COPY_IN) {
+		PQputCopyEnd(connection->link, "nothing was to be copied");
+		pg_flush(connection);
+	} else {
+		query->discarding = true;
+	}
+}
+
+static void take_result(struct pg_connection *connection, struct query *query, PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+
+	switch (status) {
+	case PGRES_COMMAND_OK:
+	case PGRES_TUPLES_OK:
+	case PGRES_EMPTY_QUERY:
+		keep_result(query, result);
+		return;
+	case PGRES_COPY_IN:
+	case PGRES_COPY_OUT:
+	case PGRES_COPY_BOTH:
+		refuse_copy(connection, query, status);
+		break;
+	default:
+		pg_note_fatal(connection, result);
+		if (query->error.kind == ERROR_NONE)
+			pg_error_from_result(&query->error, result);
+		break;
+	}
+	PQclear(result);
+}
+
+/* False while more is to come. */
+static bool discard_copy(PGconn *link)
+{
+	char *row;
+	int length;
+
+	while ((length = PQgetCopyData(link, &row, 1)) > 0)
+		PQfreemem(row);
+	return length < 0;
+}
+
+static void query_finish(struct pg_connection *connection)
+{
+	struct query *query = connection->running;
+
+	if (query->kind == QUERY_DESCRIBE && !query->prepared && query->error.kind == ERROR_NONE) {
+		clear_results(query);
+		query->prepared = true;
+		if (query_send(connection, query))
+			return;
+	}
+	connection->running = NULL;
+	TAILQ_INSERT_TAIL(&connection->finished, query, entry);
+	pg_release(connection);
+	pg_queue_answer(connection);
+	pg_queue_advance(connection);
+}
+
+static void on_input(void *arg)
+{
+	struct pg_connection *connection = arg;
+	struct query *query = connection->running;
+	PGconn *link = connection->link;
+
+	for (;;) {
+		PGresult *result;
+
+		if (query->discarding && !discard_copy(link))
+			return;
+		query->discarding = false;
+		if (PQisBusy(link))
+			return;
+		result = PQgetResult(link);
+		if (!result)
+			break;
+		if (pg_is_made_up(connection, result)) {
+			PQclear(result);
+			return;
+		}
+		take_result(connection, query, result);
+	}
+	query_finish(connection);
+}
+
+/* A lost link needs no driver's word: pg_lose() answers for the running query with the others. */
+static const struct pg_driver query_driver = { .on_input = on_input };
+
+/* --- the queue ---------------------------------------------------------------------------------- */
+
+bool pg_queue_is_empty(const struct pg_connection *connection)
+{
+	return TAILQ_EMPTY(&connection->queue);
+}
+
+static bool is_free(const struct pg_connection *connection)
+{
+	return (connection->state == PG_READY || connection->state == PG_BUSY) &&
+	       !connection->driver && !connection->link_is_dead;
+}
+
+static void run(struct pg_connection *connection, struct query *query)
+{
+	connection->running = query;
+	pg_hold(connection, &query_driver, connection);
+	if (connection->running != query)
+		return; /* on_state has closed or reset the connection */
+	if (!query_send(connection, query))
+		query_finish(connection);
+}
+
+void pg_queue_advance(struct pg_connection *connection)
+{
+	struct query *query = TAILQ_FIRST(&connection->queue);
+
+	if (!query || !is_free(connection))
+		return;
+	TAILQ_REMOVE(&connection->queue, query, entry);
+	run(connection, query);
+}
+
+void pg_setup_start(struct pg_connection *connection, pg_on_answer *on_answer)
+{
+	const char *sql = connection->settings.setup_sql;
+
+	run(connection, query_new(QUERY_SIMPLE, sql ? sql : "", on_answer, connection));
+}
+
+void pg_queue_fail(struct pg_connection *connection, const struct error *err)
+{
+	struct query *query;
+
+	if (connection->running)
+		TAILQ_INSERT_HEAD(&connection->queue, connection->running, entry);
+	connection->running = NULL;
+	while ((query = TAILQ_FIRST(&connection->queue))) {
+		TAILQ_REMOVE(&connection->queue, query, entry);
+		query->error = *err;
+		TAILQ_INSERT_TAIL(&connection->finished, query, entry);
+	}
+}
+
+void pg_queue_answer(struct pg_connection *connection)
+{
+	struct query *query;
+
+	while ((query = TAILQ_FIRST(&connection->finished))) {
+		TAILQ_REMOVE(&connection->finished, query, entry);
+		query_answer(query);
+	}
+}
+
+void pg_queue_done(struct pg_connection *connection)
+{
+	struct query *query;
+	struct error err;
+
+	error_set(&err, ERROR_CANCELLED, "the connection to the %s was closed",
+		  connection->settings.name);
+	pg_queue_fail(connection, &err);
+	pg_queue_answer(connection);
+	while ((query = TAILQ_FIRST(&connection->queue))) {
+		TAILQ_REMOVE(&connection->queue, query, entry);
+		query_free(query);
+	}
+}
+
+/* --- for everybody ------------------------------------------------------------------------------ */
+
+static void enqueue(struct pg_connection *connection, struct query *query)
+{
+	TAILQ_INSERT_TAIL(&connection->queue, query, entry);
+	if (is_free(connection))
+		event_active(connection->kick, EV_TIMEOUT, 0);
+}
+
+void pg_submit(struct pg_connection *connection, const char *sql, size_t value_count,
+	       const char *const *values, pg_on_answer *on_answer, void *arg)
+{
+	struct query *query = query_new(value_count > 0 ? QUERY_WITH_VALUES : QUERY_SIMPLE, sql,
+					on_answer, arg);
+
+	query->value_count = value_count;
+	query->values = memory_new((value_count + 1) * sizeof *query->values);
+	for (size_t i = 0; i < value_count; i++)
+		query->values[i] = text_copy(values[i]);
+	enqueue(connection, query);
+}
+
+void pg_describe(struct pg_connection *connection, const char *sql, pg_on_answer *on_answer,
+		 void *arg)
+{
+	enqueue(connection, query_new(QUERY_DESCRIBE, sql, on_answer, arg));
+}
+
+static void forget_in(struct query_list *list, const void *arg)
+{
+	struct query *query;
+
+	TAILQ_FOREACH(query, list, entry)
+		if (query->arg == arg)
+			query->on_answer = NULL;
+}
+
+void pg_forget(struct pg_connection *connection, const void *arg)
+{
+	forget_in(&connection->queue, arg);
+	forget_in(&connection->finished, arg);
+	if (connection->running && connection->running->arg == arg)
+		connection->running->on_answer = NULL;
+}
+
+const PGresult *pg_answer_rows(const struct pg_answer *answer)
+{
+	for (size_t i = answer->count; i > 0; i--)
+		if (PQnfields(answer->results[i - 1]) > 0)
+			return answer->results[i - 1];
+	return NULL;
+}
+
+static void on_cancelled(void *arg, const struct pg_answer *answer)
+{
+	(void)arg;
+	if (answer->error)
+		log_error(LOG_WARNING, answer->error);
+}
+
+void pg_cancel_by(struct pg_connection *victim, struct pg_connection *side)
+{
+	_cleanup_free_ char *pid = NULL;
+
+	if (victim->state != PG_BUSY)
+		return;
+	pid = text_format("%d", PQbackendPID(victim->link));
+	pg_submit(side, "SELECT pg_catalog.pg_cancel_backend($1)", 1, (const char *const[]){ pid },
+		  on_cancelled, NULL);
+}
