@@ -1,0 +1,378 @@
+-- The SQL of a batch. {holes} are filled for each entity by entity_sql.c; `migratectl plan --sql ENTITY` shows the result.
+-- Tables of ours: s the stage, m the entity's id map, rN_M the id map of reference N's alternative M,
+-- a the target row that carries the legacy key already, t the target row.
+
+-- name: read
+-- Source. The present state of the rows, with two hashes of exactly what is shipped.
+COPY (
+SELECT {names},
+       {h1} AS h1,
+       {h2} AS h2
+  FROM (
+SELECT {expressions},
+       ROW({values})::text AS r
+  FROM {relation}
+ WHERE {filter}
+   AND {which}
+ ORDER BY {order}
+OFFSET 0
+       ) AS s
+) TO STDOUT (FORMAT binary)
+
+-- name: read_keys
+-- Source. Which of these keys are there.
+COPY (
+SELECT {keys}
+  FROM {relation}
+ WHERE {filter}
+   AND {which}
+) TO STDOUT (FORMAT binary)
+
+-- name: begin
+-- Target. Opens the batch; the rows follow.
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL synchronous_commit = off;
+SET LOCAL random_page_cost = 0.3;
+SET LOCAL work_mem = '{work_memory}kB';
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT migrated.claim_batch('{session}', '{entity}', {batch});
+CREATE TEMPORARY TABLE IF NOT EXISTS {stage_name} (
+  {stage_columns}
+) ON COMMIT DELETE ROWS;
+COPY {stage} ({stage_names}) FROM STDIN (FORMAT binary);
+
+-- name: revive
+-- Target. A row that was marked as gone and is there again is unmarked.
+UPDATE {target} AS t
+   SET {unmark}
+  FROM {stage} AS s
+  JOIN {id_map} AS m
+    ON {m_is_s}
+ WHERE m.gone IS NOT NULL
+   AND {t_is_m};
+
+-- name: apply
+-- Target. Resolves the staged rows, sets aside those that cannot be applied, writes the others, and counts.
+WITH resolved AS MATERIALIZED (
+  SELECT {stage_keys},
+         s.h1,
+         s.h2,
+         m.t1 IS NOT NULL AS mapped,
+         t.{any_target_key} IS NOT NULL AS present,
+         {old_keys},
+         {new_keys},
+         {values},
+         {missing}
+         {fault} AS fault
+    FROM {stage} AS s
+    LEFT JOIN {id_map} AS m
+      ON {m_is_s}
+{joins}    LEFT JOIN {target} AS t
+      ON {t_is_located}
+   WHERE {rows}
+),
+mapped AS (
+  INSERT INTO {id_map} ({k_names}, {t_names}, h1, h2, session)
+  SELECT {r_k}, {r_t}, r.h1, r.h2, {session_number}
+    FROM resolved AS r
+   WHERE {ok}
+     AND NOT r.mapped
+  RETURNING 1
+),
+remapped AS (
+  UPDATE {id_map} AS m
+     SET h1 = r.h1,
+         h2 = r.h2,
+         gone = NULL{remap}
+    FROM resolved AS r
+   WHERE {m_is_r}
+     AND r.mapped
+     AND (m.h1, m.h2, m.gone, {m_t}) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, {r_t})
+),
+inserted AS (
+  INSERT INTO {target} ({columns})
+  SELECT {column_values}
+    FROM resolved AS r
+   WHERE {ok}
+     AND NOT r.present
+  RETURNING 1
+),
+updated AS (
+  UPDATE {target} AS t
+     SET {assignments}
+    FROM resolved AS r
+   WHERE {t_is_old}
+     AND {ok}
+     AND r.present
+     AND ({old_values}) IS DISTINCT FROM ({new_values})
+  RETURNING 1
+),
+dead AS (
+  INSERT INTO migrated.dead_letter AS d
+              (entity, legacy_key, session, batch, phase, sqlstate, column_name, message, h1, h2, mapped)
+  SELECT '{entity}', {legacy_key}, '{session}', {batch}, 'resolve', f.sqlstate, f.column_name, f.message, r.h1, r.h2, r.mapped
+    FROM resolved AS r
+    JOIN (VALUES {faults}) AS f (fault, sqlstate, column_name, message)
+      ON f.fault = r.fault
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         phase = excluded.phase,
+         sqlstate = excluded.sqlstate,
+         constraint_name = NULL,
+         column_name = excluded.column_name,
+         message = excluded.message,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         attempts = d.attempts + 1,
+         state = 'open',
+         updated_at = pg_catalog.now()
+  RETURNING 1
+),
+waiting AS (
+  INSERT INTO migrated.parked AS p
+              (entity, legacy_key, column_name, parent_entity, parent_key, h1, h2, mapped, session, batch)
+  SELECT '{entity}', {legacy_key}, w.column_name, w.parent_entity, w.parent_key, r.h1, r.h2, r.mapped, '{session}', {batch}
+    FROM resolved AS r
+   CROSS JOIN LATERAL ({waits}) AS w (column_name, parent_entity, parent_key)
+   WHERE {waiting}
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET column_name = excluded.column_name,
+         parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         session = excluded.session,
+         batch = excluded.batch
+  RETURNING 1
+),
+later AS (
+  INSERT INTO migrated.deferred AS l
+              (entity, legacy_key, column_name, parent_entity, parent_key, session, batch)
+  SELECT '{entity}', {legacy_key}, w.column_name, w.parent_entity, w.parent_key, '{session}', {batch}
+    FROM resolved AS r
+   CROSS JOIN LATERAL ({deferrals}) AS w (column_name, parent_entity, parent_key)
+   WHERE {deferring}
+      ON CONFLICT (entity, legacy_key, column_name) DO UPDATE
+     SET parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         session = excluded.session,
+         batch = excluded.batch
+)
+UPDATE migrated.batch AS b
+   SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
+       updated = b.updated + (SELECT pg_catalog.count(*) FROM updated),
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE {ok})
+                   - (SELECT pg_catalog.count(*) FROM inserted)
+                   - (SELECT pg_catalog.count(*) FROM updated),
+       failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),
+       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting)
+ WHERE b.session = '{session}'
+   AND b.entity = '{entity}'
+   AND b.number = {batch}
+
+-- name: letter
+-- Target. The dead letter of one staged row that the database refused: $1 its ctid, $2 SQLSTATE, $3 constraint, $4 column,
+-- $5 message.
+WITH refused AS (
+  SELECT {stage_keys},
+         s.h1,
+         s.h2,
+         m.t1 IS NOT NULL AS mapped
+    FROM {stage} AS s
+    LEFT JOIN {id_map} AS m
+      ON {m_is_s}
+   WHERE s.ctid = $1
+),
+remapped AS (
+  UPDATE {id_map} AS m
+     SET h1 = r.h1,
+         h2 = r.h2,
+         gone = NULL
+    FROM refused AS r
+   WHERE {m_is_r}
+),
+dead AS (
+  INSERT INTO migrated.dead_letter AS d
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
+  SELECT '{entity}', {legacy_key}, '{session}', {batch}, 'write', $2, $3, $4, $5, r.h1, r.h2, r.mapped
+    FROM refused AS r
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         phase = excluded.phase,
+         sqlstate = excluded.sqlstate,
+         constraint_name = excluded.constraint_name,
+         column_name = excluded.column_name,
+         message = excluded.message,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         attempts = d.attempts + 1,
+         state = 'open',
+         updated_at = pg_catalog.now()
+)
+UPDATE migrated.batch AS b
+   SET failed = b.failed + 1
+ WHERE b.session = '{session}'
+   AND b.entity = '{entity}'
+   AND b.number = {batch}
+
+-- name: isolate
+-- Target. Finds the bad rows of the stage by halving, keeps the good; those that failed are tried once more.
+SELECT migrated.apply_isolated({apply}, {letter},
+         migrated.apply_isolated({apply}, {letter},
+           (SELECT pg_catalog.array_agg(s.ctid ORDER BY s.ctid) FROM {stage} AS s)),
+         true);
+
+-- name: settle
+-- Target. What these rows were waiting for or had failed of before is over, unless this batch said so again.
+UPDATE migrated.dead_letter AS d
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM {stage} AS s
+ WHERE d.entity = '{entity}'
+   AND d.legacy_key = {stage_legacy_key}
+   AND d.state = 'open'
+   AND (d.session, d.batch) IS DISTINCT FROM ('{session}'::uuid, {batch});
+DELETE FROM migrated.parked AS p
+ USING {stage} AS s
+ WHERE p.entity = '{entity}'
+   AND p.legacy_key = {stage_legacy_key}
+   AND (p.session, p.batch) IS DISTINCT FROM ('{session}'::uuid, {batch});
+DELETE FROM migrated.deferred AS l
+ USING {stage} AS s
+ WHERE l.entity = '{entity}'
+   AND l.legacy_key = {stage_legacy_key}
+   AND (l.session, l.batch) IS DISTINCT FROM ('{session}'::uuid, {batch});
+
+-- name: finish
+-- Target. The checkpoint; with it the batch is done.
+UPDATE migrated.batch AS b
+   SET done = true,
+       finished_at = pg_catalog.clock_timestamp()
+ WHERE b.session = '{session}'
+   AND b.entity = '{entity}'
+   AND b.number = {batch}
+RETURNING inserted, updated, unchanged, deleted, failed, parked;
+COMMIT;
+
+-- name: fill
+-- Target. The second pass over one reference: columns that were left NULL because their parent had not arrived.
+WITH ready AS MATERIALIZED (
+  SELECT l.ctid AS row_id,
+         {m_t},
+         p.t1 AS parent
+    FROM migrated.deferred AS l
+    JOIN {id_map} AS m
+      ON {m_is_l}
+    JOIN {parent_map} AS p
+      ON {p_is_l}{parent_present}
+   WHERE l.entity = '{entity}'
+     AND l.column_name = {column_name}
+     AND l.parent_entity = '{parent}'
+   LIMIT {limit}
+),
+filled AS (
+  UPDATE {target} AS t
+     SET {column} = ready.parent
+    FROM ready
+   WHERE {t_is_ready}
+)
+DELETE FROM migrated.deferred AS l
+ USING ready
+ WHERE l.ctid = ready.row_id
+
+-- name: delete
+-- Target. Keys that detection found gone and that the source, asked again, still does not have.
+WITH gone AS MATERIALIZED (
+  SELECT c.legacy_key,
+         m.t1 IS NOT NULL AS mapped,
+         {m_k},
+         {m_t}
+    FROM migrated.change AS c
+    LEFT JOIN {id_map} AS m
+      ON {m_is_c}
+     AND m.gone IS NULL
+   WHERE c.analysis = '{analysis}'
+     AND c.entity = '{entity}'
+     AND c.ordinal BETWEEN {low} AND {high}
+     AND c.kind = 'deleted'
+     AND NOT EXISTS (SELECT FROM {stage} AS s WHERE {s_is_c})
+     AND {rows}
+),
+unmapped AS (
+  UPDATE {id_map} AS m
+     SET gone = pg_catalog.now()
+    FROM gone AS g
+   WHERE {m_is_g}
+),
+written AS (
+  {write}
+),
+closed AS (
+  UPDATE migrated.dead_letter AS d
+     SET state = 'resolved',
+         updated_at = pg_catalog.now()
+    FROM gone AS g
+   WHERE d.entity = '{entity}'
+     AND d.legacy_key = g.legacy_key
+     AND d.state = 'open'
+),
+unparked AS (
+  DELETE FROM migrated.parked AS p
+   USING gone AS g
+   WHERE p.entity = '{entity}'
+     AND p.legacy_key = g.legacy_key
+),
+forgotten AS (
+  DELETE FROM migrated.deferred AS l
+   USING gone AS g
+   WHERE l.entity = '{entity}'
+     AND l.legacy_key = g.legacy_key
+)
+UPDATE migrated.batch AS b
+   SET deleted = b.deleted + (SELECT pg_catalog.count(*) FROM gone)
+ WHERE b.session = '{session}'
+   AND b.entity = '{entity}'
+   AND b.number = {batch}
+
+-- name: delete_letter
+-- Target. The dead letter of one deletion that the database refused: $1 the ctid of its change, then as above.
+WITH dead AS (
+  INSERT INTO migrated.dead_letter AS d
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, mapped)
+  SELECT '{entity}', c.legacy_key, '{session}', {batch}, 'delete', $2, $3, $4, $5, true
+    FROM migrated.change AS c
+   WHERE c.ctid = $1
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         phase = excluded.phase,
+         sqlstate = excluded.sqlstate,
+         constraint_name = excluded.constraint_name,
+         column_name = excluded.column_name,
+         message = excluded.message,
+         mapped = true,
+         attempts = d.attempts + 1,
+         state = 'open',
+         updated_at = pg_catalog.now()
+)
+UPDATE migrated.batch AS b
+   SET failed = b.failed + 1
+ WHERE b.session = '{session}'
+   AND b.entity = '{entity}'
+   AND b.number = {batch}
+
+-- name: delete_isolate
+SELECT migrated.apply_isolated({apply}, {letter},
+         migrated.apply_isolated({apply}, {letter},
+           (SELECT pg_catalog.array_agg(c.ctid ORDER BY c.ordinal)
+              FROM migrated.change AS c
+             WHERE c.analysis = '{analysis}'
+               AND c.entity = '{entity}'
+               AND c.ordinal BETWEEN {low} AND {high}
+               AND c.kind = 'deleted')),
+         true);

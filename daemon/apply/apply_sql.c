@@ -1,0 +1,421 @@
+/*
+ * Fills the template `apply` for one entity; see apply_sql.h. Each small function writes one hole.
+ */
+#include "apply/apply_sql.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply/parts.h"
+#include "common/text.h"
+#include "sql_apply.h"
+
+/* --- resolving --------------------------------------------------------------------------------- */
+
+static void append_reference_join(struct text *text, const struct binding *binding,
+				  const struct written_column *written, size_t alternative)
+{
+	const struct reference *reference = &written->column->references[alternative];
+	const struct bound_entity *parent = binding_find(binding, reference->entity_name);
+	_cleanup_free_ char *alias = text_format("r%zu_%zu", written->number, alternative + 1);
+	char present[64];
+
+	text_appendf(text, "    LEFT JOIN %s AS %s\n      ON ", parent->id_map, alias);
+	for (size_t i = 0; i < written->column->from.count; i++)
+		text_appendf(text, "%s%s.k%zu = s.f%zu_%zu::%s", i > 0 ? " AND " : "", alias, i + 1,
+			     written->number, i + 1, parent->key_types[i]);
+	if (parts_has_alternatives(written))
+		text_appendf(text, " AND s.w%zu = %zu", written->number, alternative + 1);
+	text_appendf(text, "%s\n", parts_parent_present(parent, alias, present));
+}
+
+static bool adopts(const struct bound_entity *bound)
+{
+	return bound->legacy_unique && entity_mints_key(bound->entity);
+}
+
+static char *joins(const struct binding *binding, const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->written_count; i++)
+		for (size_t j = 0; parts_is_reference(&bound->written[i]) &&
+				   j < bound->written[i].column->reference_count;
+		     j++)
+			append_reference_join(&text, binding, &bound->written[i], j);
+	if (!adopts(bound))
+		return text_steal(&text);
+	text_appendf(&text, "    LEFT JOIN %s AS a\n      ON m.t1 IS NULL", bound->target_relation);
+	for (size_t i = 0; i < bound->written_count; i++)
+		if (bound->written[i].column == NULL)
+			text_appendf(&text, " AND a.%s = %s", bound->written[i].quoted,
+				     bound->written[i].expression);
+	text_append(&text, "\n");
+	return text_steal(&text);
+}
+
+static const struct written_column *written_by_name(const struct bound_entity *bound,
+						    const char *name)
+{
+	for (size_t i = 0; i < bound->written_count; i++)
+		if (strcmp(bound->written[i].name, name) == 0)
+			return &bound->written[i];
+	return NULL;
+}
+
+/* Where the row stands in the target today, part `i` of its key; NULL when it is not there. */
+static char *located(const struct bound_entity *bound, size_t i)
+{
+	if (!entity_mints_key(bound->entity))
+		return text_format(
+			"coalesce(m.t%zu, %s)", i + 1,
+			written_by_name(bound, bound->entity->target_key.names[i])->expression);
+	if (adopts(bound))
+		return text_format("coalesce(m.t%zu, a.%s)", i + 1, bound->target_key_quoted[i]);
+	return text_format("m.t%zu", i + 1);
+}
+
+static char *located_condition(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->entity->target_key.count; i++) {
+		_cleanup_free_ char *place = located(bound, i);
+
+		text_separate(&text, " AND ");
+		text_appendf(&text, "t.%s = %s", bound->target_key_quoted[i], place);
+	}
+	return text_steal(&text);
+}
+
+static char *old_keys(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->entity->target_key.count; i++) {
+		_cleanup_free_ char *place = located(bound, i);
+
+		text_separate(&text, ",\n         ");
+		text_appendf(&text, "%s AS o%zu", place, i + 1);
+	}
+	return text_steal(&text);
+}
+
+static char *new_keys(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	if (entity_mints_key(bound->entity)) {
+		_cleanup_free_ char *place = located(bound, 0);
+
+		text_appendf(&text, "coalesce(%s, pg_catalog.gen_random_uuid()) AS t1", place);
+		return text_steal(&text);
+	}
+	for (size_t i = 0; i < bound->entity->target_key.count; i++) {
+		text_separate(&text, ",\n         ");
+		text_appendf(&text, "%s AS t%zu",
+			     written_by_name(bound, bound->entity->target_key.names[i])->expression,
+			     i + 1);
+	}
+	return text_steal(&text);
+}
+
+static char *value_list(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->written_count; i++) {
+		text_separate(&text, ",\n         ");
+		text_appendf(&text, "%s AS v%zu", bound->written[i].expression,
+			     bound->written[i].number);
+	}
+	return text_steal(&text);
+}
+
+/* The source names a parent, and no parent is there. */
+static char *missing_condition(const struct written_column *written)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < written->column->from.count; i++)
+		text_appendf(&text, "s.f%zu_%zu IS NOT NULL AND ", written->number, i + 1);
+	if (parts_has_alternatives(written))
+		text_appendf(&text, "s.w%zu IS NOT NULL AND ", written->number);
+	text_appendf(&text, "%s IS NULL", written->expression);
+	return text_steal(&text);
+}
+
+static char *parent_name(const struct written_column *written)
+{
+	struct text text = TEXT_INIT;
+
+	if (!parts_has_alternatives(written))
+		return text_format("'%s'", written->column->references[0].entity_name);
+	text_appendf(&text, "CASE s.w%zu", written->number);
+	for (size_t i = 0; i < written->column->reference_count; i++)
+		text_appendf(&text, " WHEN %zu THEN '%s'", i + 1,
+			     written->column->references[i].entity_name);
+	text_append(&text, " END");
+	return text_steal(&text);
+}
+
+/* pN: the key of the parent that is missing (NULL: none is); qN: its entity. */
+static char *missing_list(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->written_count; i++) {
+		const struct written_column *written = &bound->written[i];
+
+		if (!parts_is_reference(written))
+			continue;
+		_cleanup_free_ char *condition = missing_condition(written);
+		_cleanup_free_ char *name = parent_name(written);
+
+		text_appendf(&text, "CASE WHEN %s THEN ARRAY[", condition);
+		for (size_t j = 0; j < written->column->from.count; j++)
+			text_appendf(&text, "%ss.f%zu_%zu::text", j > 0 ? ", " : "",
+				     written->number, j + 1);
+		text_appendf(&text, "] END AS p%zu,\n         %s AS q%zu,\n         ",
+			     written->number, name, written->number);
+	}
+	return text_steal(&text);
+}
+
+/* --- faults that are seen before writing ------------------------------------------------------- */
+
+struct faults {
+	struct text cases; /* WHEN condition THEN number */
+	struct text rows;  /* (number, sqlstate, column, message) */
+	size_t count;
+};
+
+static void add_fault(struct faults *faults, const struct written_column *written,
+		      const char *condition, const char *sqlstate, const char *what)
+{
+	_cleanup_free_ char *column = pg_quote_literal(written->name);
+	_cleanup_free_ char *message = pg_quote_literal(what);
+
+	faults->count++;
+	text_appendf(&faults->cases, " WHEN %s THEN %zu", condition, faults->count);
+	text_appendf(&faults->rows, "%s(%zu, '%s', %s, %s)", faults->count > 1 ? ", " : "",
+		     faults->count, sqlstate, column, message);
+}
+
+static void collect_faults(struct faults *faults, const struct bound_entity *bound)
+{
+	for (size_t i = 0; i < bound->written_count; i++) {
+		const struct written_column *written = &bound->written[i];
+		_cleanup_free_ char *missing = parts_is_reference(written)
+						       ? missing_condition(written)
+						       : NULL;
+		_cleanup_free_ char *null = NULL;
+
+		if (written->fault != NULL)
+			add_fault(
+				faults, written, written->fault, written->fault_sqlstate,
+				written->column->kind == COLUMN_PARSE
+					? "the text is not valid JSON"
+					: "no row of the value table fits, and there is no default");
+		if (missing != NULL && !parts_is_deferrable(written) && !parts_is_parking(written))
+			add_fault(faults, written, missing, "23503", "its parent is missing");
+		if (!written->not_null)
+			continue;
+		if (missing != NULL)
+			null = text_format("%s IS NULL AND NOT (%s)", written->expression, missing);
+		else if (written->raw != NULL)
+			null = text_format("%s IS NULL", written->raw);
+		if (null != NULL)
+			add_fault(faults, written, null, "23502",
+				  "NULL, where the target column must have a value");
+	}
+}
+
+/* --- what waits -------------------------------------------------------------------------------- */
+
+typedef bool written_test(const struct written_column *written);
+
+/* SELECT column, parent entity, parent key for each reference of this sort that is missing. */
+static char *waiting_rows(const struct bound_entity *bound, written_test *is_of_this_sort,
+			  bool first_only)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->written_count; i++) {
+		const struct written_column *written = &bound->written[i];
+
+		if (!is_of_this_sort(written))
+			continue;
+		_cleanup_free_ char *column = pg_quote_literal(written->name);
+
+		text_separate(&text, " UNION ALL ");
+		text_appendf(&text, "SELECT %s, r.q%zu, r.p%zu WHERE r.p%zu IS NOT NULL", column,
+			     written->number, written->number, written->number);
+	}
+	if (text.length == 0)
+		text_append(&text, "SELECT NULL::text, NULL::text, NULL::text[]");
+	else if (first_only)
+		text_append(&text, " LIMIT 1");
+	return text_steal(&text);
+}
+
+/* "(r.p1 IS NOT NULL OR r.p4 IS NOT NULL)", FALSE when there are no such references. */
+static char *any_missing(const struct bound_entity *bound, written_test *is_of_this_sort)
+{
+	_cleanup_text_ struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->written_count; i++)
+		if (is_of_this_sort(&bound->written[i])) {
+			text_separate(&text, " OR ");
+			text_appendf(&text, "r.p%zu IS NOT NULL", bound->written[i].number);
+		}
+	return text.length > 0 ? text_format("(%s)", text_string(&text)) : text_copy("FALSE");
+}
+
+/* --- writing ----------------------------------------------------------------------------------- */
+
+struct column_lists {
+	struct text columns;	 /* to be inserted */
+	struct text values;	 /* of these */
+	struct text assignments; /* to be updated */
+	struct text old_values;
+	struct text new_values;
+};
+
+static void append_comparable(struct text *text, const char *alias, const char *name, bool as_text)
+{
+	text_separate(text, ", ");
+	text_appendf(text, "%s%s%s", alias, name, as_text ? "::text" : "");
+}
+
+static void collect_columns(struct column_lists *lists, const struct bound_entity *bound)
+{
+	if (entity_mints_key(bound->entity)) {
+		text_append(&lists->columns, bound->target_key_quoted[0]);
+		text_append(&lists->values, "r.t1");
+	}
+	for (size_t i = 0; i < bound->written_count; i++) {
+		const struct written_column *written = &bound->written[i];
+		char value[32];
+
+		snprintf(value, sizeof(value), "v%zu", written->number);
+		text_separate(&lists->columns, ", ");
+		text_append(&lists->columns, written->quoted);
+		text_separate(&lists->values, ", ");
+		text_appendf(&lists->values, "r.%s", value);
+		text_separate(&lists->assignments, ",\n         ");
+		text_appendf(&lists->assignments, "%s = r.%s", written->quoted, value);
+		append_comparable(&lists->old_values, "t.", written->quoted, written->no_equality);
+		append_comparable(&lists->new_values, "r.", value, written->no_equality);
+	}
+}
+
+static void column_lists_done(struct column_lists *lists)
+{
+	text_done(&lists->columns);
+	text_done(&lists->values);
+	text_done(&lists->assignments);
+	text_done(&lists->old_values);
+	text_done(&lists->new_values);
+}
+
+/* A natural key moves with the columns it is made of; a minted one never does. */
+static char *remap(const struct bound_entity *bound, const char *ok)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 1; !entity_mints_key(bound->entity) && i <= bound->entity->target_key.count;
+	     i++)
+		text_appendf(&text, ",\n         t%zu = CASE WHEN %s THEN r.t%zu ELSE m.t%zu END",
+			     i, ok, i, i);
+	return text_steal(&text);
+}
+
+char *apply_sql(const struct binding *binding, const struct bound_entity *bound,
+		const struct batch_place *place, bool isolate)
+{
+	struct text text = TEXT_INIT;
+	size_t keys = bound->entity->source_key.count;
+	struct column_lists lists = { 0 };
+	struct faults faults = { 0 };
+	_cleanup_free_ char *batch = text_format("%d", place->batch);
+	_cleanup_free_ char *number = text_format("%d", place->session_number);
+	_cleanup_free_ char *stage_keys = bound_key_list(bound, "s.k%zu", ", ");
+	_cleanup_free_ char *k_names = bound_key_list(bound, "k%zu", ", ");
+	_cleanup_free_ char *r_k = bound_key_list(bound, "r.k%zu", ", ");
+	_cleanup_free_ char *t_names = parts_target_keys(bound, "");
+	_cleanup_free_ char *r_t = parts_target_keys(bound, "r.");
+	_cleanup_free_ char *m_t = parts_target_keys(bound, "m.");
+	_cleanup_free_ char *old = old_keys(bound);
+	_cleanup_free_ char *new = new_keys(bound);
+	_cleanup_free_ char *values = value_list(bound);
+	_cleanup_free_ char *missing = missing_list(bound);
+	_cleanup_free_ char *join_text = joins(binding, bound);
+	_cleanup_free_ char *m_is_s = parts_equal_keys(keys, "m.k", "s.k");
+	_cleanup_free_ char *m_is_r = parts_equal_keys(keys, "m.k", "r.k");
+	_cleanup_free_ char *t_is_located = located_condition(bound);
+	_cleanup_free_ char *t_is_old = parts_target_is(bound, "r.o");
+	_cleanup_free_ char *parking = any_missing(bound, parts_is_parking);
+	_cleanup_free_ char *ok = text_format("(r.fault IS NULL AND NOT %s)", parking);
+	_cleanup_free_ char *waiting = text_format("r.fault IS NULL AND %s", parking);
+	_cleanup_free_ char *deferrable = any_missing(bound, parts_is_deferrable);
+	_cleanup_free_ char *deferring = text_format("%s AND %s", ok, deferrable);
+	_cleanup_free_ char *waits = waiting_rows(bound, parts_is_parking, true);
+	_cleanup_free_ char *deferrals = waiting_rows(bound, parts_is_deferrable, false);
+	_cleanup_free_ char *remap_text = remap(bound, ok);
+	_cleanup_free_ char *legacy_key = parts_legacy_key(bound, "r");
+	_cleanup_free_ char *fault = NULL;
+
+	collect_columns(&lists, bound);
+	collect_faults(&faults, bound);
+	fault = faults.count > 0 ? text_format("CASE%s END", text_string(&faults.cases))
+				 : text_copy("NULL::integer");
+	if (faults.count == 0)
+		text_append(&faults.rows, "(0, '', '', '')");
+	text_fill(&text, sql_apply_apply,
+		  (const struct text_hole[]){ { "stage_keys", stage_keys },
+					      { "any_target_key", bound->target_key_quoted[0] },
+					      { "old_keys", old },
+					      { "new_keys", new },
+					      { "values", values },
+					      { "missing", missing },
+					      { "fault", fault },
+					      { "stage", bound->stage },
+					      { "id_map", bound->id_map },
+					      { "m_is_s", m_is_s },
+					      { "joins", join_text },
+					      { "target", bound->target_relation },
+					      { "t_is_located", t_is_located },
+					      { "rows", isolate ? "s.ctid = ANY ($1)" : "TRUE" },
+					      { "k_names", k_names },
+					      { "t_names", t_names },
+					      { "r_k", r_k },
+					      { "r_t", r_t },
+					      { "m_t", m_t },
+					      { "session_number", number },
+					      { "ok", ok },
+					      { "remap", remap_text },
+					      { "m_is_r", m_is_r },
+					      { "columns", text_string(&lists.columns) },
+					      { "column_values", text_string(&lists.values) },
+					      { "assignments", text_string(&lists.assignments) },
+					      { "t_is_old", t_is_old },
+					      { "old_values", text_string(&lists.old_values) },
+					      { "new_values", text_string(&lists.new_values) },
+					      { "entity", bound->entity->name },
+					      { "legacy_key", legacy_key },
+					      { "session", place->session },
+					      { "batch", batch },
+					      { "faults", text_string(&faults.rows) },
+					      { "waits", waits },
+					      { "waiting", waiting },
+					      { "deferrals", deferrals },
+					      { "deferring", deferring },
+					      { NULL, NULL } });
+	column_lists_done(&lists);
+	text_done(&faults.cases);
+	text_done(&faults.rows);
+	return text_steal(&text);
+}

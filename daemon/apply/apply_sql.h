@@ -1,0 +1,14 @@
+/*
+ * The statement that applies a batch: it resolves the staged rows, sets aside those that cannot be applied, writes the others,
+ * and counts. Template `apply` of apply.sql; the string is the caller's to free.
+ */
+#ifndef DAEMON_APPLY_APPLY_SQL_H
+#define DAEMON_APPLY_APPLY_SQL_H
+
+#include "apply/entity_sql.h"
+
+/* `isolate`: only the rows whose ctid is in the parameter $1. */
+char *apply_sql(const struct binding *binding, const struct bound_entity *bound,
+		const struct batch_place *place, bool isolate);
+
+#endif

@@ -1,0 +1,288 @@
+/*
+ * Fills the templates of apply.sql for one entity; see entity_sql.h.
+ */
+#include "apply/entity_sql.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply/apply_sql.h"
+#include "apply/parts.h"
+#include "common/text.h"
+#include "sql_apply.h"
+
+/* --- opening a batch --------------------------------------------------------------------------- */
+
+static char *stage_columns(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->shipped_count; i++)
+		text_appendf(&text, "%s %s,\n  ", bound->shipped[i].name, bound->shipped[i].type);
+	text_append(&text, "h1 bigint,\n  h2 bigint");
+	return text_steal(&text);
+}
+
+char *entity_sql_begin(const struct bound_entity *bound, const struct batch_place *place,
+		       bool keys_only)
+{
+	struct text text = TEXT_INIT;
+	_cleanup_free_ char *columns = stage_columns(bound);
+	_cleanup_free_ char *keys = bound_key_list(bound, "k%zu", ", ");
+	_cleanup_free_ char *all = parts_shipped_list(bound, false, true);
+	_cleanup_free_ char *names = keys_only ? text_copy(keys) : text_format("%s, h1, h2", all);
+	_cleanup_free_ char *batch = text_format("%d", place->batch);
+	_cleanup_free_ char *memory = text_format("%" PRId64, place->work_memory_kb);
+
+	text_fill(&text, sql_apply_begin,
+		  (const struct text_hole[]){ { "work_memory", memory },
+					      { "session", place->session },
+					      { "entity", bound->entity->name },
+					      { "batch", batch },
+					      { "stage", bound->stage },
+					      { "stage_name", strchr(bound->stage, '.') + 1 },
+					      { "stage_columns", columns },
+					      { "stage_names", names },
+					      { NULL, NULL } });
+	return text_steal(&text);
+}
+
+/* --- writing ----------------------------------------------------------------------------------- */
+
+static char *letter_statement(const struct bound_entity *bound, const struct batch_place *place)
+{
+	struct text text = TEXT_INIT;
+	size_t keys = bound->entity->source_key.count;
+	_cleanup_free_ char *batch = text_format("%d", place->batch);
+	_cleanup_free_ char *stage_keys = bound_key_list(bound, "s.k%zu", ", ");
+	_cleanup_free_ char *m_is_s = parts_equal_keys(keys, "m.k", "s.k");
+	_cleanup_free_ char *m_is_r = parts_equal_keys(keys, "m.k", "r.k");
+	_cleanup_free_ char *legacy_key = parts_legacy_key(bound, "r");
+
+	text_fill(&text, sql_apply_letter,
+		  (const struct text_hole[]){ { "stage_keys", stage_keys },
+					      { "stage", bound->stage },
+					      { "id_map", bound->id_map },
+					      { "m_is_s", m_is_s },
+					      { "m_is_r", m_is_r },
+					      { "entity", bound->entity->name },
+					      { "legacy_key", legacy_key },
+					      { "session", place->session },
+					      { "batch", batch },
+					      { NULL, NULL } });
+	return text_steal(&text);
+}
+
+static void append_revive(struct text *text, const struct bound_entity *bound)
+{
+	_cleanup_text_ struct text unmark = TEXT_INIT;
+	_cleanup_free_ char *m_is_s = parts_equal_keys(bound->entity->source_key.count, "m.k",
+						       "s.k");
+	_cleanup_free_ char *t_is_m = parts_target_is(bound, "m.t");
+
+	if (bound->entity->on_delete != ON_DELETE_MARK)
+		return;
+	for (size_t i = 0; i < bound->entity->mark_count; i++) {
+		_cleanup_free_ char *column = pg_quote_identifier(bound->entity->marks[i].column);
+
+		text_separate(&unmark, ", ");
+		text_appendf(&unmark, "%s = DEFAULT", column);
+	}
+	text_fill(text, sql_apply_revive,
+		  (const struct text_hole[]){ { "target", bound->target_relation },
+					      { "unmark", text_string(&unmark) },
+					      { "stage", bound->stage },
+					      { "id_map", bound->id_map },
+					      { "m_is_s", m_is_s },
+					      { "t_is_m", t_is_m },
+					      { NULL, NULL } });
+}
+
+static void append_settle_and_finish(struct text *text, const struct bound_entity *bound,
+				     const struct batch_place *place)
+{
+	_cleanup_free_ char *batch = text_format("%d", place->batch);
+	_cleanup_free_ char *key = parts_legacy_key(bound, "s");
+	const struct text_hole holes[] = {
+		{ "stage", bound->stage },   { "entity", bound->entity->name },
+		{ "stage_legacy_key", key }, { "session", place->session },
+		{ "batch", batch },	     { NULL, NULL }
+	};
+
+	text_fill(text, sql_apply_settle, holes);
+	text_fill(text, sql_apply_finish, holes);
+}
+
+char *entity_sql_write(const struct binding *binding, const struct bound_entity *bound,
+		       const struct batch_place *place, bool isolate)
+{
+	struct text text = TEXT_INIT;
+	_cleanup_free_ char *apply = apply_sql(binding, bound, place, isolate);
+
+	text_append(&text, isolate ? "ROLLBACK TO SAVEPOINT applying;\n" : "SAVEPOINT applying;\n");
+	append_revive(&text, bound);
+	if (isolate) {
+		_cleanup_free_ char *letter = letter_statement(bound, place);
+		_cleanup_free_ char *apply_literal = pg_quote_literal(apply);
+		_cleanup_free_ char *letter_literal = pg_quote_literal(letter);
+
+		text_fill(&text, sql_apply_isolate,
+			  (const struct text_hole[]){ { "apply", apply_literal },
+						      { "letter", letter_literal },
+						      { "stage", bound->stage },
+						      { NULL, NULL } });
+	} else {
+		text_append(&text, apply);
+		text_append(&text, ";\n");
+	}
+	append_settle_and_finish(&text, bound, place);
+	return text_steal(&text);
+}
+
+/* --- deletions --------------------------------------------------------------------------------- */
+
+/* What becomes of a target row whose source row is gone. */
+static char *deletion(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+	_cleanup_free_ char *t_is_g = parts_target_is(bound, "g.t");
+
+	switch (bound->entity->on_delete) {
+	case ON_DELETE_IGNORE:
+		text_append(&text, "SELECT 1");
+		break;
+	case ON_DELETE_DELETE:
+		text_appendf(&text, "DELETE FROM %s AS t\n   USING gone AS g\n   WHERE %s",
+			     bound->target_relation, t_is_g);
+		break;
+	case ON_DELETE_MARK:
+		text_appendf(&text, "UPDATE %s AS t\n     SET ", bound->target_relation);
+		for (size_t i = 0; i < bound->entity->mark_count; i++) {
+			const struct mark *mark = &bound->entity->marks[i];
+			_cleanup_free_ char *column = pg_quote_identifier(mark->column);
+			_cleanup_free_ char *value = binding_literal(mark->value);
+
+			text_appendf(&text, "%s%s = %s", i > 0 ? ", " : "", column, value);
+		}
+		text_appendf(&text, "\n    FROM gone AS g\n   WHERE %s", t_is_g);
+		break;
+	}
+	return text_steal(&text);
+}
+
+static char *delete_statement(const struct bound_entity *bound, const struct batch_place *place,
+			      bool isolate)
+{
+	struct text text = TEXT_INIT;
+	_cleanup_free_ char *batch = text_format("%d", place->batch);
+	_cleanup_free_ char *m_k = bound_key_list(bound, "m.k%zu", ", ");
+	_cleanup_free_ char *m_t = parts_target_keys(bound, "m.");
+	_cleanup_free_ char *m_is_c = parts_keys_from_text(bound, "m", "c.legacy_key");
+	_cleanup_free_ char *s_is_c = parts_keys_from_text(bound, "s", "c.legacy_key");
+	_cleanup_free_ char *m_is_g = parts_equal_keys(bound->entity->source_key.count, "m.k",
+						       "g.k");
+	_cleanup_free_ char *write = deletion(bound);
+
+	text_fill(&text, sql_apply_delete,
+		  (const struct text_hole[]){ { "m_k", m_k },
+					      { "m_t", m_t },
+					      { "id_map", bound->id_map },
+					      { "m_is_c", m_is_c },
+					      { "s_is_c", s_is_c },
+					      { "m_is_g", m_is_g },
+					      { "stage", bound->stage },
+					      { "rows", isolate ? "c.ctid = ANY ($1)" : "TRUE" },
+					      { "write", write },
+					      { "analysis", place->analysis },
+					      { "entity", bound->entity->name },
+					      { "low", place->low },
+					      { "high", place->high },
+					      { "session", place->session },
+					      { "batch", batch },
+					      { NULL, NULL } });
+	return text_steal(&text);
+}
+
+static void append_delete_isolated(struct text *text, const struct bound_entity *bound,
+				   const struct batch_place *place, const char *statement)
+{
+	_cleanup_text_ struct text letter = TEXT_INIT;
+	_cleanup_free_ char *batch = text_format("%d", place->batch);
+	_cleanup_free_ char *apply_literal = pg_quote_literal(statement);
+	_cleanup_free_ char *letter_literal = NULL;
+
+	text_fill(&letter, sql_apply_delete_letter,
+		  (const struct text_hole[]){ { "entity", bound->entity->name },
+					      { "session", place->session },
+					      { "batch", batch },
+					      { NULL, NULL } });
+	letter_literal = pg_quote_literal(text_string(&letter));
+	text_fill(text, sql_apply_delete_isolate,
+		  (const struct text_hole[]){ { "apply", apply_literal },
+					      { "letter", letter_literal },
+					      { "analysis", place->analysis },
+					      { "entity", bound->entity->name },
+					      { "low", place->low },
+					      { "high", place->high },
+					      { NULL, NULL } });
+}
+
+char *entity_sql_delete(const struct binding *binding, const struct bound_entity *bound,
+			const struct batch_place *place, bool isolate)
+{
+	struct text text = TEXT_INIT;
+	_cleanup_free_ char *batch = text_format("%d", place->batch);
+	_cleanup_free_ char *statement = delete_statement(bound, place, isolate);
+
+	(void)binding;
+	text_append(&text, isolate ? "ROLLBACK TO SAVEPOINT applying;\n" : "SAVEPOINT applying;\n");
+	if (isolate) {
+		append_delete_isolated(&text, bound, place, statement);
+	} else {
+		text_append(&text, statement);
+		text_append(&text, ";\n");
+	}
+	text_fill(&text, sql_apply_finish,
+		  (const struct text_hole[]){ { "session", place->session },
+					      { "entity", bound->entity->name },
+					      { "batch", batch },
+					      { NULL, NULL } });
+	return text_steal(&text);
+}
+
+/* --- the second pass --------------------------------------------------------------------------- */
+
+char *entity_sql_fill(const struct binding *binding, const struct bound_entity *bound,
+		      const struct written_column *written, size_t alternative, int64_t limit)
+{
+	struct text text = TEXT_INIT;
+	const char *parent_entity = written->column->references[alternative].entity_name;
+	const struct bound_entity *parent = binding_find(binding, parent_entity);
+	_cleanup_free_ char *m_t = parts_target_keys(bound, "m.");
+	_cleanup_free_ char *m_is_l = parts_keys_from_text(bound, "m", "l.legacy_key");
+	_cleanup_free_ char *p_is_l = parts_keys_from_text(parent, "p", "l.parent_key");
+	_cleanup_free_ char *column_name = pg_quote_literal(written->name);
+	_cleanup_free_ char *t_is_ready = parts_target_is(bound, "ready.t");
+	_cleanup_free_ char *limit_text = text_format("%" PRId64, limit);
+	char present[64];
+
+	text_fill(&text, sql_apply_fill,
+		  (const struct text_hole[]){
+			  { "m_t", m_t },
+			  { "id_map", bound->id_map },
+			  { "m_is_l", m_is_l },
+			  { "parent_map", parent->id_map },
+			  { "p_is_l", p_is_l },
+			  { "parent_present", parts_parent_present(parent, "p", present) },
+			  { "entity", bound->entity->name },
+			  { "column_name", column_name },
+			  { "parent", parent_entity },
+			  { "limit", limit_text },
+			  { "target", bound->target_relation },
+			  { "column", written->quoted },
+			  { "t_is_ready", t_is_ready },
+			  { NULL, NULL } });
+	return text_steal(&text);
+}

@@ -1,0 +1,40 @@
+/*
+ * The SQL of a batch on the target, written for one bound entity: how it is opened, applied and finished; and the same for
+ * deletions and for the second pass. The templates stand in apply.sql; what is read on the source, in read_sql.h.
+ *
+ * All functions return a string that the caller frees. Identifiers and literals are quoted by postgres/.
+ */
+#ifndef DAEMON_APPLY_ENTITY_SQL_H
+#define DAEMON_APPLY_ENTITY_SQL_H
+
+#include <stdint.h>
+
+#include "catalog/binding.h"
+
+/* Which batch the SQL is for. Strings are borrowed. */
+struct batch_place {
+	const char *session;
+	int session_number;
+	const char *analysis; /* keys and deletes */
+	int batch;
+	int64_t work_memory_kb;
+	const char *low; /* first and last ordinal of the change set: keys and deletes */
+	const char *high;
+};
+
+/* `keys_only`: the stage takes the key alone, as deletions do. */
+char *entity_sql_begin(const struct bound_entity *bound, const struct batch_place *place,
+		       bool keys_only);
+
+/* Everything after the rows have arrived, COMMIT included; `isolate` bisects around bad rows. */
+char *entity_sql_write(const struct binding *binding, const struct bound_entity *bound,
+		       const struct batch_place *place, bool isolate);
+char *entity_sql_delete(const struct binding *binding, const struct bound_entity *bound,
+			const struct batch_place *place, bool isolate);
+
+/* One round of the second pass over reference column `written`, alternative `alternative`; the command tag's count is
+   how many were filled. */
+char *entity_sql_fill(const struct binding *binding, const struct bound_entity *bound,
+		      const struct written_column *written, size_t alternative, int64_t limit);
+
+#endif

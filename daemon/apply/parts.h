@@ -1,0 +1,38 @@
+/*
+ * Pieces of SQL that several statements of a batch share. Used in this room only; strings are the caller's to free.
+ */
+#ifndef DAEMON_APPLY_PARTS_H
+#define DAEMON_APPLY_PARTS_H
+
+#include "catalog/binding.h"
+
+/* "m.k1 = s.k1 AND m.k2 = s.k2", given "m.k" and "s.k". */
+char *parts_equal_keys(size_t count, const char *left, const char *right);
+
+/* "m.k1 = c.legacy_key[1]::bigint", given "m" and "c.legacy_key": the text form of a key turned back into its types. */
+char *parts_keys_from_text(const struct bound_entity *bound, const char *alias, const char *array);
+
+/* "m.t1, m.t2", given "m.". */
+char *parts_target_keys(const struct bound_entity *bound, const char *prefix);
+
+/* "t.id = m.t1": the target row that `right`, with a number behind it, points to. */
+char *parts_target_is(const struct bound_entity *bound, const char *right);
+
+/* "ARRAY[s.k1::text]". */
+char *parts_legacy_key(const struct bound_entity *bound, const char *alias);
+
+/* Expression, name, or "expression AS name" of all that is shipped. */
+char *parts_shipped_list(const struct bound_entity *bound, bool expressions, bool names);
+
+bool parts_is_reference(const struct written_column *written);
+bool parts_has_alternatives(const struct written_column *written);
+
+/* When its parent is missing, only the column waits; or the whole row does. Neither: it is a dead letter. */
+bool parts_is_deferrable(const struct written_column *written);
+bool parts_is_parking(const struct written_column *written);
+
+/* " AND p.gone IS NULL" where a parent that is gone has no target row any more, else "". */
+const char *parts_parent_present(const struct bound_entity *parent, const char *alias,
+				 char buffer[64]);
+
+#endif

@@ -1,0 +1,645 @@
+/*
+ * Binds the mapping to two live databases: catalogs first, then each entity's read is described by the
+ * source, so that the types of its expressions are what the source says they are; see binding.h.
+ *
+ * What the mapping's forms mean in SQL stands in expression.c.
+ */
+#include "catalog/binding.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog/expression.h"
+#include "common/text.h"
+
+/* One binding under way. */
+struct binder {
+	struct binding *binding;
+	struct pg_connection *source;
+	struct pg_connection *target;
+	binding_on_done *on_done;
+	void *arg;
+	size_t next;	     /* entity to be described */
+	size_t next_shipped; /* expression to be described alone, after the whole read was refused */
+	bool alone;
+};
+
+static void describe_next(struct binder *binder);
+
+/* Types whose binary form is the same on both sides, whatever the versions (src/include/catalog/pg_type.dat).
+   `bit` is staged as varbit, since plain "bit" would mean one bit. */
+static const struct wire_type {
+	Oid oid;
+	const char *name;
+} wire_types[] = {
+	{ 16, "boolean" },
+	{ 17, "bytea" },
+	{ 18, "\"char\"" },
+	{ 19, "name" },
+	{ 20, "bigint" },
+	{ 21, "smallint" },
+	{ 23, "integer" },
+	{ 25, "text" },
+	{ 26, "oid" },
+	{ 114, "json" },
+	{ 142, "xml" },
+	{ 199, "json[]" },
+	{ 600, "point" },
+	{ 601, "lseg" },
+	{ 602, "path" },
+	{ 603, "box" },
+	{ 604, "polygon" },
+	{ 628, "line" },
+	{ 650, "cidr" },
+	{ 700, "real" },
+	{ 701, "double precision" },
+	{ 718, "circle" },
+	{ 829, "macaddr" },
+	{ 869, "inet" },
+	{ 1000, "boolean[]" },
+	{ 1001, "bytea[]" },
+	{ 1005, "smallint[]" },
+	{ 1007, "integer[]" },
+	{ 1009, "text[]" },
+	{ 1014, "bpchar[]" },
+	{ 1015, "varchar[]" },
+	{ 1016, "bigint[]" },
+	{ 1021, "real[]" },
+	{ 1022, "double precision[]" },
+	{ 1042, "bpchar" },
+	{ 1043, "varchar" },
+	{ 1082, "date" },
+	{ 1083, "time" },
+	{ 1114, "timestamp" },
+	{ 1115, "timestamp[]" },
+	{ 1182, "date[]" },
+	{ 1184, "timestamptz" },
+	{ 1185, "timestamptz[]" },
+	{ 1186, "interval" },
+	{ 1231, "numeric[]" },
+	{ 1266, "timetz" },
+	{ 1560, "varbit" },
+	{ 1562, "varbit" },
+	{ 1700, "numeric" },
+	{ 2950, "uuid" },
+	{ 2951, "uuid[]" },
+	{ 3614, "tsvector" },
+	{ 3802, "jsonb" },
+	{ 3807, "jsonb[]" },
+	{ 3904, "int4range" },
+	{ 3906, "numrange" },
+	{ 3908, "tsrange" },
+	{ 3910, "tstzrange" },
+	{ 3912, "daterange" },
+	{ 3926, "int8range" },
+};
+
+static const char *wire_type_name(Oid oid)
+{
+	for (size_t i = 0; i < sizeof(wire_types) / sizeof(wire_types[0]); i++)
+		if (wire_types[i].oid == oid)
+			return wire_types[i].name;
+	return NULL;
+}
+
+static bool is_integer(const char *type)
+{
+	return strcmp(type, "bigint") == 0 || strcmp(type, "integer") == 0 ||
+	       strcmp(type, "smallint") == 0;
+}
+
+static char **string_array(size_t count)
+{
+	return memory_new((count > 0 ? count : 1) * sizeof(char *));
+}
+
+static void replace(char **string, char *value)
+{
+	free(*string);
+	*string = value;
+}
+
+__attribute__((format(printf, 4, 5))) static void complain(struct binder *binder,
+							   struct bound_entity *bound,
+							   const char *path, const char *format,
+							   ...)
+{
+	_cleanup_free_ char *message = NULL;
+	struct text text = TEXT_INIT;
+	va_list arguments;
+
+	va_start(arguments, format);
+	text_vappendf(&text, format, arguments);
+	va_end(arguments);
+	message = text_steal(&text);
+	bound->usable = false;
+	problem_add(&binder->binding->problems, bound->entity->file, 0, path, "%s", message);
+}
+
+/* --- the source side ------------------------------------------------------------------------ */
+
+static void bind_source_relation(struct bound_entity *bound)
+{
+	const struct entity *entity = bound->entity;
+
+	if (entity->source_query != NULL) {
+		bound->source_relation = text_format("(%s) AS source", entity->source_query);
+	} else {
+		_cleanup_free_ char *schema = pg_quote_identifier(entity->source_schema);
+		_cleanup_free_ char *table = pg_quote_identifier(entity->source_table);
+
+		bound->source_relation = text_format("%s.%s AS source", schema, table);
+	}
+	bound->source_filter = entity->source_where != NULL
+				       ? text_format("(%s)", entity->source_where)
+				       : text_copy("TRUE");
+}
+
+static void bind_keys(struct bound_entity *bound)
+{
+	size_t count = bound->entity->source_key.count;
+
+	bound->key_expressions = string_array(count);
+	bound->key_types = string_array(count);
+	for (size_t i = 0; i < count; i++) {
+		_cleanup_free_ char *quoted = pg_quote_identifier(
+			bound->entity->source_key.names[i]);
+		_cleanup_free_ char *name = text_format("k%zu", i + 1);
+
+		bound->key_expressions[i] = text_format("source.%s", quoted);
+		bound_ship(bound, name, bound->key_expressions[i], "$.source.key");
+	}
+}
+
+/* Names every column that the mapping takes from a source table that has no such column. */
+static void check_source_columns(struct binder *binder, struct bound_entity *bound,
+				 const struct catalog_relation *relation,
+				 const struct column *columns, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct column *column = &columns[i];
+
+		for (size_t j = 0; j < column->from.count; j++)
+			if (catalog_column(relation, column->from.names[j]) == NULL)
+				complain(binder, bound, column->path,
+					 "source table \"%s\" has no column \"%s\"", relation->name,
+					 column->from.names[j]);
+		check_source_columns(binder, bound, relation, column->members,
+				     column->member_count);
+	}
+}
+
+/* Rows with a NULL in their key would stand outside every range, so there must be none. */
+static bool check_key_column(struct binder *binder, struct bound_entity *bound,
+			     const struct catalog_relation *relation, const char *name)
+{
+	const struct catalog_column *column = catalog_column(relation, name);
+
+	if (column == NULL)
+		complain(binder, bound, "$.source.key", "source table \"%s\" has no column \"%s\"",
+			 relation->name, name);
+	else if (!column->not_null && (relation->kind == 'r' || relation->kind == 'p'))
+		complain(binder, bound, "$.source.key",
+			 "key column \"%s\" of source table \"%s\" may be NULL", name,
+			 relation->name);
+	return column != NULL;
+}
+
+static void check_source(struct binder *binder, struct bound_entity *bound)
+{
+	const struct entity *entity = bound->entity;
+	const struct catalog_relation *relation;
+	bool has_key = true;
+
+	if (entity->source_table == NULL)
+		return;
+	relation = catalog_relation(&binder->binding->source, entity->source_schema,
+				    entity->source_table);
+	if (!relation->found) {
+		complain(binder, bound, "$.source.table",
+			 "there is no table \"%s\" in schema \"%s\" of the source",
+			 entity->source_table, entity->source_schema);
+		return;
+	}
+	for (size_t i = 0; i < entity->source_key.count; i++)
+		has_key &= check_key_column(binder, bound, relation, entity->source_key.names[i]);
+	check_source_columns(binder, bound, relation, entity->columns, entity->column_count);
+	if (has_key && (relation->kind == 'r' || relation->kind == 'p') &&
+	    !catalog_is_unique(relation, entity->source_key.names, entity->source_key.count))
+		complain(binder, bound, "$.source.key",
+			 "the key is not unique: source table \"%s\" has no primary key or unique "
+			 "index on it",
+			 relation->name);
+}
+
+/* --- the target side ------------------------------------------------------------------------ */
+
+static void bind_target_names(struct bound_entity *bound)
+{
+	const struct entity *entity = bound->entity;
+	_cleanup_free_ char *schema = pg_quote_identifier(entity->target_schema);
+	_cleanup_free_ char *table = pg_quote_identifier(entity->target_table);
+
+	bound->target_relation = text_format("%s.%s", schema, table);
+	bound->id_map = text_format("migrated.id_map_%s", entity->name);
+	bound->seen = text_format("migrated.seen_%s", entity->name);
+	bound->stage = text_format("pg_temp.stage_%s", entity->name);
+	bound->target_key_quoted = string_array(entity->target_key.count);
+	bound->target_key_types = string_array(entity->target_key.count);
+	for (size_t i = 0; i < entity->target_key.count; i++)
+		bound->target_key_quoted[i] = pg_quote_identifier(entity->target_key.names[i]);
+}
+
+static bool target_column_fits(struct binder *binder, struct bound_entity *bound,
+			       const struct catalog_relation *relation, const char *name,
+			       const char *path)
+{
+	const struct catalog_column *column = catalog_column(relation, name);
+
+	if (column == NULL)
+		complain(binder, bound, path, "target table \"%s\" has no column \"%s\"",
+			 relation->name, name);
+	else if (column->generated)
+		complain(binder, bound, path,
+			 "target column \"%s\" is generated by the database and cannot be written",
+			 name);
+	return column != NULL && !column->generated;
+}
+
+/* A column that must have a value, has no default, and that the mapping does not fill: every row would fail. */
+static void check_unfilled(struct binder *binder, struct bound_entity *bound,
+			   const struct catalog_relation *relation)
+{
+	const struct entity *entity = bound->entity;
+
+	for (size_t i = 0; i < relation->column_count; i++) {
+		const struct catalog_column *column = &relation->columns[i];
+		bool filled = entity_column(entity, column->name) != NULL;
+
+		for (size_t j = 0; j < entity->legacy_key.count; j++)
+			filled |= strcmp(entity->legacy_key.names[j], column->name) == 0;
+		filled |= entity_mints_key(entity) &&
+			  strcmp(entity->target_key.names[0], column->name) == 0;
+		if (!filled && column->not_null && !column->has_default && !column->generated)
+			complain(binder, bound, "$.columns",
+				 "target column \"%s\" may not be NULL, has no default, and the "
+				 "mapping does not fill it",
+				 column->name);
+	}
+}
+
+static void bind_target_key(struct binder *binder, struct bound_entity *bound,
+			    const struct catalog_relation *relation)
+{
+	const struct entity *entity = bound->entity;
+
+	for (size_t i = 0; i < entity->target_key.count; i++) {
+		const char *name = entity->target_key.names[i];
+		const struct catalog_column *column = catalog_column(relation, name);
+
+		if (column == NULL) {
+			complain(binder, bound, "$.target.key",
+				 "target table \"%s\" has no column \"%s\"", relation->name, name);
+			return;
+		}
+		bound->target_key_types[i] = text_copy(column->base_type);
+		if (entity_mints_key(entity) && strcmp(column->base_type, "uuid") != 0)
+			complain(binder, bound, "$.target.key",
+				 "target column \"%s\" is %s, and only a UUID can be minted; map "
+				 "the column, or make it uuid",
+				 name, column->type);
+	}
+	if (!catalog_is_unique(relation, entity->target_key.names, entity->target_key.count))
+		complain(binder, bound, "$.target.key",
+			 "the key is not unique: target table \"%s\" has no primary key or unique "
+			 "constraint on it",
+			 relation->name);
+}
+
+static void bind_written(struct binder *binder, struct bound_entity *bound,
+			 const struct catalog_relation *relation)
+{
+	const struct entity *entity = bound->entity;
+
+	for (size_t i = 0; i < entity->column_count; i++)
+		if (target_column_fits(binder, bound, relation, entity->columns[i].name,
+				       entity->columns[i].path))
+			bound_write(bound, &entity->columns[i],
+				    catalog_column(relation, entity->columns[i].name));
+	for (size_t i = 0; i < entity->legacy_key.count; i++)
+		if (target_column_fits(binder, bound, relation, entity->legacy_key.names[i],
+				       "$.target.legacy_key"))
+			bound_write_legacy(bound, i,
+					   catalog_column(relation, entity->legacy_key.names[i]));
+	for (size_t i = 0; i < entity->mark_count; i++)
+		target_column_fits(binder, bound, relation, entity->marks[i].column,
+				   "$.on_delete.mark");
+}
+
+static void check_nullable(struct binder *binder, struct bound_entity *bound)
+{
+	for (size_t i = 0; i < bound->written_count; i++) {
+		const struct column *column = bound->written[i].column;
+
+		if (column == NULL || column->kind != COLUMN_REFERENCE ||
+		    !bound->written[i].not_null)
+			continue;
+		if (column->deferred || column->if_missing == IF_MISSING_NULL)
+			complain(binder, bound, column->path,
+				 "target column \"%s\" may not be NULL, so this reference cannot "
+				 "be filled in later",
+				 column->name);
+	}
+}
+
+static void bind_target(struct binder *binder, struct bound_entity *bound)
+{
+	const struct entity *entity = bound->entity;
+	const struct catalog_relation *relation = catalog_relation(&binder->binding->target,
+								   entity->target_schema,
+								   entity->target_table);
+
+	bind_target_names(bound);
+	if (!relation->found) {
+		complain(binder, bound, "$.target.table",
+			 "there is no table \"%s\" in schema \"%s\" of the target",
+			 entity->target_table, entity->target_schema);
+		return;
+	}
+	bind_target_key(binder, bound, relation);
+	bind_written(binder, bound, relation);
+	check_nullable(binder, bound);
+	check_unfilled(binder, bound, relation);
+	bound->legacy_unique = entity->legacy_key.count > 0 &&
+			       catalog_is_unique(relation, entity->legacy_key.names,
+						 entity->legacy_key.count);
+}
+
+/* --- types of what is shipped ------------------------------------------------------------------ */
+
+/* What the source cannot send in a form that the target reads goes as text. */
+static void set_shipped_type(struct shipped_column *shipped, Oid oid)
+{
+	const char *type = wire_type_name(oid);
+
+	if (type == NULL)
+		replace(&shipped->expression, text_format("(%s)::text", shipped->expression));
+	replace(&shipped->type, text_copy(type != NULL ? type : "text"));
+}
+
+static void finish_types(struct bound_entity *bound, const PGresult *description)
+{
+	for (size_t i = 0; i < bound->shipped_count; i++)
+		set_shipped_type(&bound->shipped[i], PQftype(description, (int)i));
+	for (size_t i = 0; i < bound->entity->source_key.count; i++) {
+		replace(&bound->key_expressions[i], text_copy(bound->shipped[i].expression));
+		replace(&bound->key_types[i], text_copy(bound->shipped[i].type));
+	}
+	bound->integer_key = bound->entity->source_key.count == 1 &&
+			     is_integer(bound->key_types[0]);
+}
+
+static char *read_for_description(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->shipped_count; i++)
+		text_appendf(&text, "%s%s AS %s", i == 0 ? "SELECT " : ",\n       ",
+			     bound->shipped[i].expression, bound->shipped[i].name);
+	text_appendf(&text, "\n  FROM %s\n WHERE %s", bound->source_relation, bound->source_filter);
+	return text_steal(&text);
+}
+
+static void finish(struct binder *binder, const struct error *err)
+{
+	struct binding *binding = binder->binding;
+	binding_on_done *on_done = binder->on_done;
+	void *arg = binder->arg;
+
+	free(binder);
+	if (err != NULL) {
+		binding_free(binding);
+		binding = NULL;
+	}
+	on_done(arg, binding, err);
+}
+
+static bool is_refusal(const struct error *err)
+{
+	return err->kind == ERROR_STRUCTURE || err->kind == ERROR_DATA || err->kind == ERROR_DENIED;
+}
+
+/* The whole read was refused: ask for each expression alone, to name every one that is at fault. */
+static void on_described_alone(void *arg, const struct pg_answer *answer)
+{
+	struct binder *binder = arg;
+	struct bound_entity *bound = &binder->binding->entities[binder->next];
+
+	if (answer->error != NULL && !is_refusal(answer->error)) {
+		finish(binder, answer->error);
+		return;
+	}
+	if (answer->error != NULL)
+		complain(binder, bound,
+			 binder->next_shipped < bound->shipped_count
+				 ? bound->shipped[binder->next_shipped].path
+				 : "$.source",
+			 "the source refuses it: %s", answer->error->message);
+	/* The relation itself is the last one asked for, and the first at fault when all are. */
+	binder->next_shipped++;
+	if (binder->next_shipped > bound->shipped_count) {
+		binder->alone = false;
+		binder->next++;
+	}
+	describe_next(binder);
+}
+
+static void describe_alone(struct binder *binder)
+{
+	struct bound_entity *bound = &binder->binding->entities[binder->next];
+	_cleanup_free_ char *sql = NULL;
+
+	if (binder->next_shipped < bound->shipped_count)
+		sql = text_format("SELECT %s FROM %s",
+				  bound->shipped[binder->next_shipped].expression,
+				  bound->source_relation);
+	else
+		sql = text_format("SELECT 1 FROM %s WHERE %s", bound->source_relation,
+				  bound->source_filter);
+	pg_describe(binder->source, sql, on_described_alone, binder);
+}
+
+static void on_described(void *arg, const struct pg_answer *answer)
+{
+	struct binder *binder = arg;
+	struct bound_entity *bound = &binder->binding->entities[binder->next];
+
+	if (answer->error == NULL) {
+		finish_types(bound, answer->results[answer->count - 1]);
+		bound_fingerprint(bound, binder->binding->source_version);
+		binder->next++;
+	} else if (is_refusal(answer->error)) {
+		bound->usable = false;
+		binder->alone = true;
+		binder->next_shipped = 0;
+	} else {
+		finish(binder, answer->error);
+		return;
+	}
+	describe_next(binder);
+}
+
+/* Entities already known not to fit are not described: the source would only say again what is known. */
+static void describe_next(struct binder *binder)
+{
+	struct binding *binding = binder->binding;
+
+	if (binder->alone) {
+		describe_alone(binder);
+		return;
+	}
+	while (binder->next < binding->set->count && !binding->entities[binder->next].usable)
+		binder->next++;
+	if (binder->next == binding->set->count) {
+		finish(binder, NULL);
+		return;
+	}
+	_cleanup_free_ char *sql = read_for_description(&binding->entities[binder->next]);
+
+	pg_describe(binder->source, sql, on_described, binder);
+}
+
+/* A child cannot be resolved without its parents' id maps. */
+static void spread_unusable(struct binder *binder)
+{
+	struct binding *binding = binder->binding;
+
+	for (size_t i = 0; i < binding->set->count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (binding->entities[i].usable && !binding->entities[j].usable &&
+			    entity_depends_on(binding->entities[i].entity,
+					      binding->entities[j].entity))
+				complain(binder, &binding->entities[i], "$.columns",
+					 "it refers to \"%s\", which cannot be migrated as it is",
+					 binding->entities[j].entity->name);
+}
+
+static void on_target_catalog(void *arg, const struct error *err)
+{
+	struct binder *binder = arg;
+	struct binding *binding = binder->binding;
+
+	if (err != NULL) {
+		finish(binder, err);
+		return;
+	}
+	for (size_t i = 0; i < binding->set->count; i++) {
+		struct bound_entity *bound = &binding->entities[i];
+
+		bound->entity = &binding->set->entities[i];
+		bound->usable = true;
+		bind_source_relation(bound);
+		bind_keys(bound);
+		check_source(binder, bound);
+		bind_target(binder, bound);
+	}
+	spread_unusable(binder);
+	describe_next(binder);
+}
+
+static void on_source_catalog(void *arg, const struct error *err)
+{
+	struct binder *binder = arg;
+
+	if (err != NULL) {
+		finish(binder, err);
+		return;
+	}
+	catalog_read(&binder->binding->target, binder->target, on_target_catalog, binder);
+}
+
+void binding_make(const struct entity_set *set, struct pg_connection *source,
+		  struct pg_connection *target, binding_on_done *on_done, void *arg)
+{
+	struct binder *binder = memory_new(sizeof(*binder));
+	struct binding *binding = memory_new(sizeof(*binding));
+
+	*binder = (struct binder){ .binding = binding,
+				   .source = source,
+				   .target = target,
+				   .on_done = on_done,
+				   .arg = arg };
+	binding->set = set;
+	binding->source_version = pg_connection_server_version(source);
+	binding->target_version = pg_connection_server_version(target);
+	binding->entities = memory_new((set->count + 1) * sizeof(*binding->entities));
+	for (size_t i = 0; i < set->count; i++) {
+		const struct entity *entity = &set->entities[i];
+
+		if (entity->source_table != NULL)
+			catalog_want(&binding->source, entity->source_schema, entity->source_table);
+		catalog_want(&binding->target, entity->target_schema, entity->target_table);
+	}
+	catalog_read(&binding->source, source, on_source_catalog, binder);
+}
+
+const struct bound_entity *binding_find(const struct binding *binding, const char *entity)
+{
+	for (size_t i = 0; i < binding->set->count; i++)
+		if (strcmp(binding->set->entities[i].name, entity) == 0)
+			return &binding->entities[i];
+	return NULL;
+}
+
+static void free_strings(char **strings, size_t count)
+{
+	for (size_t i = 0; strings != NULL && i < count; i++)
+		free(strings[i]);
+	free(strings);
+}
+
+static void bound_done(struct bound_entity *bound)
+{
+	if (bound->entity == NULL)
+		return;
+	free_strings(bound->key_expressions, bound->entity->source_key.count);
+	free_strings(bound->key_types, bound->entity->source_key.count);
+	free_strings(bound->target_key_quoted, bound->entity->target_key.count);
+	free_strings(bound->target_key_types, bound->entity->target_key.count);
+	for (size_t i = 0; i < bound->shipped_count; i++) {
+		free(bound->shipped[i].name);
+		free(bound->shipped[i].expression);
+		free(bound->shipped[i].type);
+		free(bound->shipped[i].path);
+	}
+	for (size_t i = 0; i < bound->written_count; i++) {
+		free(bound->written[i].name);
+		free(bound->written[i].quoted);
+		free(bound->written[i].type);
+		free(bound->written[i].expression);
+		free(bound->written[i].raw);
+		free(bound->written[i].fault);
+	}
+	free(bound->shipped);
+	free(bound->written);
+	free(bound->source_relation);
+	free(bound->source_filter);
+	free(bound->target_relation);
+	free(bound->id_map);
+	free(bound->seen);
+	free(bound->stage);
+}
+
+void binding_free(struct binding *binding)
+{
+	if (binding == NULL)
+		return;
+	for (size_t i = 0; i < binding->set->count; i++)
+		bound_done(&binding->entities[i]);
+	free(binding->entities);
+	catalog_done(&binding->source);
+	catalog_done(&binding->target);
+	problem_list_done(&binding->problems);
+	free(binding);
+}

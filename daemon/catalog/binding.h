@@ -1,0 +1,96 @@
+/*
+ * An entity as the two databases see it: the mapping bound to real columns and types.
+ *
+ * A bound entity knows what the source ships (the stage's columns, in order) and how each target column
+ * is made of them. The rooms below write their SQL from it and from nothing else. Bindings are made from fresh catalogs
+ * before a session; an entity whose mapping does not fit is not usable, and problems say why, by file, path, and
+ * column; the others are.
+ */
+#ifndef DAEMON_CATALOG_BINDING_H
+#define DAEMON_CATALOG_BINDING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "catalog/catalog.h"
+#include "config/config.h"
+#include "postgres/connection.h"
+
+/* One column of the stage: what the source ships and where it is kept until it is resolved. */
+struct shipped_column {
+	char *name; /* in the stage: k1 (key), c3 (value), f4_1 (part of a reference), w4 (its alternative) */
+	char *expression; /* over the row `source`, on the source */
+	char *type;	  /* of the stage; what the source sends in binary */
+	char *path;	  /* in the mapping */
+};
+
+/* How one column of the target is made: an expression over the stage `s` and the parents' maps `rN_M`. */
+struct written_column {
+	const struct column *column; /* NULL: the legacy key, or part of it */
+	char *name;
+	char *quoted;	  /* the name as an identifier */
+	char *type;	  /* of the target */
+	char *expression; /* its value */
+	char *raw; /* NULL exactly when the value is, and cheaper; NULL when there is no such thing */
+	char *fault; /* condition under which the value cannot be made (no row in the value table, invalid JSON); may be NULL */
+	const char *fault_sqlstate;
+	bool not_null;
+	bool no_equality;
+	size_t number; /* from 1; names fN_M, wN, rN_M of a reference */
+};
+
+struct bound_entity {
+	const struct entity *entity;
+	bool usable;
+
+	char *source_relation; /* `"public"."dispatch_office" AS source` or `(SELECT …) AS source` */
+	char *source_filter;	/* a condition; "TRUE" when there is none */
+	char **key_expressions; /* over the row `source`; as many as the source key has columns */
+	char **key_types;	/* in the stage and in the id map */
+	bool integer_key;	/* one column of an integer type: swept by leaves */
+	struct shipped_column *shipped; /* the key first */
+	size_t shipped_count;
+
+	char *target_relation; /* `"public"."offices"` */
+	char *id_map;	       /* `migrated.id_map_offices` */
+	char *seen;	       /* `migrated.seen_offices` */
+	char *stage;	       /* `pg_temp.stage_offices` */
+	char **target_key_quoted;
+	char **target_key_types;
+	struct written_column *written;
+	size_t written_count;
+	bool legacy_unique; /* the target's legacy key columns are unique: rows that are there already can be found by them */
+
+	char fingerprint[17]; /* of everything that the hashes and the target's values depend on */
+};
+
+struct binding {
+	const struct entity_set *set;
+	struct bound_entity *entities; /* as many as the set, in its order */
+	int source_version;	       /* server_version_num */
+	int target_version;
+	struct catalog source;
+	struct catalog target;
+	struct problem_list problems;
+};
+
+typedef void binding_on_done(void *arg, struct binding *binding, const struct error *err);
+
+/* Reads both catalogs and binds every entity. Calls on_done once, with a binding that the caller owns, or with an error
+   when a database could not be asked. */
+void binding_make(const struct entity_set *set, struct pg_connection *source,
+		  struct pg_connection *target, binding_on_done *on_done, void *arg);
+void binding_free(struct binding *binding);
+
+const struct bound_entity *binding_find(const struct binding *binding, const char *entity);
+
+/* "s.k1, s.k2" and the like: for each part of the source key, `format` with %zu for its number (from 1). */
+char *bound_key_list(const struct bound_entity *bound, const char *format, const char *separator);
+
+/* SQL literal of a JSON scalar: 'text', 42, TRUE, NULL; caller frees. */
+char *binding_literal(const json_t *value);
+
+/* `hashtextextended(r, seed)` or what an older server has instead; caller frees. */
+char *binding_hash(int server_version, const char *text, int seed);
+
+#endif

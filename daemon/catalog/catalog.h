@@ -1,0 +1,66 @@
+/*
+ * What a database says of the relations the mapping names: columns, types, unique keys.
+ *
+ * Read in two queries a database, whatever the number of relations. A catalog is a snapshot: a session reads
+ * it afresh before it starts, so that drift is seen then.
+ */
+#ifndef DAEMON_CATALOG_CATALOG_H
+#define DAEMON_CATALOG_CATALOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "postgres/connection.h"
+
+struct catalog_column {
+	char *name;
+	char *type;	 /* as declared: "character varying(20)" */
+	char *base_type; /* without its modifier: "character varying" */
+	bool not_null;
+	bool has_default;
+	bool generated;	  /* may not be written */
+	bool no_equality; /* json, xml, point …: compared as text */
+};
+
+struct catalog_key {
+	char **columns;
+	size_t count;
+};
+
+struct catalog_relation {
+	char *schema;
+	char *name;
+	bool found;
+	char kind; /* pg_class.relkind */
+	int64_t estimated_rows;
+	struct catalog_column *columns;
+	size_t column_count;
+	struct catalog_key *unique_keys;
+	size_t unique_key_count;
+};
+
+struct catalog {
+	struct catalog_relation *relations;
+	size_t count;
+};
+
+/* Adds a relation to be read; its index is returned (the same for the same relation). */
+size_t catalog_want(struct catalog *catalog, const char *schema, const char *name);
+
+/* Reads all wanted relations; calls on_done once, with an error or NULL. The catalog must outlive the call. */
+typedef void catalog_on_done(void *arg, const struct error *err);
+void catalog_read(struct catalog *catalog, struct pg_connection *connection,
+		  catalog_on_done *on_done, void *arg);
+
+const struct catalog_relation *catalog_relation(const struct catalog *catalog, const char *schema,
+						const char *name);
+const struct catalog_column *catalog_column(const struct catalog_relation *relation,
+					    const char *name);
+
+/* Is there a unique key whose columns are exactly, or a part of, these? */
+bool catalog_is_unique(const struct catalog_relation *relation, char *const *columns, size_t count);
+
+void catalog_done(struct catalog *catalog);
+
+#endif

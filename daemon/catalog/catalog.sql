@@ -1,0 +1,57 @@
+-- What the catalogs say of the relations the mapping names. Two arrays come in: schemas and names, in step.
+
+-- name: columns
+-- One row for each column: relation's position, kind, column, its type with and without modifier.
+SELECT wanted.position,
+       c.oid IS NOT NULL AS found,
+       c.relkind,
+       c.reltuples::bigint,
+       a.attname,
+       pg_catalog.format_type(a.atttypid, a.atttypmod),
+       pg_catalog.format_type(a.atttypid, -1),
+       pg_catalog.getdatabaseencoding(),
+       a.attnotnull,
+       a.atthasdef,
+       coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> ''
+         OR coalesce(pg_catalog.to_jsonb(a) ->> 'attidentity', '') = 'a' AS generated,
+       base.typname IN ('json', 'xml', 'point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle') AS no_equality
+  FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY
+         AS wanted (schema_name, table_name, position)
+  LEFT JOIN pg_catalog.pg_namespace AS n
+    ON n.nspname = wanted.schema_name
+  LEFT JOIN pg_catalog.pg_class AS c
+    ON c.relnamespace = n.oid
+   AND c.relname = wanted.table_name
+   AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  LEFT JOIN pg_catalog.pg_attribute AS a
+    ON a.attrelid = c.oid
+   AND a.attnum > 0
+   AND NOT a.attisdropped
+  LEFT JOIN pg_catalog.pg_type AS t
+    ON t.oid = a.atttypid
+  LEFT JOIN pg_catalog.pg_type AS base
+    ON base.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+ ORDER BY wanted.position, a.attnum;
+
+-- name: unique_keys
+-- One row for each column of each unique index that is whole (no predicate, no expression) and valid.
+SELECT wanted.position,
+       i.indexrelid,
+       a.attname
+  FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY
+         AS wanted (schema_name, table_name, position)
+  JOIN pg_catalog.pg_namespace AS n
+    ON n.nspname = wanted.schema_name
+  JOIN pg_catalog.pg_class AS c
+    ON c.relnamespace = n.oid
+   AND c.relname = wanted.table_name
+  JOIN pg_catalog.pg_index AS i
+    ON i.indrelid = c.oid
+   AND i.indisunique
+   AND i.indisvalid
+   AND i.indpred IS NULL
+   AND i.indexprs IS NULL
+  JOIN pg_catalog.pg_attribute AS a
+    ON a.attrelid = i.indexrelid
+   AND a.attnum <= coalesce((pg_catalog.to_jsonb(i) ->> 'indnkeyatts')::integer, i.indnatts)
+ ORDER BY wanted.position, i.indexrelid, a.attnum;

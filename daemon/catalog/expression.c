@@ -1,0 +1,361 @@
+/*
+ * The mapping language in SQL; see expression.h.
+ *
+ * A row function of the source is evaluated there and shipped; what needs the id maps, or must not fail while a row
+ * is only being staged (casts, value tables, parsing), is evaluated on the target.
+ */
+#include "catalog/expression.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/text.h"
+
+char *binding_literal(const json_t *value)
+{
+	switch (json_typeof(value)) {
+	case JSON_STRING:
+		return pg_quote_literal(json_string_value(value));
+	case JSON_TRUE:
+		return text_copy("'true'");
+	case JSON_FALSE:
+		return text_copy("'false'");
+	case JSON_INTEGER:
+		return text_format("'%" JSON_INTEGER_FORMAT "'", json_integer_value(value));
+	case JSON_REAL:
+		return text_format("'%.17g'", json_real_value(value));
+	default:
+		return text_copy("NULL");
+	}
+}
+
+/* A JSON scalar as a literal of type jsonb. */
+static char *json_literal(const json_t *value)
+{
+	_cleanup_free_ char *dumped = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+	_cleanup_free_ char *quoted = pg_quote_literal(dumped);
+
+	return text_format("%s::jsonb", quoted);
+}
+
+/* What a column of this type takes: JSON columns take JSON, all others the text form. */
+static char *typed_literal(const json_t *value, const char *type)
+{
+	if (strcmp(type, "json") == 0 || strcmp(type, "jsonb") == 0)
+		return json_is_null(value) ? text_copy("NULL") : json_literal(value);
+	return binding_literal(value);
+}
+
+char *binding_hash(int server_version, const char *text, int seed)
+{
+	if (server_version >= 110000)
+		return text_format("pg_catalog.hashtextextended(%s, %d)", text, seed);
+	return text_format(
+		"('x' || pg_catalog.substr(pg_catalog.md5(%s), %d, 16))::bit(64)::bigint", text,
+		1 + 16 * seed);
+}
+
+void bound_ship(struct bound_entity *bound, const char *name, const char *expression,
+		const char *path)
+{
+	bound->shipped = memory_grow(bound->shipped, bound->shipped_count + 1,
+				     sizeof(*bound->shipped));
+	bound->shipped[bound->shipped_count++] = (struct shipped_column){ .name = text_copy(name),
+									  .expression = text_copy(
+										  expression),
+									  .path = text_copy(path) };
+}
+
+char *bound_key_list(const struct bound_entity *bound, const char *format, const char *separator)
+{
+	struct text list = TEXT_INIT;
+
+	for (size_t i = 1; i <= bound->entity->source_key.count; i++) {
+		text_separate(&list, separator);
+		for (const char *c = format; *c != '\0'; c++) {
+			if (strncmp(c, "%zu", 3) == 0) {
+				text_appendf(&list, "%zu", i);
+				c += 2;
+			} else {
+				text_append_bytes(&list, c, 1);
+			}
+		}
+	}
+	return text_steal(&list);
+}
+
+static char *source_column(const char *name)
+{
+	_cleanup_free_ char *quoted = pg_quote_identifier(name);
+
+	return text_format("source.%s", quoted);
+}
+
+/* --- value tables ------------------------------------------------------------------------------ */
+
+/* CASE over `subject` (text): a row for each pair, the default for the rest and for NULL. */
+static char *value_table(const struct column *column, const char *subject, const char *type)
+{
+	struct text text = TEXT_INIT;
+
+	text_appendf(&text, "CASE %s", subject);
+	for (size_t i = 0; i < column->value_count; i++) {
+		_cleanup_free_ char *from = pg_quote_literal(column->values[i].from);
+		_cleanup_free_ char *to = typed_literal(column->values[i].to, type);
+
+		text_appendf(&text, " WHEN %s THEN %s", from, to);
+	}
+	if (column->default_value != NULL) {
+		_cleanup_free_ char *rest = typed_literal(column->default_value, type);
+
+		text_appendf(&text, " ELSE %s", rest);
+	}
+	text_append(&text, " END");
+	return text_steal(&text);
+}
+
+/* A value that no pair names, where there is no default: not something to pass over in silence. */
+static char *value_table_fault(const struct column *column, const char *subject)
+{
+	struct text text = TEXT_INIT;
+
+	if (column->default_value != NULL)
+		return NULL;
+	text_appendf(&text, "%s NOT IN (", subject);
+	for (size_t i = 0; i < column->value_count; i++) {
+		_cleanup_free_ char *from = pg_quote_literal(column->values[i].from);
+
+		text_appendf(&text, "%s%s", i > 0 ? ", " : "", from);
+	}
+	text_append(&text, ")");
+	return text_steal(&text);
+}
+
+/* --- assembled JSON ---------------------------------------------------------------------------- */
+
+static char *assemble(const struct column *column);
+
+/* A member of an assembled object, as an expression of the source row. */
+static char *member(const struct column *column)
+{
+	switch (column->kind) {
+	case COLUMN_SOURCE:
+		return source_column(column->from.names[0]);
+	case COLUMN_SQL:
+		return text_format("(%s)", column->sql);
+	case COLUMN_CONSTANT:
+		return json_literal(column->constant);
+	case COLUMN_VALUES: {
+		_cleanup_free_ char *name = source_column(column->from.names[0]);
+		_cleanup_free_ char *subject = text_format("%s::text", name);
+
+		return value_table(column, subject, "jsonb");
+	}
+	case COLUMN_JSON:
+		return assemble(column);
+	case COLUMN_PARSE:
+	case COLUMN_REFERENCE:
+		break;
+	}
+	return text_copy("NULL");
+}
+
+static char *assemble(const struct column *column)
+{
+	struct text text = TEXT_INIT;
+
+	text_append(&text, "pg_catalog.jsonb_build_object(");
+	for (size_t i = 0; i < column->member_count; i++) {
+		_cleanup_free_ char *key = pg_quote_literal(column->members[i].name);
+		_cleanup_free_ char *value = member(&column->members[i]);
+
+		text_appendf(&text, "%s%s, %s", i > 0 ? ", " : "", key, value);
+	}
+	text_append(&text, ")");
+	return text_steal(&text);
+}
+
+/* --- target columns ---------------------------------------------------------------------------- */
+
+static struct written_column *add_written(struct bound_entity *bound, const struct column *column,
+					  const struct catalog_column *target)
+{
+	struct written_column *written;
+
+	bound->written = memory_grow(bound->written, bound->written_count + 1,
+				     sizeof(*bound->written));
+	written = &bound->written[bound->written_count++];
+	*written = (struct written_column){
+		.column = column,
+		.name = text_copy(target->name),
+		.quoted = pg_quote_identifier(target->name),
+		.type = text_copy(target->base_type),
+		.not_null = target->not_null,
+		.no_equality = target->no_equality,
+		.number = bound->written_count,
+	};
+	return written;
+}
+
+static char *cast(const char *expression, const char *type)
+{
+	return text_format("CAST(%s AS %s)", expression, type);
+}
+
+/* Ships an expression as cN and gives `s.cN`. */
+static char *ship_value(struct bound_entity *bound, const struct written_column *written,
+			const char *expression)
+{
+	_cleanup_free_ char *name = text_format("c%zu", written->number);
+
+	bound_ship(bound, name, expression, written->column->path);
+	return text_format("s.%s", name);
+}
+
+static void write_plain(struct bound_entity *bound, struct written_column *written,
+			const char *expression)
+{
+	written->raw = ship_value(bound, written, expression);
+	written->expression = cast(written->raw, written->type);
+}
+
+static void write_values(struct bound_entity *bound, struct written_column *written)
+{
+	_cleanup_free_ char *name = source_column(written->column->from.names[0]);
+	_cleanup_free_ char *as_text = text_format("%s::text", name);
+	_cleanup_free_ char *subject = ship_value(bound, written, as_text);
+
+	written->raw = value_table(written->column, subject, written->type);
+	written->expression = cast(written->raw, written->type);
+	written->fault = value_table_fault(written->column, subject);
+	written->fault_sqlstate = "22000";
+}
+
+static void write_parsed(struct bound_entity *bound, struct written_column *written)
+{
+	_cleanup_free_ char *name = source_column(written->column->from.names[0]);
+	_cleanup_free_ char *as_text = text_format("%s::text", name);
+	_cleanup_free_ char *subject = ship_value(bound, written, as_text);
+	_cleanup_free_ char *parsed = text_format("migrated.json_or_null(%s)", subject);
+	_cleanup_free_ char *wrapped = text_format("coalesce(%s, pg_catalog.to_jsonb(%s))", parsed,
+						   subject);
+	bool wraps = written->column->if_invalid == IF_INVALID_WRAP;
+
+	written->raw = text_copy(subject);
+	written->expression = cast(wraps ? wrapped : parsed, written->type);
+	if (written->column->if_invalid == IF_INVALID_DEAD_LETTER) {
+		written->fault = text_format("%s IS NOT NULL AND %s IS NULL", subject, parsed);
+		written->fault_sqlstate = "22P02";
+	}
+}
+
+/* The parts of the parent's legacy key as fN_M, and which alternative holds as wN. */
+static void ship_reference(struct bound_entity *bound, const struct written_column *written)
+{
+	const struct column *column = written->column;
+	_cleanup_text_ struct text which = TEXT_INIT;
+	_cleanup_free_ char *which_name = text_format("w%zu", written->number);
+
+	for (size_t i = 0; i < column->from.count; i++) {
+		_cleanup_free_ char *name = text_format("f%zu_%zu", written->number, i + 1);
+		_cleanup_free_ char *expression = source_column(column->from.names[i]);
+
+		bound_ship(bound, name, expression, column->path);
+	}
+	if (column->reference_count == 1 && column->references[0].when == NULL)
+		return;
+	text_append(&which, "CASE");
+	for (size_t i = 0; i < column->reference_count; i++)
+		text_appendf(&which, " WHEN %s THEN %zu",
+			     column->references[i].when != NULL ? column->references[i].when
+								: "TRUE",
+			     i + 1);
+	text_append(&which, " END");
+	bound_ship(bound, which_name, text_string(&which), column->path);
+}
+
+static void write_reference(struct bound_entity *bound, struct written_column *written)
+{
+	struct text text = TEXT_INIT;
+
+	ship_reference(bound, written);
+	text_append(&text, "coalesce(");
+	for (size_t i = 0; i < written->column->reference_count; i++)
+		text_appendf(&text, "%sr%zu_%zu.t1", i > 0 ? ", " : "", written->number, i + 1);
+	text_append(&text, ")");
+	written->expression = text_steal(&text);
+}
+
+void bound_write(struct bound_entity *bound, const struct column *column,
+		 const struct catalog_column *target)
+{
+	struct written_column *written = add_written(bound, column, target);
+	_cleanup_free_ char *expression = NULL;
+
+	switch (column->kind) {
+	case COLUMN_SOURCE:
+		expression = source_column(column->from.names[0]);
+		write_plain(bound, written, expression);
+		break;
+	case COLUMN_SQL:
+		expression = text_format("(%s)", column->sql);
+		write_plain(bound, written, expression);
+		break;
+	case COLUMN_JSON:
+		expression = assemble(column);
+		write_plain(bound, written, expression);
+		break;
+	case COLUMN_CONSTANT:
+		expression = typed_literal(column->constant, written->type);
+		written->expression = cast(expression, written->type);
+		break;
+	case COLUMN_VALUES:
+		write_values(bound, written);
+		break;
+	case COLUMN_PARSE:
+		write_parsed(bound, written);
+		break;
+	case COLUMN_REFERENCE:
+		write_reference(bound, written);
+		break;
+	}
+}
+
+void bound_write_legacy(struct bound_entity *bound, size_t part,
+			const struct catalog_column *target)
+{
+	struct written_column *written = add_written(bound, NULL, target);
+	_cleanup_free_ char *key = text_format("s.k%zu", part + 1);
+
+	written->expression = cast(key, written->type);
+}
+
+/* --- fingerprint ------------------------------------------------------------------------------- */
+
+/* FNV-1a, 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv): a name for a text, not a defence. */
+static uint64_t fnv1a(uint64_t hash, const char *string)
+{
+	for (; *string != '\0'; string++)
+		hash = (hash ^ (unsigned char)*string) * UINT64_C(0x100000001b3);
+	return (hash ^ 0xff) * UINT64_C(0x100000001b3);
+}
+
+void bound_fingerprint(struct bound_entity *bound, int source_version)
+{
+	_cleanup_free_ char *version = text_format("%d", source_version / 10000);
+	uint64_t hash = fnv1a(UINT64_C(0xcbf29ce484222325), version);
+
+	hash = fnv1a(hash, bound->source_relation);
+	hash = fnv1a(hash, bound->target_relation);
+	for (size_t i = 0; i < bound->shipped_count; i++) {
+		hash = fnv1a(hash, bound->shipped[i].expression);
+		hash = fnv1a(hash, bound->shipped[i].type);
+	}
+	for (size_t i = 0; i < bound->written_count; i++) {
+		hash = fnv1a(hash, bound->written[i].name);
+		hash = fnv1a(hash, bound->written[i].expression);
+	}
+	snprintf(bound->fingerprint, sizeof(bound->fingerprint), "%016" PRIx64, hash);
+}

@@ -1,0 +1,25 @@
+/*
+ * What each form of the mapping language means in SQL: what the source ships for it, and what the target makes of that.
+ * Used by binding.c only.
+ */
+#ifndef DAEMON_CATALOG_EXPRESSION_H
+#define DAEMON_CATALOG_EXPRESSION_H
+
+#include "catalog/binding.h"
+
+/* Adds a column to what the source ships; strings are copied. */
+void bound_ship(struct bound_entity *bound, const char *name, const char *expression,
+		const char *path);
+
+/* Adds a target column, and what must be shipped for it. */
+void bound_write(struct bound_entity *bound, const struct column *column,
+		 const struct catalog_column *target);
+
+/* Adds the target column that holds part `part` (from 0) of the legacy key. */
+void bound_write_legacy(struct bound_entity *bound, size_t part,
+			const struct catalog_column *target);
+
+/* Sets the fingerprint, once all is known. */
+void bound_fingerprint(struct bound_entity *bound, int source_version);
+
+#endif

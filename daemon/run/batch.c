@@ -1,0 +1,239 @@
+/*
+ * The life of a batch; see batch.h. Callbacks record what happened and go on to the next step; the order of the functions
+ * below is the order of life.
+ */
+#include "run/batch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "postgres/pump.h"
+#include "sql_store.h"
+
+#define BATCH_DONE_ALREADY "MG001" /* migrated.claim_batch() */
+
+struct batch {
+	struct lane *lane;
+	const struct binding *binding;
+	const struct bound_entity *bound;
+	const struct batch_spec *spec;
+	struct batch_place place;
+	char *session;
+	char *analysis;
+	char **key_arrays;
+	bool isolated;
+	struct error error; /* why it failed, kept while the transaction is rolled back */
+	batch_on_done *on_done;
+	void *arg;
+};
+
+static void pump(struct batch *batch);
+static void write_rows(struct batch *batch, bool isolate);
+
+void batch_spec_done(struct batch_spec *spec)
+{
+	for (size_t i = 0; i < spec->parts; i++) {
+		if (spec->low != NULL)
+			free(spec->low[i]);
+		if (spec->high != NULL)
+			free(spec->high[i]);
+	}
+	free(spec->low);
+	free(spec->high);
+	*spec = (struct batch_spec){ 0 };
+}
+
+int64_t batch_counts_total(const struct batch_counts *counts)
+{
+	return counts->inserted + counts->updated + counts->unchanged + counts->deleted +
+	       counts->failed + counts->parked;
+}
+
+static void finish(struct batch *batch, const struct batch_counts *counts, const struct error *err)
+{
+	batch_on_done *on_done = batch->on_done;
+	void *arg = batch->arg;
+	struct error copy = { 0 };
+
+	if (err != NULL)
+		copy = *err;
+	for (size_t i = 0; batch->key_arrays != NULL && i < batch->bound->entity->source_key.count;
+	     i++)
+		free(batch->key_arrays[i]);
+	free(batch->key_arrays);
+	free(batch->session);
+	free(batch->analysis);
+	free(batch);
+	on_done(arg, counts, err != NULL ? &copy : NULL);
+}
+
+/* --- failure: no transaction is left open ------------------------------------------------------ */
+
+static void on_counts(void *arg, const struct pg_answer *answer)
+{
+	struct batch *batch = arg;
+	const PGresult *result = pg_answer_rows(answer);
+	struct batch_counts counts;
+
+	if (answer->error != NULL || result == NULL || PQntuples(result) == 0) {
+		finish(batch, NULL, answer->error != NULL ? answer->error : &batch->error);
+		return;
+	}
+	counts = (struct batch_counts){
+		.inserted = strtoll(PQgetvalue(result, 0, 0), NULL, 10),
+		.updated = strtoll(PQgetvalue(result, 0, 1), NULL, 10),
+		.unchanged = strtoll(PQgetvalue(result, 0, 2), NULL, 10),
+		.deleted = strtoll(PQgetvalue(result, 0, 3), NULL, 10),
+		.failed = strtoll(PQgetvalue(result, 0, 4), NULL, 10),
+		.parked = strtoll(PQgetvalue(result, 0, 5), NULL, 10),
+	};
+	finish(batch, &counts, NULL);
+}
+
+static void on_rolled_back(void *arg, const struct pg_answer *answer)
+{
+	struct batch *batch = arg;
+	_cleanup_free_ char *number = text_format("%d", batch->spec->number);
+
+	if (answer->error != NULL || strcmp(batch->error.sqlstate, BATCH_DONE_ALREADY) != 0) {
+		finish(batch, NULL, &batch->error);
+		return;
+	}
+	pg_submit(lane_target(batch->lane), sql_store_batch_counts, 3,
+		  (const char *const[]){ batch->session, batch->bound->entity->name, number },
+		  on_counts, batch);
+}
+
+static void fail(struct batch *batch, const struct error *err, const char *phase)
+{
+	batch->error = *err;
+	snprintf(batch->error.phase, sizeof(batch->error.phase), "%s", phase);
+	snprintf(batch->error.entity, sizeof(batch->error.entity), "%s",
+		 batch->bound->entity->name);
+	if (err->kind == ERROR_CONNECTION)
+		finish(batch, NULL, &batch->error);
+	else
+		pg_submit(lane_target(batch->lane), "ROLLBACK", 0, NULL, on_rolled_back, batch);
+}
+
+/* --- the keys of the change set ---------------------------------------------------------------- */
+
+static void on_keys(void *arg, const struct pg_answer *answer)
+{
+	struct batch *batch = arg;
+	size_t count = batch->bound->entity->source_key.count;
+	const PGresult *result = pg_answer_rows(answer);
+
+	if (answer->error != NULL) {
+		fail(batch, answer->error, "plan");
+		return;
+	}
+	batch->key_arrays = memory_new(count * sizeof(char *));
+	for (size_t i = 0; i < count; i++)
+		batch->key_arrays[i] = text_copy(
+			PQgetisnull(result, 0, (int)i) ? "{}" : PQgetvalue(result, 0, (int)i));
+	pump(batch);
+}
+
+static void ask_for_keys(struct batch *batch)
+{
+	_cleanup_text_ struct text text = TEXT_INIT;
+
+	for (size_t i = 1; i <= batch->bound->entity->source_key.count; i++)
+		text_appendf(&text, "%spg_catalog.array_agg(c.legacy_key[%zu] ORDER BY c.ordinal)",
+			     i == 1 ? "SELECT " : ", ", i);
+	text_append(&text, " FROM migrated.change AS c WHERE c.analysis = $1 AND c.entity = $2 "
+			   "AND c.ordinal BETWEEN $3 AND $4 AND (c.kind = 'deleted') = $5");
+	pg_submit(lane_target(batch->lane), text_string(&text), 5,
+		  (const char *const[]){ batch->analysis, batch->bound->entity->name,
+					 batch->spec->low[0], batch->spec->high[0],
+					 batch->spec->kind == BATCH_DELETES ? "t" : "f" },
+		  on_keys, batch);
+}
+
+/* --- rows from the source into the stage ------------------------------------------------------- */
+
+static void on_pumped(void *arg, const struct pump_result *result)
+{
+	struct batch *batch = arg;
+
+	if (result->error != NULL)
+		fail(batch, result->error, result->source_failed ? "read" : "stage");
+	else
+		write_rows(batch, false);
+}
+
+static void pump(struct batch *batch)
+{
+	bool deletes = batch->spec->kind == BATCH_DELETES;
+	_cleanup_free_ char *which = NULL;
+	_cleanup_free_ char *read = NULL;
+	_cleanup_free_ char *begin = entity_sql_begin(batch->bound, &batch->place, deletes);
+
+	if (batch->spec->kind == BATCH_RANGE)
+		which = read_sql_range(batch->bound, (key_arrays)batch->spec->low,
+				       (key_arrays)batch->spec->high);
+	else
+		which = read_sql_keys(batch->bound, (key_arrays)batch->key_arrays);
+	read = deletes ? read_sql_present(batch->bound, which)
+		       : read_sql_rows(batch->binding, batch->bound, which);
+	pump_start(lane_source(batch->lane), read, lane_target(batch->lane), begin, on_pumped,
+		   batch);
+}
+
+/* --- resolved, written, committed -------------------------------------------------------------- */
+
+static void on_written(void *arg, const struct pg_answer *answer)
+{
+	struct batch *batch = arg;
+
+	if (answer->error == NULL)
+		on_counts(batch, answer);
+	else if (answer->error->kind == ERROR_DATA && !batch->isolated)
+		write_rows(batch, true);
+	else
+		fail(batch, answer->error, "write");
+}
+
+static void write_rows(struct batch *batch, bool isolate)
+{
+	_cleanup_free_ char *sql = batch->spec->kind == BATCH_DELETES
+					   ? entity_sql_delete(batch->binding, batch->bound,
+							       &batch->place, isolate)
+					   : entity_sql_write(batch->binding, batch->bound,
+							      &batch->place, isolate);
+
+	batch->isolated = isolate;
+	pg_submit(lane_target(batch->lane), sql, 0, NULL, on_written, batch);
+}
+
+void batch_start(struct lane *lane, const struct binding *binding, const struct bound_entity *bound,
+		 const struct batch_place *place, const struct batch_spec *spec,
+		 batch_on_done *on_done, void *arg)
+{
+	struct batch *batch = memory_new(sizeof(*batch));
+
+	*batch = (struct batch){
+		.lane = lane,
+		.binding = binding,
+		.bound = bound,
+		.spec = spec,
+		.place = *place,
+		.session = text_copy(place->session),
+		.analysis = text_copy(place->analysis),
+		.on_done = on_done,
+		.arg = arg,
+	};
+	batch->place.session = batch->session;
+	batch->place.analysis = batch->analysis;
+	batch->place.batch = spec->number;
+	if (spec->kind == BATCH_RANGE) {
+		pump(batch);
+		return;
+	}
+	batch->place.low = spec->low[0];
+	batch->place.high = spec->high[0];
+	ask_for_keys(batch);
+}

@@ -1,0 +1,50 @@
+/*
+ * One batch: one transaction on the target, carried out on a lane.
+ *
+ *   (keys of the change set) → source rows pumped into the stage → resolved, written, checkpointed, committed
+ *
+ * Two round trips on the target, three when the rows are named by keys. A batch whose rows hold a bad one is written again
+ * in halves on the server; a batch that was done already (its COMMIT's answer was lost) reports what it did then.
+ */
+#ifndef DAEMON_RUN_BATCH_H
+#define DAEMON_RUN_BATCH_H
+
+#include "apply/entity_sql.h"
+#include "apply/read_sql.h"
+#include "run/lane.h"
+
+enum batch_kind { BATCH_RANGE, BATCH_KEYS, BATCH_DELETES };
+
+/* A row of migrated.batch that is to be done. */
+struct batch_spec {
+	int number;
+	enum batch_kind kind;
+	char **low; /* range: parts of the key, NULL: unbounded; else one string, the first ordinal */
+	char **high;
+	size_t parts;
+};
+
+void batch_spec_done(struct batch_spec *spec);
+
+struct batch_counts {
+	int64_t inserted;
+	int64_t updated;
+	int64_t unchanged;
+	int64_t deleted;
+	int64_t failed;
+	int64_t parked;
+};
+
+/* Rows that were dealt with, in whatever way. */
+int64_t batch_counts_total(const struct batch_counts *counts);
+
+/* err is NULL when the batch is done. The lane is still the caller's, with no transaction open. */
+typedef void batch_on_done(void *arg, const struct batch_counts *counts, const struct error *err);
+
+/* `place` is copied; its low and high are filled in from the spec. The spec, the binding and the bound entity must
+   outlive the batch. */
+void batch_start(struct lane *lane, const struct binding *binding, const struct bound_entity *bound,
+		 const struct batch_place *place, const struct batch_spec *spec,
+		 batch_on_done *on_done, void *arg);
+
+#endif

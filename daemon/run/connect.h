@@ -1,0 +1,20 @@
+/*
+ * What every connection is told before it is used: the settings that hashes and text forms depend on, and those that keep
+ * the source safe from us.
+ */
+#ifndef DAEMON_RUN_CONNECT_H
+#define DAEMON_RUN_CONNECT_H
+
+#include "config/config.h"
+#include "postgres/connection.h"
+
+struct connect_settings;
+
+/* The configuration is borrowed for the life of the result. */
+struct connect_settings *connect_settings_new(const struct config *config);
+void connect_settings_free(struct connect_settings *settings);
+
+const struct pg_connection_settings *connect_source(const struct connect_settings *settings);
+const struct pg_connection_settings *connect_target(const struct connect_settings *settings);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * Detection of several entities at once, on the lanes, kept as an analysis.
+ */
+#ifndef DAEMON_RUN_DETECTION_H
+#define DAEMON_RUN_DETECTION_H
+
+#include "common/uuid.h"
+#include "detect/detect.h"
+#include "run/lane.h"
+
+struct detection;
+
+/* What was found of one entity, or why it could not be looked at. */
+struct detection_entity {
+	const struct bound_entity *bound;
+	struct detected detected;
+	struct error error; /* ERROR_NONE: detected holds */
+	enum { DETECTION_WAITING, DETECTION_RUNNING, DETECTION_DONE } state;
+	struct detection *detection;
+	struct lane *lane;
+};
+
+struct detection_request {
+	const struct binding *binding; /* outlives the detection */
+	const bool *selected;	       /* entities, by index; copied */
+	struct lane_pool *lanes;       /* whose owner calls detection_offer() */
+	struct pg_connection *store;   /* the target, for what is kept */
+	bool always_compare;	       /* see struct detect_request */
+	int64_t work_memory_kb;
+};
+
+typedef void detection_on_done(void *arg, struct detection *detection, const struct error *err);
+
+/* Starts, and calls on_done once: with the detection complete, or with an error of the store. Entities that cannot be
+   detected carry their own error. The detection is freed by its owner, with detection_free(), also from on_done. */
+struct detection *detection_new(const struct detection_request *request, detection_on_done *on_done,
+				void *arg);
+void detection_free(struct detection *detection);
+
+/* A lane is idle: takes it when an entity waits. */
+void detection_offer(struct detection *detection, struct lane *lane);
+
+const char *detection_analysis(const struct detection *detection); /* its UUID */
+/* How this entity is looked at, and why; for `migratectl plan`. */
+const char *detection_reason(const struct bound_entity *bound);
+
+const char *detection_created(const struct detection *detection); /* RFC 3339 */
+const struct detection_entity *detection_entities(const struct detection *detection,
+						  size_t *ret_count);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * The engine: connections to both databases, the lanes, and the one session or detection that is under way.
+ *
+ * It is what the control socket steers. One session runs at a time; observing (analyze, check, plan) goes
+ * over a lane of its own and never waits for the session's.
+ */
+#ifndef DAEMON_RUN_ENGINE_H
+#define DAEMON_RUN_ENGINE_H
+
+#include "config/config.h"
+#include "run/observe.h"
+#include "run/session.h"
+
+struct engine;
+
+/* The configuration must outlive the engine. Connections are opened at once, in the background; an unfinished session of
+   the store is resumed as soon as both databases answer. */
+struct engine *engine_new(struct event_base *base, const struct config *config);
+
+/* An engine that only observes: no session is looked for, resumed or scheduled. */
+struct engine *engine_new_observing(struct event_base *base, const struct config *config);
+
+/* Lets batches under way finish; calls on_stopped from the loop. Nothing new is started. */
+void engine_stop(struct engine *engine, void (*on_stopped)(void *arg), void *arg);
+void engine_free(struct engine *engine);
+
+/* Starts a session. on_started is called once; the session is the engine's. Options: entities, exclude (arrays of strings),
+   full (bool), batch_size, parallel (integers), fresh (bool: never take an older analysis); taken over. */
+void engine_migrate(struct engine *engine, json_t *options, const char *analysis,
+		    session_on_started *on_started, void *arg);
+
+/* Detects changes and keeps them. The detection and the entities' rates (rows a second, 0: not known, by index in the
+   detection) are borrowed for the callback. */
+typedef void engine_on_detected(void *arg, const struct detection *detection, const double *rates,
+				const struct error *err);
+void engine_detect(struct engine *engine, const json_t *entities, const json_t *exclude,
+		   engine_on_detected *on_detected, void *arg);
+
+/* For those who only look. */
+struct observatory *engine_observatory(const struct engine *engine);
+
+/* The session under way, else the last one of this life, else NULL. */
+struct session *engine_session(const struct engine *engine);
+
+/* Is a session or a detection under way? */
+bool engine_is_busy(const struct engine *engine);
+
+/* "starting" (a database was never reached), "idle", "detecting", "running", "paused", "unavailable", "stopping". */
+const char *engine_state(const struct engine *engine, const struct error **ret_reason);
+
+struct pg_connection *engine_source(const struct engine *engine);
+struct pg_connection *engine_target(const struct engine *engine);
+const struct config *engine_config(const struct engine *engine);
+
+/* When the next cycle begins (microseconds since the epoch); 0: none is scheduled. */
+int64_t engine_next_cycle_us(const struct engine *engine);
+
+/* Told of every change that one may wish to see; as often as they come. Removed with engine_unsubscribe(). */
+struct engine_subscriber *engine_subscribe(struct engine *engine, void (*on_change)(void *arg),
+					   void *arg);
+void engine_unsubscribe(struct engine *engine, struct engine_subscriber *subscriber);
+
+#endif

@@ -1,0 +1,185 @@
+/*
+ * The pool of lanes; see lane.h. Connections reconnect by themselves, so a lane that lost one is merely not ready until
+ * it has both again; the work that was on it has had its error by then.
+ */
+#include "run/lane.h"
+
+#include <stdlib.h>
+
+#include "common/text.h"
+
+struct lane {
+	struct lane_pool *pool;
+	struct pg_connection *source;
+	struct pg_connection *target;
+	bool busy;
+};
+
+struct lane_pool {
+	struct lane_pool_settings settings;
+	struct event_base *base;
+	struct event *wake;
+	struct lane **lanes;
+	size_t count;
+	size_t wanted;
+};
+
+static bool is_ready(const struct lane *lane)
+{
+	return pg_connection_state(lane->source) == PG_READY &&
+	       pg_connection_state(lane->target) == PG_READY;
+}
+
+static void close_lane(struct lane *lane)
+{
+	pg_connection_close(lane->source);
+	pg_connection_close(lane->target);
+	free(lane);
+}
+
+/* Idle lanes beyond what is wanted go; the order of the others stays. */
+static void drop_surplus(struct lane_pool *pool)
+{
+	for (size_t i = pool->count; i-- > 0 && pool->count > pool->wanted;) {
+		struct lane *lane = pool->lanes[i];
+
+		if (lane->busy)
+			continue;
+		for (size_t j = i + 1; j < pool->count; j++)
+			pool->lanes[j - 1] = pool->lanes[j];
+		pool->count--;
+		close_lane(lane);
+	}
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	struct lane_pool *pool = arg;
+
+	(void)fd;
+	(void)what;
+	drop_surplus(pool);
+	for (size_t i = 0; i < pool->count; i++)
+		if (!pool->lanes[i]->busy && is_ready(pool->lanes[i]))
+			pool->settings.on_idle(pool->settings.arg, pool->lanes[i]);
+}
+
+void lane_pool_wake(struct lane_pool *pool)
+{
+	event_active(pool->wake, 0, 0);
+}
+
+static void on_state(void *arg, struct pg_connection *connection, enum pg_state state,
+		     const struct error *err)
+{
+	struct lane *lane = arg;
+
+	(void)connection;
+	(void)err;
+	if (state == PG_READY && !lane->busy)
+		lane_pool_wake(lane->pool);
+}
+
+struct lane_pool *lane_pool_new(struct event_base *base, const struct lane_pool_settings *settings)
+{
+	struct lane_pool *pool = memory_new(sizeof(*pool));
+
+	pool->settings = *settings;
+	pool->base = base;
+	pool->wake = event_new(base, -1, 0, on_wake, pool);
+	return pool;
+}
+
+static void add_lane(struct lane_pool *pool)
+{
+	struct lane *lane = memory_new(sizeof(*lane));
+
+	lane->pool = pool;
+	lane->source = pg_connection_new(pool->base, &pool->settings.source, on_state, lane);
+	lane->target = pg_connection_new(pool->base, &pool->settings.target, on_state, lane);
+	pool->lanes = memory_grow(pool->lanes, pool->count + 1, sizeof(struct lane *));
+	pool->lanes[pool->count++] = lane;
+	pg_connection_open(lane->source);
+	pg_connection_open(lane->target);
+}
+
+void lane_pool_resize(struct lane_pool *pool, size_t count)
+{
+	pool->wanted = count;
+	while (pool->count < count)
+		add_lane(pool);
+	lane_pool_wake(pool);
+}
+
+size_t lane_pool_busy(const struct lane_pool *pool)
+{
+	size_t busy = 0;
+
+	for (size_t i = 0; i < pool->count; i++)
+		busy += pool->lanes[i]->busy;
+	return busy;
+}
+
+size_t lane_pool_ready(const struct lane_pool *pool)
+{
+	size_t ready = 0;
+
+	for (size_t i = 0; i < pool->count; i++)
+		ready += pool->lanes[i]->busy || is_ready(pool->lanes[i]);
+	return ready;
+}
+
+static const struct error *trouble_of(const struct pg_connection *connection)
+{
+	enum pg_state state = pg_connection_state(connection);
+	const struct error *err = pg_connection_last_error(connection);
+
+	if (state == PG_READY || state == PG_BUSY || err == NULL || err->kind == ERROR_NONE)
+		return NULL;
+	return err;
+}
+
+const struct error *lane_pool_trouble(const struct lane_pool *pool)
+{
+	for (size_t i = 0; i < pool->count; i++) {
+		const struct error *err = trouble_of(pool->lanes[i]->source);
+
+		if (err == NULL)
+			err = trouble_of(pool->lanes[i]->target);
+		if (err != NULL)
+			return err;
+	}
+	return NULL;
+}
+
+void lane_pool_free(struct lane_pool *pool)
+{
+	if (pool == NULL)
+		return;
+	for (size_t i = 0; i < pool->count; i++)
+		close_lane(pool->lanes[i]);
+	free(pool->lanes);
+	event_free(pool->wake);
+	free(pool);
+}
+
+struct pg_connection *lane_source(const struct lane *lane)
+{
+	return lane->source;
+}
+
+struct pg_connection *lane_target(const struct lane *lane)
+{
+	return lane->target;
+}
+
+void lane_take(struct lane *lane)
+{
+	lane->busy = true;
+}
+
+void lane_release(struct lane *lane)
+{
+	lane->busy = false;
+	lane_pool_wake(lane->pool);
+}

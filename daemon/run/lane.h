@@ -1,0 +1,49 @@
+/*
+ * Lanes: pairs of connections, one to each side, that carry one piece of work at a time.
+ *
+ * Everything that moves rows or compares them runs on a lane; several lanes are how work overlaps (while one lane's
+ * target writes, another's source reads). The pool knows nothing of the work: when a lane is idle and both its connections
+ * are ready, it offers the lane to its owner, who takes it or does not.
+ */
+#ifndef DAEMON_RUN_LANE_H
+#define DAEMON_RUN_LANE_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+
+#include "postgres/connection.h"
+
+struct lane;
+struct lane_pool;
+
+/* Called from the loop for each lane that is idle and ready; the owner may call lane_take(). */
+typedef void lane_on_idle(void *arg, struct lane *lane);
+
+struct lane_pool_settings {
+	struct pg_connection_settings source; /* strings borrowed for the pool's life */
+	struct pg_connection_settings target;
+	lane_on_idle *on_idle;
+	void *arg;
+};
+
+struct lane_pool *lane_pool_new(struct event_base *base, const struct lane_pool_settings *settings);
+
+/* Has `count` lanes open or opening; lanes beyond are closed as they fall idle. */
+void lane_pool_resize(struct lane_pool *pool, size_t count);
+
+/* Offers every idle lane again, soon: there may be work. */
+void lane_pool_wake(struct lane_pool *pool);
+
+size_t lane_pool_busy(const struct lane_pool *pool);
+size_t lane_pool_ready(const struct lane_pool *pool); /* idle or busy, with both connections up */
+
+/* What keeps lanes from being ready, or NULL; borrowed. */
+const struct error *lane_pool_trouble(const struct lane_pool *pool);
+void lane_pool_free(struct lane_pool *pool);
+
+struct pg_connection *lane_source(const struct lane *lane);
+struct pg_connection *lane_target(const struct lane *lane);
+void lane_take(struct lane *lane);
+void lane_release(struct lane *lane); /* idle again; offered from the loop */
+
+#endif

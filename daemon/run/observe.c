@@ -1,0 +1,148 @@
+/*
+ * See observe.h. One at a time, in the order they came; those who wait while a database cannot be reached are told so.
+ */
+#include "run/observe.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/text.h"
+
+/* How long someone who observes waits for a connection that does not come. */
+#define PATIENCE_MS 3000
+#define LOOK_MS 250
+
+/* Somebody who waits for the observing lane, or has it. */
+struct observation {
+	struct observatory *observatory;
+	observe_on_ready *on_ready;
+	void *arg;
+	int64_t since_ms;
+	struct lane *lane;
+	struct observation *next;
+};
+
+struct observatory {
+	const struct entity_set *set;
+	struct lane_pool *lanes;     /* one */
+	struct observation *waiting; /* the first first */
+	struct binding *binding;     /* of the observation under way */
+	struct event *patience;
+};
+
+static struct observation *take_first(struct observatory *observatory)
+{
+	struct observation *first = observatory->waiting;
+
+	if (first != NULL)
+		observatory->waiting = first->next;
+	return first;
+}
+
+static void on_bound(void *arg, struct binding *binding, const struct error *err)
+{
+	struct observation *observation = arg;
+	struct lane *lane = observation->lane;
+
+	observation->observatory->binding = binding;
+	observation->on_ready(observation->arg, err == NULL ? lane : NULL, binding, err);
+	free(observation);
+	if (err != NULL)
+		lane_release(lane);
+}
+
+static void on_idle(void *arg, struct lane *lane)
+{
+	struct observatory *observatory = arg;
+	struct observation *observation = take_first(observatory);
+
+	if (observation == NULL)
+		return;
+	lane_take(lane);
+	observation->lane = lane;
+	binding_make(observatory->set, lane_source(lane), lane_target(lane), on_bound, observation);
+}
+
+static void watch_patience(struct observatory *observatory)
+{
+	struct timeval soon = { .tv_sec = 0, .tv_usec = LOOK_MS * 1000 };
+
+	if (observatory->waiting != NULL)
+		event_add(observatory->patience, &soon);
+}
+
+static void give_up(struct observatory *observatory, struct observation *observation)
+{
+	const struct error *trouble = lane_pool_trouble(observatory->lanes);
+	struct error err;
+
+	if (trouble != NULL)
+		err = *trouble;
+	else
+		error_set(&err, ERROR_CONNECTION, "a database does not answer");
+	err.kind = ERROR_CONNECTION;
+	observation->on_ready(observation->arg, NULL, NULL, &err);
+	free(observation);
+}
+
+static void on_patience(evutil_socket_t fd, short what, void *arg)
+{
+	struct observatory *observatory = arg;
+	int64_t now = clock_monotonic_ms();
+
+	(void)fd;
+	(void)what;
+	while (observatory->waiting != NULL && lane_pool_ready(observatory->lanes) == 0 &&
+	       now - observatory->waiting->since_ms > PATIENCE_MS)
+		give_up(observatory, take_first(observatory));
+	watch_patience(observatory);
+}
+
+void observe(struct observatory *observatory, observe_on_ready *on_ready, void *arg)
+{
+	struct observation *observation = memory_new(sizeof(*observation));
+	struct observation **last = &observatory->waiting;
+
+	*observation = (struct observation){ .observatory = observatory,
+					     .on_ready = on_ready,
+					     .arg = arg,
+					     .since_ms = clock_monotonic_ms() };
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = observation;
+	lane_pool_resize(observatory->lanes, 1);
+	watch_patience(observatory);
+}
+
+void observe_done(struct observatory *observatory, struct lane *lane)
+{
+	binding_free(observatory->binding);
+	observatory->binding = NULL;
+	lane_release(lane);
+}
+
+struct observatory *observatory_new(struct event_base *base, const struct entity_set *set,
+				    const struct connect_settings *settings)
+{
+	struct observatory *observatory = memory_new(sizeof(*observatory));
+
+	observatory->set = set;
+	observatory->patience = event_new(base, -1, 0, on_patience, observatory);
+	observatory->lanes = lane_pool_new(base, &(struct lane_pool_settings){
+							 .source = *connect_source(settings),
+							 .target = *connect_target(settings),
+							 .on_idle = on_idle,
+							 .arg = observatory,
+						 });
+	return observatory;
+}
+
+void observatory_free(struct observatory *observatory)
+{
+	lane_pool_free(observatory->lanes);
+	binding_free(observatory->binding);
+	for (struct observation *waiting; (waiting = take_first(observatory)) != NULL;)
+		free(waiting);
+	event_free(observatory->patience);
+	free(observatory);
+}

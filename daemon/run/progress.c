@@ -1,0 +1,152 @@
+/*
+ * A session as people see it: the types Session and EntityProgress of io.migrated.varlink, from memory alone.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/text.h"
+#include "run/session.h"
+
+/* Rates of less than this long are noise. */
+#define RATE_KNOWN_AFTER_MS 500
+
+const char *session_state(const struct session *session)
+{
+	if (session->final_state[0] != '\0')
+		return session->phase == SESSION_ENDED ? session->final_state : "running";
+	if (session->cancelled)
+		return "cancelled";
+	if (session->paused)
+		return "paused";
+	return session->phase == SESSION_RUNNING ? "running" : "pending";
+}
+
+int64_t session_elapsed_ms(const struct session *session)
+{
+	if (session->finished_us > 0 && session->started_us > 0)
+		return (session->finished_us - session->started_us) / 1000;
+	if (session->started_ms == 0)
+		return 0;
+	return session->elapsed_before_ms + clock_monotonic_ms() - session->started_ms;
+}
+
+static json_t *time_or_null(int64_t wall_us)
+{
+	char buffer[CLOCK_RFC3339_SIZE];
+
+	return wall_us > 0 ? json_string(clock_format_rfc3339(buffer, wall_us)) : json_null();
+}
+
+static json_t *string_or_null(const char *string)
+{
+	return string[0] != '\0' ? json_string(string) : json_null();
+}
+
+static int64_t done_of(const struct entity_run *run)
+{
+	return batch_counts_total(&run->counts);
+}
+
+/* What was counted when it was detected may have grown since. */
+static int64_t total_of(const struct entity_run *run)
+{
+	int64_t done = done_of(run);
+
+	if (run->state == ENTITY_COMPLETED || done > run->total)
+		return done;
+	return run->total;
+}
+
+static json_t *rate_or_null(double rate, bool known)
+{
+	return known && rate > 0 ? json_real(round(rate * 10) / 10) : json_null();
+}
+
+static json_t *eta_or_null(int64_t left, double rate, bool known)
+{
+	return known && rate > 0 && left > 0
+		       ? json_integer((json_int_t)((double)left * 1000 / rate))
+		       : json_null();
+}
+
+static double run_rate(const struct entity_run *run)
+{
+	int64_t elapsed = run->finished_ms - run->started_ms;
+
+	if (!entity_run_is_over(run))
+		return run->rate;
+	return (double)run->moved_here * 1000 / (double)(elapsed > 0 ? elapsed : 1);
+}
+
+static json_t *describe_entity(const struct entity_run *run)
+{
+	int64_t total = total_of(run), done = done_of(run);
+	bool known = run->started_ms > 0 &&
+		     (entity_run_is_over(run) ||
+		      clock_monotonic_ms() - run->started_ms >= RATE_KNOWN_AFTER_MS);
+	bool going = strcmp(entity_run_status(run), "running") == 0;
+
+	return json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
+			 "entity", run->bound->entity->name, "level",
+			 (json_int_t)run->bound->entity->level, "status", entity_run_status(run),
+			 "total", (json_int_t)total, "done", (json_int_t)done, "inserted",
+			 (json_int_t)run->counts.inserted, "updated",
+			 (json_int_t)run->counts.updated, "deleted",
+			 (json_int_t)run->counts.deleted, "unchanged",
+			 (json_int_t)run->counts.unchanged, "failed",
+			 (json_int_t)run->counts.failed, "parked", (json_int_t)run->counts.parked,
+			 "rows_per_second", rate_or_null(run_rate(run), known), "eta_ms",
+			 eta_or_null(total - done, run->rate, known && going), "reason",
+			 string_or_null(run->reason));
+}
+
+json_t *session_describe_entities(const struct session *session)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < session->run_count; i++)
+		json_array_append_new(array, describe_entity(&session->runs[i]));
+	return array;
+}
+
+static double percent_of(const struct session *session, int64_t done, int64_t total)
+{
+	double percent;
+
+	if (total == 0)
+		return session->phase == SESSION_ENDED &&
+				       strcmp(session->final_state, "completed") == 0
+			       ? 100
+			       : 0;
+	percent = (double)done * 100 / (double)total;
+	return floor(percent * 10) / 10;
+}
+
+json_t *session_describe(const struct session *session)
+{
+	int64_t total = 0, done = 0, failed = 0, parked = 0;
+	bool going = strcmp(session_state(session), "running") == 0;
+
+	for (size_t i = 0; i < session->run_count; i++) {
+		total += total_of(&session->runs[i]);
+		done += done_of(&session->runs[i]);
+		failed += session->runs[i].counts.failed;
+		parked += session->runs[i].counts.parked;
+	}
+	return json_pack(
+		"{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, "
+		"s:o}",
+		"session", session->id, "analysis", string_or_null(session->analysis), "mode",
+		session->mode, "state", session_state(session), "reason",
+		string_or_null(session->reason), "created", time_or_null(session->created_us),
+		"started", time_or_null(session->started_us), "finished",
+		time_or_null(session->finished_us), "elapsed_ms",
+		(json_int_t)session_elapsed_ms(session), "total", (json_int_t)total, "done",
+		(json_int_t)done, "failed", (json_int_t)failed, "parked", (json_int_t)parked,
+		"percent", percent_of(session, done, total), "success_rate",
+		done > 0 ? json_real(floor((double)(done - failed) * 1000 / (double)done) / 10)
+			 : json_null(),
+		"rows_per_second", rate_or_null(session->rate, going), "eta_ms",
+		eta_or_null(total - done, session->rate, going));
+}

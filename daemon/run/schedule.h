@@ -1,0 +1,24 @@
+/*
+ * What a running session does next: which entity's batch a lane is given, and how entities go from state to state.
+ *
+ * All entities carry their rows in dependency order; then references that had to wait are filled in; then what is gone is
+ * marked or deleted, children first. Used by session.c.
+ */
+#ifndef DAEMON_RUN_SCHEDULE_H
+#define DAEMON_RUN_SCHEDULE_H
+
+#include "run/session.h"
+
+void schedule_init(struct session *session);
+void schedule_done(struct session *session);
+
+/* Moves every entity as far as it can go, ends the session when all are over, and wakes the lanes. */
+void schedule_advance(struct session *session);
+
+/* Entities whose planning or keeping a lost connection interrupted go on. */
+void schedule_store_ready(struct session *session);
+
+/* Stops one entity, and those that depend on it. */
+void schedule_fail_entity(struct entity_run *run, const char *reason);
+
+#endif

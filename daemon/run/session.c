@@ -1,0 +1,540 @@
+/*
+ * The life of a session; see session.h. Told in the order in which it happens. How it is shown stands in progress.c.
+ */
+#include "run/session.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/text.h"
+#include "run/schedule.h"
+#include "run/selection.h"
+#include "sql_store.h"
+
+static void detect(struct session *session);
+static void open_runs(struct session *session);
+static void load_analysis(struct session *session);
+static void end(struct session *session);
+
+static void log_session(const struct session *session, int priority, const char *what)
+{
+	log_event(priority, &(struct log_fields){ .session = session->id }, "session %s (%s): %s",
+		  session->id, session->mode, what);
+}
+
+static void set_phase(struct session *session, enum session_phase phase)
+{
+	session->phase = phase;
+	session->means.on_change(session->means.arg);
+}
+
+/* Ends it before its time. Batches under way are let finish. */
+static void fail(struct session *session, const struct error *err)
+{
+	log_error(LOG_ERR, err);
+	session->failure = *err;
+	snprintf(session->reason, sizeof(session->reason), "%s", err->message);
+	end(session);
+}
+
+/* The store could not be asked. A lost connection comes back (session_store_ready); anything else ends the session. */
+static bool store_failed(struct session *session, const struct error *err)
+{
+	if (err == NULL)
+		return false;
+	if (err->kind != ERROR_CONNECTION)
+		fail(session, err);
+	return true;
+}
+
+/* --- opening: the session's rows in the store ---------------------------------------------------- */
+
+static void on_opened(void *arg, const struct pg_answer *answer)
+{
+	struct session *session = arg;
+
+	session->opening--;
+	if (session->phase != SESSION_OPENING || store_failed(session, answer->error) ||
+	    session->opening > 0)
+		return;
+	session->started_us = clock_wall_us();
+	session->started_ms = clock_monotonic_ms();
+	log_session(session, LOG_NOTICE, "started");
+	set_phase(session, SESSION_RUNNING);
+	schedule_advance(session);
+}
+
+static void keep_run(struct session *session, const struct entity_run *run)
+{
+	_cleanup_free_ char *level = text_format("%zu", run->bound->entity->level);
+	_cleanup_free_ char *total = text_format("%" PRId64, run->total);
+
+	session->opening++;
+	pg_submit(session->means.target, sql_store_session_entity_insert, 5,
+		  (const char *const[]){ session->id, run->bound->entity->name, level,
+					 run->whole ? "t" : "f", total },
+		  on_opened, session);
+}
+
+static void open_runs(struct session *session)
+{
+	set_phase(session, SESSION_OPENING);
+	for (size_t i = 0; i < session->run_count; i++)
+		keep_run(session, &session->runs[i]);
+	session->opening++;
+	pg_submit(session->means.target, sql_store_session_open, 3,
+		  (const char *const[]){ session->id, session->analysis, session->mode }, on_opened,
+		  session);
+}
+
+/* --- which entities take part -------------------------------------------------------------------- */
+
+static struct entity_run *add_run(struct session *session, const struct bound_entity *bound)
+{
+	struct entity_run *run = &session->runs[session->run_count++];
+
+	*run = (struct entity_run){ .session = session, .bound = bound, .next_number = 1 };
+	return run;
+}
+
+static bool *selected(const struct session *session, struct error *err)
+{
+	return selection_make(session->means.set, json_object_get(session->options, "entities"),
+			      json_object_get(session->options, "exclude"), err);
+}
+
+static bool is_full(const struct session *session)
+{
+	return json_is_true(json_object_get(session->options, "full"));
+}
+
+static void choose_mode(struct session *session)
+{
+	bool whole = session->run_count > 0;
+
+	for (size_t i = 0; i < session->run_count; i++)
+		whole &= session->runs[i].whole;
+	snprintf(session->mode, sizeof(session->mode), "%s",
+		 is_full(session) ? "full"
+		 : whole	  ? "initial"
+				  : "differential");
+}
+
+/* --- the analysis ------------------------------------------------------------------------------ */
+
+static int row_of_entity(const PGresult *result, const char *entity)
+{
+	for (int row = 0; row < PQntuples(result); row++)
+		if (strcmp(PQgetvalue(result, row, 0), entity) == 0)
+			return row;
+	return -1;
+}
+
+static int64_t number(const PGresult *result, int row, int column)
+{
+	return strtoll(PQgetvalue(result, row, column), NULL, 10);
+}
+
+static void add_runs_of_analysis(struct session *session, const PGresult *result,
+				 const bool *wanted)
+{
+	for (size_t i = 0; i < session->means.set->count; i++) {
+		const struct bound_entity *bound = &session->binding->entities[i];
+		int row = row_of_entity(result, bound->entity->name);
+		struct entity_run *run;
+
+		if (!wanted[i] || (row < 0 && bound->usable))
+			continue;
+		run = add_run(session, bound);
+		if (!bound->usable) {
+			run->state = ENTITY_FAILED;
+			snprintf(run->reason, sizeof(run->reason),
+				 "the mapping does not fit the databases; see migratectl check");
+			continue;
+		}
+		run->whole = is_full(session) || PQgetvalue(result, row, 1)[0] == 't';
+		run->total = run->whole ? number(result, row, 5)
+					: number(result, row, 2) + number(result, row, 3) +
+						  number(result, row, 4);
+	}
+}
+
+/* An analysis taken by default must speak of everything that is to be migrated. */
+static bool covers(const struct session *session, const PGresult *result, const bool *wanted)
+{
+	for (size_t i = 0; i < session->means.set->count; i++)
+		if (wanted[i] && session->binding->entities[i].usable &&
+		    row_of_entity(result, session->means.set->entities[i].name) < 0)
+			return false;
+	return true;
+}
+
+static void on_analysis(void *arg, const struct pg_answer *answer)
+{
+	struct session *session = arg;
+	const PGresult *result = pg_answer_rows(answer);
+	_cleanup_free_ bool *wanted = NULL;
+	struct error err;
+
+	if (store_failed(session, answer->error))
+		return;
+	wanted = selected(session, &err);
+	if (wanted == NULL) {
+		fail(session, &err);
+		return;
+	}
+	if (session->analysis_by_default && !covers(session, result, wanted)) {
+		session->analysis[0] = '\0';
+		detect(session);
+		return;
+	}
+	add_runs_of_analysis(session, result, wanted);
+	choose_mode(session);
+	open_runs(session);
+}
+
+static void load_analysis(struct session *session)
+{
+	pg_submit(session->means.target, sql_store_analysis_entities, 1,
+		  (const char *const[]){ session->analysis }, on_analysis, session);
+}
+
+static void on_detected(void *arg, struct detection *detection, const struct error *err)
+{
+	struct session *session = arg;
+
+	session->detection = NULL;
+	if (err == NULL) {
+		snprintf(session->analysis, sizeof(session->analysis), "%s",
+			 detection_analysis(detection));
+		session->analysis_by_default = false;
+	}
+	detection_free(detection);
+	if (session->cancelled)
+		end(session);
+	else if (!store_failed(session, err))
+		load_analysis(session);
+}
+
+static void detect(struct session *session)
+{
+	struct error err;
+	_cleanup_free_ bool *wanted = selected(session, &err);
+
+	if (wanted == NULL) {
+		fail(session, &err);
+		return;
+	}
+	set_phase(session, SESSION_DETECTING);
+	session->detection = detection_new(
+		&(struct detection_request){
+			.binding = session->binding,
+			.selected = wanted,
+			.lanes = session->means.lanes,
+			.store = session->means.target,
+			.always_compare = is_full(session),
+			.work_memory_kb = session->means.settings->work_memory_kb,
+		},
+		on_detected, session);
+}
+
+static void detect_or_load(struct session *session)
+{
+	if (session->analysis[0] != '\0')
+		load_analysis(session);
+	else
+		detect(session);
+}
+
+/* --- the request: refused, or a row of the store --------------------------------------------------- */
+
+static void start_told(struct session *session, const struct error *err)
+{
+	session_on_started *on_started = session->on_started;
+
+	session->on_started = NULL;
+	if (on_started != NULL)
+		on_started(session->on_started_arg, session, err);
+}
+
+static void on_inserted(void *arg, const struct pg_answer *answer)
+{
+	struct session *session = arg;
+
+	if (answer->error != NULL) {
+		start_told(session, answer->error);
+		return;
+	}
+	session->number = atoi(PQgetvalue(pg_answer_rows(answer), 0, 0));
+	start_told(session, NULL);
+	detect_or_load(session);
+}
+
+static void insert_session(struct session *session)
+{
+	_cleanup_free_ char *options = json_dumps(session->options, JSON_COMPACT);
+
+	pg_submit(session->means.target, sql_store_session_insert, 3,
+		  (const char *const[]){ session->id, is_full(session) ? "full" : "differential",
+					 options },
+		  on_inserted, session);
+}
+
+static void on_analysis_found(void *arg, const struct pg_answer *answer)
+{
+	struct session *session = arg;
+	const PGresult *result = pg_answer_rows(answer);
+	struct error err;
+
+	if (answer->error != NULL) {
+		start_told(session, answer->error);
+		return;
+	}
+	if (session->analysis_by_default || PQntuples(result) == 1) {
+		if (PQntuples(result) > 0)
+			snprintf(session->analysis, sizeof(session->analysis), "%s",
+				 PQgetvalue(result, 0, 0));
+		insert_session(session);
+		return;
+	}
+	error_set(&err, ERROR_NOT_FOUND,
+		  PQntuples(result) == 0 ? "there is no analysis %s"
+					 : "more than one analysis begins with %s",
+		  session->analysis);
+	snprintf(err.phase, sizeof(err.phase), "analysis");
+	error_hint(&err, "migratectl detect makes a new one");
+	start_told(session, &err);
+}
+
+static void find_analysis(struct session *session, const char *analysis)
+{
+	if (analysis != NULL) {
+		snprintf(session->analysis, sizeof(session->analysis), "%s", analysis);
+		pg_submit(session->means.target, sql_store_analysis_find, 1,
+			  (const char *const[]){ analysis }, on_analysis_found, session);
+	} else if (is_full(session) || json_is_true(json_object_get(session->options, "fresh"))) {
+		insert_session(session);
+	} else {
+		session->analysis_by_default = true;
+		pg_submit(session->means.target, sql_store_analysis_last, 0, NULL,
+			  on_analysis_found, session);
+	}
+}
+
+static struct session *session_alloc(const struct session_means *means, struct binding *binding,
+				     json_t *options)
+{
+	struct session *session = memory_new(sizeof(*session));
+
+	session->means = *means;
+	session->binding = binding;
+	session->options = options;
+	session->runs = memory_new((means->set->count + 1) * sizeof(*session->runs));
+	schedule_init(session);
+	return session;
+}
+
+struct session *session_new(const struct session_means *means, struct binding *binding,
+			    json_t *options, const char *analysis, session_on_started *on_started,
+			    void *arg)
+{
+	struct session *session = session_alloc(means, binding, options);
+
+	session->on_started = on_started;
+	session->on_started_arg = arg;
+	uuid_make(session->id);
+	snprintf(session->mode, sizeof(session->mode), "%s",
+		 is_full(session) ? "full" : "differential");
+	session->created_us = clock_wall_us();
+	find_analysis(session, analysis);
+	return session;
+}
+
+/* --- a session of an earlier life ---------------------------------------------------------------- */
+
+static void resume_run(struct entity_run *run, const PGresult *result, int row)
+{
+	const char *state = PQgetvalue(result, row, 2);
+
+	run->whole = PQgetvalue(result, row, 1)[0] == 't';
+	run->total = number(result, row, 4);
+	run->planned = PQgetvalue(result, row, 5)[0] == 't';
+	run->counts = (struct batch_counts){
+		.inserted = number(result, row, 6),
+		.updated = number(result, row, 7),
+		.unchanged = number(result, row, 8),
+		.deleted = number(result, row, 9),
+		.failed = number(result, row, 10),
+		.parked = number(result, row, 11),
+	};
+	snprintf(run->reason, sizeof(run->reason), "%s", PQgetvalue(result, row, 3));
+	if (strcmp(state, "completed") == 0)
+		run->state = ENTITY_COMPLETED;
+	else if (strcmp(state, "failed") == 0)
+		run->state = ENTITY_FAILED;
+	else if (strcmp(state, "cancelled") == 0)
+		run->state = ENTITY_CANCELLED;
+	else
+		run->paused = strcmp(state, "paused") == 0;
+}
+
+static void on_resumed(void *arg, const struct pg_answer *answer)
+{
+	struct session *session = arg;
+	const PGresult *result = pg_answer_rows(answer);
+
+	if (store_failed(session, answer->error))
+		return;
+	for (size_t i = 0; i < session->means.set->count; i++) {
+		const struct bound_entity *bound = &session->binding->entities[i];
+		int row = row_of_entity(result, bound->entity->name);
+
+		if (row >= 0)
+			resume_run(add_run(session, bound), result, row);
+	}
+	for (size_t i = 0; i < session->run_count; i++)
+		if (!session->runs[i].bound->usable && !entity_run_is_over(&session->runs[i]))
+			schedule_fail_entity(
+				&session->runs[i],
+				"the mapping does not fit the databases; see migratectl check");
+	session->started_ms = clock_monotonic_ms();
+	log_session(session, LOG_NOTICE, session->paused ? "found, paused" : "resumed");
+	set_phase(session, SESSION_RUNNING);
+	schedule_advance(session);
+}
+
+static void load_runs(struct session *session)
+{
+	set_phase(session, SESSION_OPENING);
+	pg_submit(session->means.target, sql_store_session_entities, 1,
+		  (const char *const[]){ session->id }, on_resumed, session);
+}
+
+struct session *session_resume_from(const struct session_means *means, struct binding *binding,
+				    const PGresult *row)
+{
+	json_t *options = json_loads(PQgetvalue(row, 0, 5), 0, NULL);
+	struct session *session = session_alloc(means, binding,
+						options != NULL ? options : json_object());
+	const char *state = PQgetvalue(row, 0, 4);
+
+	snprintf(session->id, sizeof(session->id), "%s", PQgetvalue(row, 0, 0));
+	session->number = atoi(PQgetvalue(row, 0, 1));
+	snprintf(session->analysis, sizeof(session->analysis), "%s", PQgetvalue(row, 0, 2));
+	snprintf(session->mode, sizeof(session->mode), "%s", PQgetvalue(row, 0, 3));
+	session->paused = strcmp(state, "paused") == 0;
+	snprintf(session->reason, sizeof(session->reason), "%s", PQgetvalue(row, 0, 8));
+	session->created_us = strtoll(PQgetvalue(row, 0, 6), NULL, 10);
+	session->started_us = strtoll(PQgetvalue(row, 0, 7), NULL, 10);
+	session->resumed = true;
+	if (session->started_us > 0)
+		session->elapsed_before_ms = (clock_wall_us() - session->started_us) / 1000;
+	if (strcmp(state, "pending") == 0 || session->started_us == 0)
+		detect_or_load(session);
+	else
+		load_runs(session);
+	return session;
+}
+
+/* --- the end ----------------------------------------------------------------------------------- */
+
+static void choose_final_state(struct session *session)
+{
+	size_t failed = 0;
+
+	for (size_t i = 0; i < session->run_count; i++)
+		failed += session->runs[i].state == ENTITY_FAILED;
+	if (session->cancelled) {
+		snprintf(session->final_state, sizeof(session->final_state), "cancelled");
+	} else if (session->failure.kind != ERROR_NONE || failed > 0) {
+		snprintf(session->final_state, sizeof(session->final_state), "failed");
+		if (session->failure.kind == ERROR_NONE)
+			snprintf(session->reason, sizeof(session->reason),
+				 failed == 1 ? "1 entity failed" : "%zu entities failed", failed);
+	} else {
+		snprintf(session->final_state, sizeof(session->final_state), "completed");
+		session->reason[0] = '\0';
+	}
+}
+
+static void on_end_kept(void *arg, const struct pg_answer *answer)
+{
+	struct session *session = arg;
+
+	if (answer->error != NULL && answer->error->kind == ERROR_CONNECTION)
+		return; /* session_store_ready() keeps it again */
+	if (answer->error != NULL)
+		log_error(LOG_ERR, answer->error);
+	session->finished_us = clock_wall_us();
+	log_session(session, session->failure.kind == ERROR_NONE ? LOG_NOTICE : LOG_ERR,
+		    session->final_state);
+	set_phase(session, SESSION_ENDED);
+	session->means.on_end(session->means.arg, session);
+}
+
+static void end(struct session *session)
+{
+	choose_final_state(session);
+	set_phase(session, SESSION_ENDING);
+	if (session->batches_active > 0)
+		return; /* schedule_advance() comes back */
+	pg_submit(session->means.target, sql_store_session_state, 3,
+		  (const char *const[]){ session->id, session->final_state,
+					 session->reason[0] != '\0' ? session->reason : NULL },
+		  on_end_kept, session);
+}
+
+void session_finish(struct session *session)
+{
+	end(session);
+}
+
+/* --- the connection to the store came back --------------------------------------------------------- */
+
+void session_store_ready(struct session *session)
+{
+	switch (session->phase) {
+	case SESSION_PREPARING:
+		break; /* the request is answered with the error */
+	case SESSION_DETECTING:
+		if (session->detection == NULL)
+			detect_or_load(session);
+		break;
+	case SESSION_OPENING:
+		if (session->opening > 0)
+			break;
+		if (session->run_count > 0)
+			open_runs(session);
+		else if (session->started_us > 0)
+			load_runs(session);
+		else
+			detect_or_load(session);
+		break;
+	case SESSION_RUNNING:
+		schedule_store_ready(session);
+		break;
+	case SESSION_ENDING:
+		end(session);
+		break;
+	case SESSION_ENDED:
+		break;
+	}
+}
+
+void session_free(struct session *session)
+{
+	if (session == NULL)
+		return;
+	detection_free(session->detection);
+	schedule_done(session);
+	for (size_t i = 0; i < session->run_count; i++)
+		entity_run_done(&session->runs[i]);
+	free(session->runs);
+	binding_free(session->binding);
+	json_decref(session->options);
+	free(session);
+}

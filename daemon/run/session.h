@@ -1,0 +1,122 @@
+/*
+ * A session: one run of a migration, from the request to its end.
+ *
+ * PREPARING ──▶ DETECTING ──▶ OPENING ──▶ RUNNING ──▶ ENDING ──▶ ended
+ *   bindings,     unless an      entities     moving all, then    state
+ *   id maps,      analysis was   of the       filling, then       kept
+ *   session kept  given          analysis     deleting
+ *
+ * The session decides what runs next; entities run in dependency order, and those that do not depend on each
+ * other share the lanes. Its state is in the store, so that a daemon that starts again goes on with it.
+ */
+#ifndef DAEMON_RUN_SESSION_H
+#define DAEMON_RUN_SESSION_H
+
+#include <jansson.h>
+
+#include "common/uuid.h"
+#include "run/detection.h"
+#include "run/entity_run.h"
+
+enum session_phase {
+	SESSION_PREPARING,
+	SESSION_DETECTING,
+	SESSION_OPENING,
+	SESSION_RUNNING,
+	SESSION_ENDING,
+	SESSION_ENDED,
+};
+
+/* What a session needs of the engine that owns it. */
+struct session_means {
+	struct event_base *base;
+	const struct entity_set *set;
+	const struct settings *settings;
+	struct pg_connection *source; /* for planning */
+	struct pg_connection *target; /* for the store */
+	struct lane_pool *lanes;
+	void (*on_change)(void *arg); /* something one may wish to see has changed */
+	/* It is over; the owner frees it, not before the callback has returned. */
+	void (*on_end)(void *arg, struct session *session);
+	void *arg;
+};
+
+/* Told once, when the session stands in the store (or was refused). */
+typedef void session_on_started(void *arg, struct session *session, const struct error *err);
+
+struct session {
+	struct session_means means;
+	char id[UUID_TEXT_SIZE];
+	int number;
+	char analysis[UUID_TEXT_SIZE]; /* "" until known */
+	char mode[16];		       /* initial, differential, full */
+	json_t *options; /* of the request: entities, exclude, full, batch_size, parallel */
+	enum session_phase phase;
+	bool resumed;		  /* by a daemon that started again */
+	bool analysis_by_default; /* nobody named it: it must cover every entity, or a new one is made */
+	bool paused;
+	bool cancelled;
+	char reason[512];
+	char final_state[16]; /* completed, failed, cancelled; once over */
+	struct error failure;
+
+	struct binding *binding;
+	struct detection *detection;
+	struct entity_run *runs; /* in dependency order */
+	size_t run_count;
+	session_on_started *on_started; /* until told */
+	void *on_started_arg;
+	struct event *retry; /* wakes the lanes when a backoff is over */
+	size_t batches_active;
+	unsigned opening; /* rows still to be kept before it runs */
+
+	int64_t created_us;
+	int64_t started_us;
+	int64_t finished_us;
+	int64_t started_ms;	   /* monotonic; of this life */
+	int64_t elapsed_before_ms; /* in earlier lives */
+	double rate;		   /* rows a second over all entities, smoothed */
+	int64_t rate_rows;	   /* done when the rate was looked at last */
+	int64_t rate_ms;
+};
+
+/* A new session of a binding, which it takes over. `analysis` may be NULL: the last that was not carried out, else a new
+   one. `options` is taken over too. */
+struct session *session_new(const struct session_means *means, struct binding *binding,
+			    json_t *options, const char *analysis, session_on_started *on_started,
+			    void *arg);
+
+/* A session of an earlier life, from its row of the store (sql_store_session_unfinished). */
+struct session *session_resume_from(const struct session_means *means, struct binding *binding,
+				    const PGresult *row);
+
+void session_free(struct session *session);
+
+/* A lane is idle. */
+void session_offer(struct session *session, struct lane *lane);
+
+/* The store can be reached again: whatever a lost connection interrupted is asked again. */
+void session_store_ready(struct session *session);
+
+/* One entity of it, or all (NULL). False: no such entity in this session, or it is over. */
+bool session_pause(struct session *session, const char *entity, const char *reason,
+		   struct error *err);
+bool session_continue(struct session *session, const char *entity, struct error *err);
+bool session_cancel(struct session *session, const char *entity, struct error *err);
+
+/* "pending", "running", "paused", "completed", "failed", "cancelled". */
+const char *session_state(const struct session *session);
+
+int64_t session_elapsed_ms(const struct session *session);
+
+/* Ends the session, in the state its entities are in; batches under way are let finish. */
+void session_finish(struct session *session);
+
+/* Called by entity_run.c: its planning has gone on (err NULL) or has failed. */
+void session_entity_planned(struct entity_run *run, const struct error *err);
+
+/* As the control protocol's types Session and EntityProgress; the caller owns them. */
+json_t *session_describe(const struct session *session);
+json_t *session_describe_entities(const struct session *session);
+
+#endif

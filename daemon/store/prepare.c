@@ -1,0 +1,326 @@
+/*
+ * Prepares the control schema for the entities of a binding: an id map and a view each, the view over all id maps, and
+ * the adoption of rows that carry a legacy key already. Idempotent; a second call finds everything there.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "sql_store.h"
+#include "store/store.h"
+
+struct preparation {
+	const struct binding *binding;
+	struct pg_connection *target;
+	store_on_done *on_done;
+	void *arg;
+	size_t next; /* entity */
+	struct error error;
+};
+
+static void prepare_next(struct preparation *preparation);
+
+static char *target_columns(const struct bound_entity *bound, const char *prefix, bool types)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->entity->target_key.count; i++) {
+		text_separate(&text, types ? ",\n  " : ", ");
+		text_appendf(&text, "%st%zu", prefix, i + 1);
+		if (types)
+			text_appendf(&text, " %s NOT NULL", bound->target_key_types[i]);
+	}
+	return text_steal(&text);
+}
+
+static char *key_columns(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->entity->source_key.count; i++) {
+		text_separate(&text, ",\n  ");
+		text_appendf(&text, "k%zu %s", i + 1, bound->key_types[i]);
+	}
+	return text_steal(&text);
+}
+
+static char *keys_from_text(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->entity->source_key.count; i++) {
+		text_separate(&text, ", ");
+		text_appendf(&text, "legacy_key[%zu]::%s", i + 1, bound->key_types[i]);
+	}
+	return text_steal(&text);
+}
+
+/* Without a legacy key in the target, the way back from a target row to its source is an index of ours. */
+static char *target_index(const struct bound_entity *bound)
+{
+	_cleanup_free_ char *columns = target_columns(bound, "", false);
+
+	if (bound->entity->legacy_key.count > 0)
+		return text_copy("");
+	return text_format("CREATE INDEX IF NOT EXISTS id_map_%s_target ON %s (%s);",
+			   bound->entity->name, bound->id_map, columns);
+}
+
+static void append_id_map(struct text *text, const struct bound_entity *bound)
+{
+	_cleanup_free_ char *keys = bound_key_list(bound, "k%zu", ", ");
+	_cleanup_free_ char *columns = key_columns(bound);
+	_cleanup_free_ char *targets = target_columns(bound, "", true);
+	_cleanup_free_ char *from_text = keys_from_text(bound);
+	_cleanup_free_ char *index = target_index(bound);
+	_cleanup_free_ char *entity = pg_quote_literal(bound->entity->name);
+	_cleanup_free_ char *words = text_format("Legacy key to target key of %s",
+						 bound->entity->name);
+	_cleanup_free_ char *comment = pg_quote_literal(words);
+
+	text_fill(text, sql_store_id_map,
+		  (const struct text_hole[]){ { "id_map", bound->id_map },
+					      { "seen", bound->seen },
+					      { "key_columns", columns },
+					      { "target_columns", targets },
+					      { "keys", keys },
+					      { "comment", comment },
+					      { "target_index", index },
+					      { "from_text", from_text },
+					      { "entity", entity },
+					      { NULL, NULL } });
+}
+
+/* --- adoption ---------------------------------------------------------------------------------- */
+
+struct legacy_lists {
+	struct text cast;    /* t.legacy_id::bigint */
+	struct text plain;   /* t.legacy_id */
+	struct text present; /* t.legacy_id IS NOT NULL */
+};
+
+static void collect_legacy(struct legacy_lists *lists, const struct bound_entity *bound)
+{
+	for (size_t i = 0; i < bound->entity->legacy_key.count; i++) {
+		_cleanup_free_ char *name = pg_quote_identifier(bound->entity->legacy_key.names[i]);
+
+		text_separate(&lists->cast, ", ");
+		text_appendf(&lists->cast, "t.%s::%s", name, bound->key_types[i]);
+		text_separate(&lists->plain, ", ");
+		text_appendf(&lists->plain, "t.%s", name);
+		text_separate(&lists->present, " AND ");
+		text_appendf(&lists->present, "t.%s IS NOT NULL", name);
+	}
+}
+
+/* Where nothing keeps two target rows from carrying one legacy key, those that share one are left to people. */
+static char *unique_only(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	if (bound->legacy_unique)
+		return text_copy("");
+	text_append(&text, "\n   AND (");
+	for (size_t i = 0; i < bound->entity->legacy_key.count; i++) {
+		_cleanup_free_ char *name = pg_quote_identifier(bound->entity->legacy_key.names[i]);
+
+		text_appendf(&text, "%st.%s", i > 0 ? ", " : "", name);
+	}
+	text_append(&text, ") IN (SELECT ");
+	for (size_t i = 0; i < bound->entity->legacy_key.count; i++) {
+		_cleanup_free_ char *name = pg_quote_identifier(bound->entity->legacy_key.names[i]);
+
+		text_appendf(&text, "%so.%s", i > 0 ? ", " : "", name);
+	}
+	text_appendf(&text, " FROM %s AS o GROUP BY ", bound->target_relation);
+	for (size_t i = 0; i < bound->entity->legacy_key.count; i++)
+		text_appendf(&text, "%s%zu", i > 0 ? ", " : "", i + 1);
+	text_append(&text, " HAVING pg_catalog.count(*) = 1)");
+	return text_steal(&text);
+}
+
+static void append_adoption(struct text *text, const struct bound_entity *bound)
+{
+	struct legacy_lists lists = { 0 };
+	_cleanup_free_ char *keys = bound_key_list(bound, "k%zu", ", ");
+	_cleanup_free_ char *target_keys = target_columns(bound, "", false);
+	_cleanup_free_ char *entity = pg_quote_literal(bound->entity->name);
+	_cleanup_free_ char *only = NULL;
+	_cleanup_text_ struct text targets = TEXT_INIT;
+
+	if (bound->entity->legacy_key.count == 0)
+		return;
+	collect_legacy(&lists, bound);
+	only = unique_only(bound);
+	for (size_t i = 0; i < bound->entity->target_key.count; i++) {
+		text_separate(&targets, ", ");
+		text_appendf(&targets, "t.%s", bound->target_key_quoted[i]);
+	}
+	text_fill(text, sql_store_adopt,
+		  (const struct text_hole[]){ { "id_map", bound->id_map },
+					      { "keys", keys },
+					      { "target_keys", target_keys },
+					      { "legacy", text_string(&lists.cast) },
+					      { "targets", text_string(&targets) },
+					      { "target", bound->target_relation },
+					      { "entity", entity },
+					      { "legacy_present", text_string(&lists.present) },
+					      { "unique_only", only },
+					      { NULL, NULL } });
+	text_done(&lists.cast);
+	text_done(&lists.plain);
+	text_done(&lists.present);
+}
+
+/* --- one entity after the other, then the view over all ------------------------------------------ */
+
+static void finish(struct preparation *preparation, const struct error *err)
+{
+	store_on_done *on_done = preparation->on_done;
+	void *arg = preparation->arg;
+	struct error copy;
+
+	if (err != NULL)
+		copy = *err;
+	free(preparation);
+	on_done(arg, err != NULL ? &copy : NULL);
+}
+
+static void on_rolled_back(void *arg, const struct pg_answer *answer)
+{
+	struct preparation *preparation = arg;
+
+	(void)answer;
+	finish(preparation, &preparation->error);
+}
+
+static void fail(struct preparation *preparation, const struct error *err, const char *context)
+{
+	preparation->error = *err;
+	error_context(&preparation->error, "control schema, %s", context);
+	pg_submit(preparation->target, "ROLLBACK", 0, NULL, on_rolled_back, preparation);
+}
+
+static void on_overview(void *arg, const struct pg_answer *answer)
+{
+	if (answer->error != NULL)
+		fail(arg, answer->error, "view id_map");
+	else
+		finish(arg, NULL);
+}
+
+static void prepare_overview(struct preparation *preparation)
+{
+	_cleanup_text_ struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < preparation->binding->set->count; i++) {
+		const struct bound_entity *bound = &preparation->binding->entities[i];
+		_cleanup_free_ char *keys = bound_key_list(bound, "k%zu::text", ", ");
+		_cleanup_free_ char *targets = NULL;
+
+		if (!bound->usable)
+			continue;
+		targets = target_columns(bound, "", false);
+		text_append(&text, text.length == 0 ? "CREATE OR REPLACE VIEW migrated.id_map AS\n"
+						    : "\n UNION ALL\n");
+		text_appendf(
+			&text,
+			"SELECT '%s'::text AS entity, ARRAY[%s] AS legacy_key, ARRAY[%s]::text[] "
+			"AS target_key, session, gone FROM %s",
+			bound->entity->name, keys, targets, bound->id_map);
+	}
+	if (text.length == 0) {
+		finish(preparation, NULL);
+		return;
+	}
+	text_append(
+		&text,
+		";\nCOMMENT ON VIEW migrated.id_map IS 'All id maps: legacy key to target key'");
+	pg_submit(preparation->target, text_string(&text), 0, NULL, on_overview, preparation);
+}
+
+static void on_prepared(void *arg, const struct pg_answer *answer)
+{
+	struct preparation *preparation = arg;
+	const struct bound_entity *bound = &preparation->binding->entities[preparation->next];
+
+	if (answer->error != NULL) {
+		fail(preparation, answer->error, bound->entity->name);
+		return;
+	}
+	preparation->next++;
+	prepare_next(preparation);
+}
+
+static void prepare_next(struct preparation *preparation)
+{
+	const struct binding *binding = preparation->binding;
+	_cleanup_text_ struct text text = TEXT_INIT;
+
+	while (preparation->next < binding->set->count &&
+	       !binding->entities[preparation->next].usable)
+		preparation->next++;
+	if (preparation->next == binding->set->count) {
+		prepare_overview(preparation);
+		return;
+	}
+	text_append(&text, "BEGIN;\n");
+	append_id_map(&text, &binding->entities[preparation->next]);
+	append_adoption(&text, &binding->entities[preparation->next]);
+	text_append(&text, "COMMIT;");
+	pg_submit(preparation->target, text_string(&text), 0, NULL, on_prepared, preparation);
+}
+
+void store_prepare(struct pg_connection *target, const struct binding *binding,
+		   store_on_done *on_done, void *arg)
+{
+	struct preparation *preparation = memory_new(sizeof(*preparation));
+
+	*preparation = (struct preparation){ .binding = binding,
+					     .target = target,
+					     .on_done = on_done,
+					     .arg = arg };
+	prepare_next(preparation);
+}
+
+/* --- parked rows ------------------------------------------------------------------------------- */
+
+static void append_parent(struct text *text, const struct bound_entity *parent)
+{
+	_cleanup_free_ char *name = pg_quote_literal(parent->entity->name);
+
+	text_separate(text, "\n          OR ");
+	text_appendf(text, "(p.parent_entity = %s AND EXISTS (SELECT FROM %s AS m WHERE ", name,
+		     parent->id_map);
+	for (size_t i = 0; i < parent->entity->source_key.count; i++)
+		text_appendf(text, "%sm.k%zu = p.parent_key[%zu]::%s", i > 0 ? " AND " : "", i + 1,
+			     i + 1, parent->key_types[i]);
+	text_append(text,
+		    parent->entity->on_delete == ON_DELETE_DELETE ? " AND m.gone IS NULL))" : "))");
+}
+
+char *store_unpark_sql(const struct binding *binding, const struct bound_entity *bound,
+		       const char *analysis)
+{
+	struct text text = TEXT_INIT;
+	_cleanup_text_ struct text parents = TEXT_INIT;
+	_cleanup_free_ char *entity = pg_quote_literal(bound->entity->name);
+	_cleanup_free_ char *analysis_literal = text_format("'%s'::uuid", analysis);
+
+	for (size_t i = 0; i < bound->entity->column_count; i++) {
+		const struct column *column = &bound->entity->columns[i];
+
+		for (size_t j = 0; column->kind == COLUMN_REFERENCE && j < column->reference_count;
+		     j++)
+			append_parent(&parents,
+				      binding_find(binding, column->references[j].entity_name));
+	}
+	if (parents.length == 0)
+		text_append(&parents, "FALSE");
+	text_fill(&text, sql_store_unpark,
+		  (const struct text_hole[]){ { "entity", entity },
+					      { "analysis", analysis_literal },
+					      { "parents", text_string(&parents) },
+					      { NULL, NULL } });
+	return text_steal(&text);
+}

@@ -1,0 +1,144 @@
+/*
+ * Creates and upgrades the control schema by numbered migrations (schema/NNNN_name.sql), each in a transaction
+ * of its own together with its row in migrated.schema_version.
+ */
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "common/text.h"
+#include "sql_store.h"
+#include "sql_store_schema.h"
+#include "store/store.h"
+
+struct upgrade {
+	struct pg_connection *target;
+	store_on_done *on_done;
+	void *arg;
+	size_t next; /* migration to be run */
+};
+
+static void run_next(struct upgrade *upgrade);
+
+static void finish(struct upgrade *upgrade, const struct error *err)
+{
+	store_on_done *on_done = upgrade->on_done;
+	void *arg = upgrade->arg;
+
+	free(upgrade);
+	on_done(arg, err);
+}
+
+/* The failed script left its transaction open; the error is told only when it is closed. */
+struct failure {
+	struct upgrade *upgrade;
+	struct error error;
+};
+
+static void on_rolled_back(void *arg, const struct pg_answer *answer)
+{
+	struct failure *failure = arg;
+
+	(void)answer;
+	finish(failure->upgrade, &failure->error);
+	free(failure);
+}
+
+static void on_run(void *arg, const struct pg_answer *answer)
+{
+	struct upgrade *upgrade = arg;
+
+	if (answer->error != NULL) {
+		struct failure *failure = memory_new(sizeof(*failure));
+
+		failure->upgrade = upgrade;
+		failure->error = *answer->error;
+		error_context(&failure->error, "control schema, migration %s",
+			      sql_store_schema[upgrade->next].name);
+		pg_submit(upgrade->target, "ROLLBACK", 0, NULL, on_rolled_back, failure);
+		return;
+	}
+	log_notice("control schema is at version %d (%s)", sql_store_schema[upgrade->next].version,
+		   sql_store_schema[upgrade->next].name);
+	upgrade->next++;
+	run_next(upgrade);
+}
+
+static void run_next(struct upgrade *upgrade)
+{
+	_cleanup_text_ struct text text = TEXT_INIT;
+	const struct sql_migration *migration;
+	_cleanup_free_ char *name = NULL;
+
+	if (upgrade->next == sql_store_schema_count) {
+		finish(upgrade, NULL);
+		return;
+	}
+	migration = &sql_store_schema[upgrade->next];
+	name = pg_quote_literal(migration->name);
+	text_appendf(&text, "BEGIN;\n%s\n", migration->script);
+	text_appendf(
+		&text,
+		"INSERT INTO migrated.schema_version (version, name) VALUES (%d, %s);\nCOMMIT;",
+		migration->version, name);
+	pg_submit(upgrade->target, text_string(&text), 0, NULL, on_run, upgrade);
+}
+
+static void on_number(void *arg, const struct pg_answer *answer)
+{
+	struct upgrade *upgrade = arg;
+	int newest = sql_store_schema[sql_store_schema_count - 1].version;
+	struct error err;
+	int version;
+
+	if (answer->error != NULL) {
+		finish(upgrade, answer->error);
+		return;
+	}
+	version = atoi(PQgetvalue(pg_answer_rows(answer), 0, 0));
+	if (version > newest) {
+		error_set(&err, ERROR_STRUCTURE,
+			  "the control schema is at version %d, and this migrated knows only %d",
+			  version, newest);
+		error_hint(&err, "install the migrated that made it, or a newer one");
+		finish(upgrade, &err);
+		return;
+	}
+	while (upgrade->next < sql_store_schema_count &&
+	       sql_store_schema[upgrade->next].version <= version)
+		upgrade->next++;
+	run_next(upgrade);
+}
+
+static void on_version(void *arg, const struct pg_answer *answer)
+{
+	struct upgrade *upgrade = arg;
+	const PGresult *result = pg_answer_rows(answer);
+	struct error err;
+
+	if (answer->error != NULL) {
+		finish(upgrade, answer->error);
+		return;
+	}
+	if (PQgetvalue(result, 0, 0)[0] == 't') {
+		pg_submit(upgrade->target, sql_store_schema_version_number, 0, NULL, on_number,
+			  upgrade);
+		return;
+	}
+	if (PQgetvalue(result, 0, 1)[0] != 't') {
+		error_set(&err, ERROR_DENIED,
+			  "role \"%s\" may not create the control schema in the target",
+			  PQgetvalue(result, 0, 2));
+		error_hint(&err, "GRANT CREATE ON DATABASE … TO \"%s\"", PQgetvalue(result, 0, 2));
+		finish(upgrade, &err);
+		return;
+	}
+	run_next(upgrade);
+}
+
+void store_upgrade(struct pg_connection *target, store_on_done *on_done, void *arg)
+{
+	struct upgrade *upgrade = memory_new(sizeof(*upgrade));
+
+	*upgrade = (struct upgrade){ .target = target, .on_done = on_done, .arg = arg };
+	pg_submit(target, sql_store_schema_version, 0, NULL, on_version, upgrade);
+}

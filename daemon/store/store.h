@@ -1,0 +1,33 @@
+/*
+ * The control schema: making it, upgrading it, and preparing it for the entities of a binding.
+ *
+ * The queries of the control schema stand in store.sql and are submitted by those who need them (sql_store.h).
+ */
+#ifndef DAEMON_STORE_STORE_H
+#define DAEMON_STORE_STORE_H
+
+#include "catalog/binding.h"
+#include "postgres/connection.h"
+
+typedef void store_on_done(void *arg, const struct error *err);
+
+/* Creates the schema `migrated` in the target or upgrades it, one numbered migration a transaction. An error when it was
+   made by a newer version, or may not be made. */
+void store_upgrade(struct pg_connection *target, store_on_done *on_done, void *arg);
+
+/* Creates the id maps and views of every usable entity, and adopts rows that carry a legacy key already. */
+void store_prepare(struct pg_connection *target, const struct binding *binding,
+		   store_on_done *on_done, void *arg);
+
+/* SQL: puts parked rows whose parents have arrived, and dead letters worth another try, into the change set of `analysis`;
+   caller frees. */
+char *store_unpark_sql(const struct binding *binding, const struct bound_entity *bound,
+		       const char *analysis);
+
+/* A text[] literal of one value a part: {"a","b"}; caller frees. */
+char *store_key_literal(const char *const *parts, size_t count);
+
+/* Splits a text[] value as the server prints it into its parts; both the array and the strings are the caller's. */
+char **store_key_parse(const char *literal, size_t *ret_count);
+
+#endif

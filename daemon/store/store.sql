@@ -1,0 +1,354 @@
+-- What the daemon asks of the control schema. $n are parameters.
+
+-- name: schema_version
+SELECT pg_catalog.to_regclass('migrated.schema_version') IS NOT NULL AS present,
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create,
+       current_user AS role
+
+-- name: schema_version_number
+SELECT coalesce(pg_catalog.max(version), 0)
+  FROM migrated.schema_version
+
+-- name: id_map
+-- One entity's id map and the view of what has been seen of its source; {holes} by prepare.c.
+CREATE TABLE IF NOT EXISTS {id_map} (
+  {key_columns},
+  {target_columns},
+  h1 bigint,
+  h2 bigint,
+  session integer,
+  gone timestamptz,
+  PRIMARY KEY ({keys})
+);
+COMMENT ON TABLE {id_map} IS {comment};
+COMMENT ON COLUMN {id_map}.h1 IS 'Hash of the source row as last handled; NULL: adopted, not compared yet';
+COMMENT ON COLUMN {id_map}.session IS 'Number of the session that mapped the row (migrated.session.number); NULL: adopted';
+COMMENT ON COLUMN {id_map}.gone IS 'When the source row was found deleted';
+{target_index}
+CREATE OR REPLACE VIEW {seen} AS
+SELECT {keys}, h1, h2
+  FROM {id_map}
+ WHERE gone IS NULL
+ UNION ALL
+SELECT {from_text}, h1, h2
+  FROM migrated.dead_letter
+ WHERE entity = {entity}
+   AND state IN ('open', 'discarded')
+   AND NOT mapped
+ UNION ALL
+SELECT {from_text}, h1, h2
+  FROM migrated.parked
+ WHERE entity = {entity}
+   AND NOT mapped;
+COMMENT ON VIEW {seen} IS 'Every source row that was applied or set aside, with the hash of that version';
+INSERT INTO migrated.entity (entity)
+VALUES ({entity})
+    ON CONFLICT (entity) DO NOTHING;
+
+-- name: adopt
+-- Rows that carried a legacy key before us are taken into the id map as they are, once.
+INSERT INTO {id_map} ({keys}, {target_keys})
+SELECT {legacy}, {targets}
+  FROM {target} AS t
+  JOIN migrated.entity AS e
+    ON e.entity = {entity}
+   AND e.adopted_at IS NULL
+ WHERE {legacy_present}{unique_only}
+    ON CONFLICT ({keys}) DO NOTHING;
+UPDATE migrated.entity
+   SET adopted_at = pg_catalog.now()
+ WHERE entity = {entity}
+   AND adopted_at IS NULL;
+
+-- name: entity_states
+-- What is known of each entity.
+SELECT e.entity,
+       e.fingerprint,
+       e.rows_per_second,
+       e.last_migrated
+  FROM migrated.entity AS e
+
+-- name: analysis_insert
+INSERT INTO migrated.analysis (analysis)
+VALUES ($1)
+
+-- name: analysis_entity_insert
+INSERT INTO migrated.analysis_entity (analysis, entity, strategy, whole, added, modified, deleted, rows)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (analysis, entity) DO UPDATE
+   SET strategy = excluded.strategy,
+       whole = excluded.whole,
+       added = excluded.added,
+       modified = excluded.modified,
+       deleted = excluded.deleted,
+       rows = excluded.rows
+
+-- name: analysis_finish
+UPDATE migrated.analysis
+   SET finished_at = pg_catalog.clock_timestamp()
+ WHERE analysis = $1
+
+-- name: analysis_last
+-- The newest finished analysis that no session has carried out and that is newer than every session that was.
+SELECT a.analysis
+  FROM migrated.analysis AS a
+ WHERE a.finished_at IS NOT NULL
+   AND NOT EXISTS (
+         SELECT FROM migrated.session AS s
+          WHERE s.analysis = a.analysis
+             OR s.created_at > a.created_at AND s.started_at IS NOT NULL)
+ ORDER BY a.created_at DESC
+ LIMIT 1
+
+-- name: analysis_find
+SELECT analysis
+  FROM migrated.analysis
+ WHERE finished_at IS NOT NULL
+   AND analysis::text LIKE $1 || '%'
+ LIMIT 2
+
+-- name: analysis_entities
+SELECT entity, whole, added, modified, deleted, rows, strategy
+  FROM migrated.analysis_entity
+ WHERE analysis = $1
+
+-- name: analyses_expire
+-- Analyses that nobody can carry out any more, but the last few.
+DELETE FROM migrated.analysis AS a
+ WHERE NOT EXISTS (SELECT FROM migrated.session AS s WHERE s.analysis = a.analysis)
+   AND a.created_at < (SELECT pg_catalog.min(kept.created_at)
+                         FROM (SELECT created_at FROM migrated.analysis ORDER BY created_at DESC LIMIT 20) AS kept)
+
+-- name: session_insert
+INSERT INTO migrated.session (session, mode, state, options)
+VALUES ($1, $2, 'pending', $3)
+RETURNING number, created_at
+
+-- name: session_open
+UPDATE migrated.session
+   SET analysis = $2,
+       mode = $3,
+       state = 'running',
+       started_at = coalesce(started_at, pg_catalog.clock_timestamp())
+ WHERE session = $1
+   AND state = 'pending'
+
+-- name: session_state
+UPDATE migrated.session
+   SET state = $2,
+       reason = $3,
+       finished_at = CASE WHEN $2 IN ('completed', 'failed', 'cancelled') THEN pg_catalog.clock_timestamp() END
+ WHERE session = $1
+
+-- name: session_unfinished
+SELECT session,
+       number,
+       analysis,
+       mode,
+       state,
+       options,
+       (pg_catalog.date_part('epoch', created_at) * 1000000)::bigint,
+       (pg_catalog.date_part('epoch', started_at) * 1000000)::bigint,
+       reason
+  FROM migrated.session
+ WHERE state IN ('pending', 'running', 'paused')
+ ORDER BY created_at
+ LIMIT 1
+
+-- name: session_entity_insert
+INSERT INTO migrated.session_entity (session, entity, level, whole, state, total)
+VALUES ($1, $2, $3, $4, 'pending', $5)
+    ON CONFLICT (session, entity) DO NOTHING
+
+-- name: session_entities
+-- The entities of a session with what their batches have done so far.
+SELECT e.entity,
+       e.whole,
+       e.state,
+       e.reason,
+       e.total,
+       e.planned,
+       coalesce(b.inserted, 0),
+       coalesce(b.updated, 0),
+       coalesce(b.unchanged, 0),
+       coalesce(b.deleted, 0),
+       coalesce(b.failed, 0),
+       coalesce(b.parked, 0)
+  FROM migrated.session_entity AS e
+  LEFT JOIN (
+         SELECT entity,
+                pg_catalog.sum(inserted) AS inserted,
+                pg_catalog.sum(updated) AS updated,
+                pg_catalog.sum(unchanged) AS unchanged,
+                pg_catalog.sum(deleted) AS deleted,
+                pg_catalog.sum(failed) AS failed,
+                pg_catalog.sum(parked) AS parked
+           FROM migrated.batch
+          WHERE session = $1
+          GROUP BY entity) AS b
+    ON b.entity = e.entity
+ WHERE e.session = $1
+
+-- name: session_entity_state
+UPDATE migrated.session_entity
+   SET state = $3,
+       reason = $4,
+       started_at = CASE WHEN $3 = 'running' THEN coalesce(started_at, pg_catalog.clock_timestamp()) ELSE started_at END,
+       finished_at = CASE WHEN $3 IN ('completed', 'failed', 'cancelled') THEN pg_catalog.clock_timestamp() END
+ WHERE session = $1
+   AND entity = $2
+
+-- name: entity_migrated
+-- An entity's part is complete; when all of it was read ($4), its hashes are those of this mapping now.
+UPDATE migrated.entity
+   SET fingerprint = CASE WHEN $4::boolean THEN $2 ELSE fingerprint END,
+       last_migrated = pg_catalog.clock_timestamp(),
+       rows_per_second = coalesce($3::double precision, rows_per_second)
+ WHERE entity = $1
+
+-- name: unpark
+-- Parked rows whose parent has come are brought along, as if detection had found them; {parents} is one condition for each parent.
+-- So are dead letters that other rows may have stood in the way of (unique, foreign key, exclusion), some at a time.
+WITH waiting AS (
+  SELECT p.legacy_key
+    FROM migrated.parked AS p
+   WHERE p.entity = {entity}
+     AND ({parents})
+     AND NOT EXISTS (SELECT FROM migrated.change AS c
+                      WHERE c.analysis = {analysis} AND c.entity = p.entity AND c.legacy_key = p.legacy_key)
+ UNION
+(SELECT d.legacy_key
+   FROM migrated.dead_letter AS d
+  WHERE d.entity = {entity}
+    AND d.state = 'open'
+    AND d.phase <> 'delete'
+    AND d.sqlstate IN ('23503', '23505', '23P01')
+    AND NOT EXISTS (SELECT FROM migrated.change AS c
+                     WHERE c.analysis = {analysis} AND c.entity = d.entity AND c.legacy_key = d.legacy_key)
+  ORDER BY d.updated_at
+  LIMIT 1000)
+)
+INSERT INTO migrated.change (analysis, entity, ordinal, legacy_key, kind)
+SELECT {analysis},
+       {entity},
+       (SELECT coalesce(pg_catalog.max(c.ordinal), 0)
+          FROM migrated.change AS c
+         WHERE c.analysis = {analysis} AND c.entity = {entity}) + pg_catalog.row_number() OVER (ORDER BY w.legacy_key),
+       w.legacy_key,
+       'unparked'
+  FROM waiting AS w;
+
+-- name: plan_changes
+-- Cuts an entity's change set into batches of $4 keys: what is new, modified or unparked ($5: not those), then what is gone.
+-- Done once, and marked as done in the same statement.
+WITH counted AS (
+  SELECT c.kind = 'deleted' AS gone,
+         c.ordinal,
+         (pg_catalog.row_number() OVER (PARTITION BY c.kind = 'deleted' ORDER BY c.ordinal) - 1) / $4::bigint AS slice
+    FROM migrated.change AS c
+   WHERE c.analysis = $3::uuid
+     AND c.entity = $2
+     AND (c.kind = 'deleted' OR NOT $5::boolean)
+),
+slices AS (
+  SELECT gone,
+         pg_catalog.min(ordinal) AS low,
+         pg_catalog.max(ordinal) AS high
+    FROM counted
+   GROUP BY gone, slice
+),
+flagged AS (
+  UPDATE migrated.session_entity
+     SET planned = true,
+         total = CASE WHEN whole THEN total ELSE 0 END + (SELECT pg_catalog.count(*) FROM counted)
+   WHERE session = $1::uuid
+     AND entity = $2
+     AND NOT planned
+  RETURNING session
+)
+INSERT INTO migrated.batch (session, entity, number, kind, low, high)
+SELECT flagged.session,
+       $2,
+       (SELECT coalesce(pg_catalog.max(b.number), 0)
+          FROM migrated.batch AS b
+         WHERE b.session = $1::uuid AND b.entity = $2) + pg_catalog.row_number() OVER (ORDER BY gone, low),
+       CASE WHEN gone THEN 'deletes' ELSE 'keys' END,
+       ARRAY[low::text],
+       ARRAY[high::text]
+  FROM slices
+ CROSS JOIN flagged
+
+-- name: plan_ranges
+-- Adds ranges of keys; $3 is [{"number": 1, "low": null, "high": ["42"]}, …].
+INSERT INTO migrated.batch (session, entity, number, kind, low, high)
+SELECT $1::uuid,
+       $2,
+       (r ->> 'number')::integer,
+       'range',
+       CASE WHEN pg_catalog.jsonb_typeof(r -> 'low') = 'array'
+            THEN ARRAY(SELECT pg_catalog.jsonb_array_elements_text(r -> 'low')) END,
+       CASE WHEN pg_catalog.jsonb_typeof(r -> 'high') = 'array'
+            THEN ARRAY(SELECT pg_catalog.jsonb_array_elements_text(r -> 'high')) END
+  FROM pg_catalog.jsonb_array_elements($3::jsonb) AS r
+    ON CONFLICT (session, entity, number) DO NOTHING
+
+-- name: entity_total
+SELECT total
+  FROM migrated.session_entity
+ WHERE session = $1
+   AND entity = $2
+
+-- name: batches_to_do
+SELECT number, kind, low, high
+  FROM migrated.batch
+ WHERE session = $1
+   AND entity = $2
+   AND NOT done
+ ORDER BY number
+
+-- name: last_range
+SELECT number, high
+  FROM migrated.batch
+ WHERE session = $1
+   AND entity = $2
+   AND kind = 'range'
+ ORDER BY number DESC
+ LIMIT 1
+
+-- name: batch_counts
+SELECT inserted, updated, unchanged, deleted, failed, parked
+  FROM migrated.batch
+ WHERE session = $1
+   AND entity = $2
+   AND number = $3
+   AND done
+
+-- name: session_list
+SELECT s.session,
+       s.analysis,
+       s.mode,
+       s.state,
+       s.reason,
+       (pg_catalog.date_part('epoch', s.created_at) * 1000000)::bigint,
+       (pg_catalog.date_part('epoch', s.started_at) * 1000000)::bigint,
+       (pg_catalog.date_part('epoch', s.finished_at) * 1000000)::bigint,
+       coalesce(e.total, 0),
+       coalesce(b.done, 0),
+       coalesce(b.failed, 0),
+       coalesce(b.parked, 0),
+       (pg_catalog.date_part('epoch', coalesce(s.finished_at, pg_catalog.clock_timestamp()) - coalesce(s.started_at, s.created_at)) * 1000)::bigint
+  FROM migrated.session AS s
+  LEFT JOIN LATERAL (
+         SELECT pg_catalog.sum(total) AS total
+           FROM migrated.session_entity
+          WHERE session = s.session) AS e
+    ON true
+  LEFT JOIN LATERAL (
+         SELECT pg_catalog.sum(inserted + updated + unchanged + deleted + failed + parked) AS done,
+                pg_catalog.sum(failed) AS failed,
+                pg_catalog.sum(parked) AS parked
+           FROM migrated.batch
+          WHERE session = s.session) AS b
+    ON true
+ ORDER BY s.created_at DESC
+ LIMIT $1

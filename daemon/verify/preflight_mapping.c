@@ -1,0 +1,259 @@
+/*
+ * The preflight's judges of the mapping: does it fit the tables, and do keys, foreign keys and triggers let it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "sql_verify.h"
+#include "verify/internal.h"
+
+static bool is_true(const PGresult *result, int row, int column)
+{
+	return PQgetvalue(result, row, column)[0] == 't';
+}
+
+/* --- the mapping -------------------------------------------------------------------------------- */
+
+static const char *entity_of_file(const struct entity_set *set, const char *file)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (file != NULL && strcmp(set->entities[i].file, file) == 0)
+			return set->entities[i].name;
+	return "mapping";
+}
+
+void judge_mapping(struct preflight *preflight, const PGresult *result)
+{
+	const struct binding *binding = preflight->request.binding;
+
+	(void)result;
+	if (binding == NULL) {
+		preflight_found(preflight, THEME_MAPPING, SIDE_BOTH, "mapping", FINDING_UNKNOWN,
+				NULL, "not verified: the catalogs could not be read");
+		return;
+	}
+	for (size_t i = 0; i < binding->problems.count; i++) {
+		const struct problem *problem = &binding->problems.problems[i];
+		_cleanup_free_ char *message = problem_format(problem);
+
+		preflight_found(preflight, THEME_MAPPING, SIDE_BOTH,
+				entity_of_file(binding->set, problem->file), FINDING_FAIL,
+				text_copy("change the mapping, or the schema"), "%s", message);
+	}
+	preflight_passed(preflight, THEME_MAPPING, SIDE_BOTH, "%zu entities fit both databases",
+			 binding->set->count);
+}
+
+/* --- keys --------------------------------------------------------------------------------------- */
+
+static bool is_table(const struct preflight *preflight, const struct entity *entity)
+{
+	const struct catalog_relation *relation;
+
+	if (entity->source_table == NULL)
+		return false;
+	relation = catalog_relation(&preflight->request.binding->source, entity->source_schema,
+				    entity->source_table);
+	return relation != NULL && (relation->kind == 'r' || relation->kind == 'p');
+}
+
+/* A table's key was judged with the mapping: it must have a unique index. */
+char *ask_source_key(const struct preflight *preflight, const struct bound_entity *bound)
+{
+	_cleanup_text_ struct text keys = TEXT_INIT;
+	_cleanup_text_ struct text null_key = TEXT_INIT;
+	struct text sql = TEXT_INIT;
+
+	if (is_table(preflight, bound->entity))
+		return NULL;
+	for (size_t i = 0; i < bound->entity->source_key.count; i++) {
+		text_separate(&keys, ", ");
+		text_append(&keys, bound->key_expressions[i]);
+		text_separate(&null_key, " OR ");
+		text_appendf(&null_key, "%s IS NULL", bound->key_expressions[i]);
+	}
+	text_fill(&sql, sql_verify_preflight_source_key,
+		  (const struct text_hole[]){ { "relation", bound->source_relation },
+					      { "filter", bound->source_filter },
+					      { "keys", text_string(&keys) },
+					      { "null_key", text_string(&null_key) },
+					      { NULL, NULL } });
+	return text_steal(&sql);
+}
+
+void judge_source_key(struct preflight *preflight, const PGresult *result)
+{
+	const char *entity = preflight->bound->entity->name;
+
+	if (is_true(result, 0, 0))
+		preflight_found(preflight, THEME_SOURCE_KEY, SIDE_SOURCE, entity, FINDING_FAIL,
+				text_copy("choose a key that tells the rows apart"),
+				"the key is not unique: the source has several rows of one key");
+	if (is_true(result, 0, 1))
+		preflight_found(
+			preflight, THEME_SOURCE_KEY, SIDE_SOURCE, entity, FINDING_FAIL,
+			text_copy("choose a key that every row has, or filter those rows out"),
+			"the source has rows whose key is NULL");
+}
+
+void judge_source_keys(struct preflight *preflight, const PGresult *result)
+{
+	const struct binding *binding = preflight->request.binding;
+	size_t indexed = 0, looked_at = 0;
+
+	(void)result;
+	for (size_t i = 0; binding != NULL && i < binding->set->count; i++) {
+		const struct bound_entity *bound = &binding->entities[i];
+
+		indexed += bound->usable && is_table(preflight, bound->entity);
+		looked_at += bound->usable && !is_table(preflight, bound->entity);
+	}
+	if (binding != NULL && preflight->sides[SIDE_SOURCE].answered)
+		preflight_passed(preflight, THEME_SOURCE_KEY, SIDE_SOURCE,
+				 "every key is unique: %zu by an index, %zu by looking at all rows",
+				 indexed, looked_at);
+}
+
+static bool begins_an_index(const struct preflight *preflight, const PGresult *result,
+			    const struct entity *entity)
+{
+	for (int row = 0; row < PQntuples(result); row++) {
+		const struct table *table =
+			&preflight->sides[SIDE_TARGET]
+				 .tables[strtoul(PQgetvalue(result, row, 0), NULL, 10) - 1];
+
+		if (table_is_target_of(table, entity) &&
+		    name_list_has(&entity->legacy_key, PQgetvalue(result, row, 1)))
+			return true;
+	}
+	return false;
+}
+
+void judge_legacy_keys(struct preflight *preflight, const PGresult *result)
+{
+	const struct binding *binding = preflight->request.binding;
+	size_t count = 0;
+
+	for (size_t i = 0; binding != NULL && i < binding->set->count; i++) {
+		const struct bound_entity *bound = &binding->entities[i];
+		const struct entity *entity = bound->entity;
+		bool indexed = begins_an_index(preflight, result, entity);
+
+		if (!bound->usable || entity->legacy_key.count == 0)
+			continue;
+		count++;
+		if (bound->legacy_unique)
+			continue;
+		preflight_found(
+			preflight, THEME_LEGACY_KEY, SIDE_TARGET, entity->name, FINDING_WARN,
+			text_format("make \"%s\" of %s unique", entity->legacy_key.names[0],
+				    bound->target_relation),
+			indexed ? "the legacy key is not unique in the target: rows that are "
+				  "there twice are not adopted"
+				: "the legacy key is neither unique nor indexed in the target: "
+				  "rows that are there twice are not adopted, and finding them "
+				  "reads the whole table");
+	}
+	if (binding != NULL)
+		preflight_passed(preflight, THEME_LEGACY_KEY, SIDE_TARGET,
+				 "unique in every target table that has one, %zu entities", count);
+}
+
+/* --- foreign keys and triggers ------------------------------------------------------------------ */
+
+static bool is_null_constant(const struct column *column)
+{
+	return column->kind == COLUMN_CONSTANT && json_is_null(column->constant);
+}
+
+/* Does the column of the mapping bring keys of the table that the foreign key refers to? */
+static void judge_filling(struct preflight *preflight, const struct entity *entity,
+			  const struct column *column, const struct table *parent)
+{
+	_cleanup_free_ char *parent_name = table_plain_name(parent);
+
+	if (column->kind != COLUMN_REFERENCE && !is_null_constant(column))
+		preflight_found(preflight, THEME_FOREIGN_KEYS, SIDE_TARGET, entity->name,
+				FINDING_WARN, text_format("fill it by {\"references\": …}"),
+				"column \"%s\" is a foreign key to %s, and the mapping fills it by "
+				"something that is no reference",
+				column->name, parent_name);
+	for (size_t i = 0; column->kind == COLUMN_REFERENCE && i < column->reference_count; i++) {
+		const struct entity *referred = entity_find(preflight->request.entity_set,
+							    column->references[i].entity_name);
+
+		if (referred != NULL && !table_is_target_of(parent, referred))
+			preflight_found(
+				preflight, THEME_FOREIGN_KEYS, SIDE_TARGET, entity->name,
+				FINDING_WARN,
+				text_copy("let it refer to the entity that fills that table"),
+				"column \"%s\" is a foreign key to %s, and the mapping refers to "
+				"\"%s\", which writes to %s.%s",
+				column->name, parent_name, referred->name, referred->target_schema,
+				referred->target_table);
+	}
+}
+
+static void found_no_index(struct preflight *preflight, const struct table *table,
+			   const char *column, const struct table *parent)
+{
+	_cleanup_free_ char *name = table_plain_name(table);
+	_cleanup_free_ char *quoted = table_quoted_name(table);
+	_cleanup_free_ char *quoted_column = pg_quote_identifier(column);
+	_cleanup_free_ char *parent_name = table_plain_name(parent);
+
+	preflight_found(
+		preflight, THEME_INDEXES, SIDE_TARGET, name, FINDING_WARN,
+		text_format("CREATE INDEX ON %s (%s)", quoted, quoted_column),
+		"no index begins with \"%s\", a foreign key: whenever a row of %s is deleted, "
+		"all of this table is read",
+		column, parent_name);
+}
+
+void judge_foreign_keys(struct preflight *preflight, const PGresult *result)
+{
+	const struct entity_set *set = preflight->request.entity_set;
+
+	for (int row = 0; row < PQntuples(result); row++) {
+		const struct table *table = preflight_table_of_row(preflight, result, row);
+		const char *column_name = PQgetvalue(result, row, 2);
+		const struct table parent = { .schema = PQgetvalue(result, row, 3),
+					      .name = PQgetvalue(result, row, 4) };
+
+		for (size_t i = 0; i < set->count; i++) {
+			const struct column *column = table_is_target_of(table, &set->entities[i])
+							      ? entity_column(&set->entities[i],
+									      column_name)
+							      : NULL;
+
+			if (column == NULL)
+				continue;
+			judge_filling(preflight, &set->entities[i], column, &parent);
+			if (!is_true(result, row, 5))
+				found_no_index(preflight, table, column_name, &parent);
+		}
+	}
+	preflight_passed(preflight, THEME_FOREIGN_KEYS, SIDE_TARGET,
+			 "the mapping's references lead where the foreign keys do");
+	preflight_passed(preflight, THEME_INDEXES, SIDE_TARGET,
+			 "every foreign key that the mapping fills has one");
+}
+
+void judge_triggers(struct preflight *preflight, const PGresult *result)
+{
+	for (int row = 0; row < PQntuples(result); row++) {
+		const struct table *table = preflight_table_of_row(preflight, result, row);
+		_cleanup_free_ char *name = table_plain_name(table);
+		_cleanup_free_ char *quoted = table_quoted_name(table);
+
+		preflight_found(
+			preflight, THEME_TRIGGERS, SIDE_TARGET, name, FINDING_WARN,
+			text_format("see that they may fire for migrated rows; ALTER TABLE %s "
+				    "DISABLE TRIGGER … keeps one from it",
+				    quoted),
+			"triggers fire for every row that is written: %s",
+			PQgetvalue(result, row, 1));
+	}
+	preflight_passed(preflight, THEME_TRIGGERS, SIDE_TARGET, "no target table has any");
+}
