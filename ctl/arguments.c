@@ -1,0 +1,340 @@
+/*
+ * Options may stand before and after the verb, as "--name value", "--name=value", "-Nvalue" or "-N
+ * value".
+ */
+#include "ctl/arguments.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/text.h"
+#include "common/uuid.h"
+
+#define DEFAULT_SOCKET "/run/migrated/control"
+
+#define AT(member) offsetof(struct arguments, member)
+
+const struct option options[] = {
+	{ "--entities", 0, "A,B", "analyze detect migrate", OPTION_NAMES, AT(entities),
+	  "only these entities" },
+	{ "--exclude", 0, "A,B", "analyze detect migrate", OPTION_NAMES, AT(exclude),
+	  "all entities but these" },
+	{ "--analysis-id", 0, "ID", "migrate", OPTION_STRING, AT(analysis_id),
+	  "carry out exactly this analysis (default: the last one)" },
+	{ "--full", 0, NULL, "migrate", OPTION_FLAG, AT(full), "go through every row" },
+	{ "--dry-run", 0, NULL, "migrate", OPTION_FLAG, AT(dry_run),
+	  "do everything, and roll it back" },
+	{ "--batch-size", 0, "N", "migrate", OPTION_COUNT, AT(batch_size), "rows of a batch" },
+	{ "--parallel", 0, "N", "migrate", OPTION_COUNT, AT(parallel), "entities at a time" },
+	{ "--wait", 0, NULL, "migrate", OPTION_FLAG, AT(wait),
+	  "show progress until the session ends" },
+	{ "--entity", 0, "ENTITY", "pause resume cancel", OPTION_STRING, AT(entity),
+	  "only this entity of the session" },
+	{ "--follow", 0, NULL, "watch", OPTION_FLAG, AT(follow),
+	  "go on with the sessions that come after" },
+	{ "--limit", 0, "N", "list", OPTION_COUNT, AT(limit), "at most so many sessions" },
+	{ "--sql", 0, "ENTITY", "plan", OPTION_STRING, AT(sql),
+	  "the SQL that runs for this entity" },
+	{ "--socket", 'H', "SOCKET", NULL, OPTION_STRING, AT(socket),
+	  "of the daemon (default: $MIGRATED_SOCKET, " DEFAULT_SOCKET ")" },
+	{ "--json", 0, NULL, NULL, OPTION_FLAG, AT(json), "JSON on standard output" },
+	{ "--no-color", 0, NULL, NULL, OPTION_FLAG, AT(no_color),
+	  "no colours (also with $NO_COLOR)" },
+	{ "--quiet", 0, NULL, NULL, OPTION_FLAG, AT(quiet), "no progress, hints or remarks" },
+	{ "--timeout", 0, "SECONDS", NULL, OPTION_SECONDS, AT(timeout_ms),
+	  "give up after so long (exit status 7)" },
+	{ "--version", 0, NULL, NULL, OPTION_FLAG, AT(version), "show the version" },
+	{ "--help", 'h', NULL, NULL, OPTION_FLAG, AT(help), "show this help, or a command's" },
+};
+
+const size_t option_count = sizeof options / sizeof options[0];
+
+/* --- finding ---------------------------------------------------------------------------------- */
+
+bool option_belongs_to(const struct option *option, const char *verb)
+{
+	size_t length = strlen(verb);
+
+	if (!option->verbs)
+		return true;
+	for (const char *at = option->verbs; (at = strstr(at, verb)); at += length)
+		if ((at == option->verbs || at[-1] == ' ') &&
+		    (at[length] == '\0' || at[length] == ' '))
+			return true;
+	return false;
+}
+
+static const struct option *find_long(const char *name, size_t length)
+{
+	for (size_t i = 0; i < option_count; i++)
+		if (strlen(options[i].name) == length && memcmp(options[i].name, name, length) == 0)
+			return &options[i];
+	return NULL;
+}
+
+static const struct option *find_letter(char letter)
+{
+	for (size_t i = 0; i < option_count; i++)
+		if (options[i].letter && options[i].letter == letter)
+			return &options[i];
+	return NULL;
+}
+
+static bool unknown_option(const char *name, size_t length, struct error *err)
+{
+	_cleanup_free_ char *word = text_format("%.*s", (int)length, name);
+	const char *names[sizeof options / sizeof options[0]];
+
+	for (size_t i = 0; i < option_count; i++)
+		names[i] = options[i].name;
+	const char *nearest = text_nearest(word, names, option_count);
+
+	error_set(err, ERROR_USAGE, "there is no option %s", word);
+	return nearest ? error_hint(err, "did you mean %s?", nearest)
+		       : error_hint(err, "migratectl --help lists the options");
+}
+
+static bool unknown_verb(const char *verb, struct error *err)
+{
+	const char *nearest = command_nearest(verb);
+
+	error_set(err, ERROR_USAGE, "there is no command %s", verb);
+	return nearest ? error_hint(err, "did you mean %s?", nearest)
+		       : error_hint(err, "migratectl --help lists the commands");
+}
+
+/* --- values ----------------------------------------------------------------------------------- */
+
+static bool are_names(const char *names)
+{
+	size_t length = strlen(names);
+
+	return length > 0 && names[0] != ',' && names[length - 1] != ',' && !strstr(names, ",,");
+}
+
+static bool parse_count(const char *string, int64_t *ret_count)
+{
+	char *end;
+
+	errno = 0;
+	long long count = strtoll(string, &end, 10);
+
+	if (errno || end == string || *end || count < 1)
+		return false;
+	*ret_count = count;
+	return true;
+}
+
+static bool parse_seconds(const char *string, int64_t *ret_ms)
+{
+	char *end;
+	int64_t ms;
+
+	if (clock_parse_duration(string, &ms) && ms > 0) {
+		*ret_ms = ms;
+		return true;
+	}
+	double seconds = strtod(string, &end);
+
+	if (end == string || *end || !(seconds > 0 && seconds < 1e9))
+		return false;
+	*ret_ms = (int64_t)(seconds * 1000) > 0 ? (int64_t)(seconds * 1000) : 1;
+	return true;
+}
+
+static const char *expectation_of(enum option_kind kind)
+{
+	switch (kind) {
+	case OPTION_FLAG:
+		return "nothing";
+	case OPTION_STRING:
+		return "a value";
+	case OPTION_NAMES:
+		return "names separated by commas";
+	case OPTION_COUNT:
+		return "a number of at least 1";
+	case OPTION_SECONDS:
+		return "seconds, or a time with its unit";
+	}
+	return "something else";
+}
+
+static bool set_value(struct arguments *arguments, const struct option *option, const char *value,
+		      struct error *err)
+{
+	char *member = (char *)arguments + option->offset;
+
+	switch (option->kind) {
+	case OPTION_FLAG:
+		*(bool *)member = true;
+		return true;
+	case OPTION_STRING:
+	case OPTION_NAMES:
+		if (option->kind == OPTION_STRING ? value[0] == '\0' : !are_names(value))
+			break;
+		*(const char **)member = value;
+		return true;
+	case OPTION_COUNT:
+		if (!parse_count(value, (int64_t *)member))
+			break;
+		return true;
+	case OPTION_SECONDS:
+		if (!parse_seconds(value, (int64_t *)member))
+			break;
+		return true;
+	}
+	return error_set(err, ERROR_USAGE, "%s needs %s, not \"%s\"", option->name,
+			 expectation_of(option->kind), value);
+}
+
+/* --- the line --------------------------------------------------------------------------------- */
+
+/* One pass over argv. */
+struct scan {
+	int argc;
+	char *const *argv;
+	int next;
+	const char *words[2]; /* what is not an option: the verb and its argument */
+	size_t word_count;
+	const struct option *given[sizeof options / sizeof options[0]];
+	size_t given_count;
+};
+
+static bool take_option(struct scan *scan, struct arguments *arguments, const struct option *option,
+			const char *attached, struct error *err)
+{
+	const char *value = attached;
+
+	if (option->kind == OPTION_FLAG && attached)
+		return error_set(err, ERROR_USAGE, "%s takes no value", option->name);
+	if (option->kind != OPTION_FLAG && !attached) {
+		if (scan->next >= scan->argc)
+			return error_set(err, ERROR_USAGE, "%s needs a value: %s", option->name,
+					 option->value);
+		value = scan->argv[scan->next++];
+	}
+	if (scan->given_count < option_count)
+		scan->given[scan->given_count++] = option;
+	return set_value(arguments, option, value, err);
+}
+
+static bool take_long(struct scan *scan, struct arguments *arguments, const char *word,
+		      struct error *err)
+{
+	size_t length = strcspn(word, "=");
+	const struct option *option = find_long(word, length);
+
+	if (!option)
+		return unknown_option(word, length, err);
+	return take_option(scan, arguments, option, word[length] ? word + length + 1 : NULL, err);
+}
+
+static bool take_letter(struct scan *scan, struct arguments *arguments, const char *word,
+			struct error *err)
+{
+	const struct option *option = find_letter(word[1]);
+
+	if (!option)
+		return unknown_option(word, 2, err);
+	return take_option(scan, arguments, option, word[2] ? word + 2 : NULL, err);
+}
+
+static bool take_word(struct scan *scan, const char *word, struct error *err)
+{
+	if (scan->word_count < sizeof scan->words / sizeof scan->words[0]) {
+		scan->words[scan->word_count++] = word;
+		return true;
+	}
+	return error_set(err, ERROR_USAGE, "there is one argument too many: %s", word);
+}
+
+static bool scan_line(struct scan *scan, struct arguments *arguments, struct error *err)
+{
+	bool options_ended = false;
+
+	while (scan->next < scan->argc) {
+		const char *word = scan->argv[scan->next++];
+		bool taken;
+
+		if (options_ended || word[0] != '-' || word[1] == '\0')
+			taken = take_word(scan, word, err);
+		else if (strcmp(word, "--") == 0)
+			taken = options_ended = true;
+		else if (word[1] == '-')
+			taken = take_long(scan, arguments, word, err);
+		else
+			taken = take_letter(scan, arguments, word, err);
+		if (!taken)
+			return false;
+	}
+	return true;
+}
+
+static bool check_options(const struct scan *scan, const char *verb, struct error *err)
+{
+	for (size_t i = 0; i < scan->given_count; i++)
+		if (!option_belongs_to(scan->given[i], verb)) {
+			error_set(err, ERROR_USAGE, "%s takes no %s", verb, scan->given[i]->name);
+			return error_hint(err, "migratectl %s --help shows what it takes", verb);
+		}
+	return true;
+}
+
+static bool take_session(struct arguments *arguments, const char *word, struct error *err)
+{
+	if (arguments->command->arguments[0] == '\0')
+		return error_set(err, ERROR_USAGE, "%s takes no argument: %s",
+				 arguments->command->verb, word);
+	if (!uuid_is_prefix(word)) {
+		error_set(err, ERROR_USAGE, "%s is not a session", word);
+		return error_hint(err, "sessions are named by the first four or more digits of "
+				       "their id; migratectl list shows them");
+	}
+	arguments->session = word;
+	return true;
+}
+
+static bool take_words(const struct scan *scan, struct arguments *arguments, struct error *err)
+{
+	if (scan->word_count == 0) {
+		if (arguments->help || arguments->version)
+			return true;
+		error_set(err, ERROR_USAGE, "what is to be done?");
+		return error_hint(err, "migratectl --help lists the commands");
+	}
+	arguments->command = command_by_verb(scan->words[0]);
+	if (!arguments->command)
+		return unknown_verb(scan->words[0], err);
+	if (!check_options(scan, arguments->command->verb, err))
+		return false;
+	return scan->word_count == 1 || take_session(arguments, scan->words[1], err);
+}
+
+bool arguments_parse(struct arguments *ret_arguments, int argc, char *const *argv,
+		     struct error *err)
+{
+	struct scan scan = { .argc = argc, .argv = argv, .next = 1 };
+	struct arguments arguments = { 0 };
+	const char *socket = getenv("MIGRATED_SOCKET");
+
+	arguments.socket = socket && socket[0] ? socket : DEFAULT_SOCKET;
+	if (!scan_line(&scan, &arguments, err) || !take_words(&scan, &arguments, err))
+		return false;
+	*ret_arguments = arguments;
+	return true;
+}
+
+json_t *arguments_names(const char *names)
+{
+	json_t *list = json_array();
+
+	for (const char *at = names; at;) {
+		size_t length = strcspn(at, ",");
+
+		json_array_append_new(list, json_stringn(at, length));
+		at = at[length] == ',' ? at + length + 1 : NULL;
+	}
+	return list;
+}

@@ -1,0 +1,74 @@
+/*
+ * The command line, taken apart by a table of options that also yields the help and the
+ * suggestions.
+ */
+#ifndef CTL_ARGUMENTS_H
+#define CTL_ARGUMENTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/command.h"
+#include "common/error.h"
+
+/* Strings are borrowed from argv and the environment; NULL, 0 and false stand for what was not
+   given. */
+struct arguments {
+	const struct command *command; /* NULL: only --help or --version was asked for */
+
+	const char *socket;
+	bool json;
+	bool no_color;
+	bool quiet;
+	int64_t timeout_ms;
+	bool version;
+	bool help;
+
+	const char *session; /* an id or its beginning */
+	const char *entities;
+	const char *exclude;
+	const char *analysis_id;
+	const char *entity;
+	const char *sql;
+	bool full;
+	bool dry_run;
+	bool wait;
+	bool follow;
+	int64_t batch_size;
+	int64_t parallel;
+	int64_t limit;
+};
+
+enum option_kind {
+	OPTION_FLAG,	/* bool */
+	OPTION_STRING,	/* const char *, not empty */
+	OPTION_NAMES,	/* const char *, names separated by commas */
+	OPTION_COUNT,	/* int64_t, at least 1 */
+	OPTION_SECONDS, /* int64_t milliseconds, from "30", "0.5" or "2min" */
+};
+
+struct option {
+	const char *name;  /* "--entities" */
+	char letter;	   /* 'H', or 0 */
+	const char *value; /* how the help calls it: "A,B"; NULL for flags */
+	const char *verbs; /* those that take it, separated by spaces; NULL: every one */
+	enum option_kind kind;
+	size_t offset; /* in struct arguments */
+	const char *help;
+};
+
+extern const struct option options[];
+extern const size_t option_count;
+
+bool option_belongs_to(const struct option *option, const char *verb);
+
+/* ERROR_USAGE, with a hint, when the command line makes no sense. */
+_warn_unused_ bool arguments_parse(struct arguments *ret_arguments, int argc, char *const *argv,
+				   struct error *err);
+
+/* A JSON list of the names in "a,b,c". */
+json_t *arguments_names(const char *names);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * migratectl: shows and steers what migrated does.
+ */
+#include <errno.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "ctl/arguments.h"
+#include "ctl/exit.h"
+#include "ctl/help.h"
+#include "ctl/view.h"
+
+#ifndef MIGRATED_VERSION
+#define MIGRATED_VERSION "unknown"
+#endif
+
+static enum exit_status show_help(const struct command *command)
+{
+	_cleanup_text_ struct text out = TEXT_INIT;
+
+	help_append(&out, command);
+	fputs(text_string(&out), stdout);
+	return EXIT_DONE;
+}
+
+static enum exit_status run(int argc, char **argv)
+{
+	struct arguments arguments;
+	struct error err;
+
+	if (!arguments_parse(&arguments, argc, argv, &err)) {
+		log_error(LOG_ERR, &err);
+		return EXIT_USAGE;
+	}
+	if (arguments.help)
+		return show_help(arguments.command);
+	if (arguments.version) {
+		puts("migratectl " MIGRATED_VERSION);
+		return EXIT_DONE;
+	}
+	return view_run(view_by_verb(arguments.command->verb), &arguments);
+}
+
+int main(int argc, char **argv)
+{
+	/* Only the characters: numbers are written and read the same everywhere. */
+	setlocale(LC_CTYPE, "");
+	enum exit_status status = run(argc, argv);
+
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		log_event(LOG_ERR, NULL, "cannot write the output: %s", strerror(errno));
+		return EXIT_FAILED;
+	}
+	return status;
+}

@@ -1,0 +1,71 @@
+/*
+ * The last word on a session.
+ */
+#include "ctl/outcome.h"
+
+#include <string.h>
+
+#include "ctl/format.h"
+#include "ctl/reply.h"
+
+static void append_count(struct text *sentence, int64_t count, const char *one, const char *many)
+{
+	char number[32];
+
+	if (count > 0)
+		text_appendf(sentence, "; %s %s", text_thousands(number, count),
+			     count == 1 ? one : many);
+}
+
+static enum exit_status completed(const json_t *session, struct text *sentence)
+{
+	char done[32];
+	int64_t rows = reply_integer(session, "done");
+
+	text_appendf(sentence, "completed, %s %s", text_thousands(done, rows),
+		     rows == 1 ? "row" : "rows");
+	append_count(sentence, reply_integer(session, "failed"),
+		     "row could not be applied and was set aside",
+		     "rows could not be applied and were set aside");
+	append_count(sentence, reply_integer(session, "parked"), "row waits for its parent",
+		     "rows wait for their parents");
+	return EXIT_DONE;
+}
+
+static const char *words_of(const char *state)
+{
+	static const struct {
+		const char *state;
+		const char *words;
+	} all[] = {
+		{ "paused", "is paused" },	   { "failed", "has failed" },
+		{ "cancelled", "was cancelled" },  { "pending", "has not begun" },
+		{ "running", "is still running" },
+	};
+
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		if (strcmp(all[i].state, state) == 0)
+			return all[i].words;
+	return "is in a state unknown here";
+}
+
+enum exit_status outcome_of(const json_t *session, struct text *sentence)
+{
+	const char *state = reply_string(session, "state");
+	const char *reason = reply_string(session, "reason");
+	char id[FORMAT_SIZE];
+
+	if (!state)
+		return EXIT_DONE;
+	format_short_id(id, reply_string_or(session, "session", ""));
+	text_appendf(sentence, "session %s ", id);
+	if (strcmp(state, "completed") == 0)
+		return completed(session, sentence);
+	text_append(sentence, words_of(state));
+	if (reason)
+		text_appendf(sentence, ": %s", reason);
+	if (strcmp(state, "paused") != 0)
+		return EXIT_FAILED;
+	text_appendf(sentence, "; migratectl resume %s goes on with it", id);
+	return EXIT_PAUSED;
+}

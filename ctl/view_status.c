@@ -1,0 +1,90 @@
+/*
+ * status: the daemon, its connections, and the session under way.
+ */
+#include <stdio.h>
+
+#include "ctl/format.h"
+#include "ctl/progress.h"
+#include "ctl/reply.h"
+#include "ctl/view.h"
+
+static void print_daemon(const struct look *look, struct text *out, const json_t *reply)
+{
+	const char *state = reply_string_or(reply, "state", "unknown");
+	const char *reason = reply_string(reply, "reason");
+	const char *next_cycle = reply_string(reply, "next_cycle");
+	char started[FORMAT_SIZE], next[FORMAT_SIZE];
+
+	text_append(out, "migrated ");
+	look_append(look, out, STYLE_PLAIN, reply_string_or(reply, "daemon_version", ""));
+	text_append(out, "  ");
+	look_append(look, out, look_style_of(state), state);
+	text_appendf(out, "  pid %lld, %.1f MB, since %s\n", (long long)reply_integer(reply, "pid"),
+		     (double)reply_integer(reply, "resident_kb") / 1024,
+		     format_time(started, reply_string_or(reply, "started", "-")));
+	if (reason) {
+		look_append(look, out, STYLE_WARNING, reason);
+		text_append(out, "\n");
+	}
+	if (next_cycle)
+		text_appendf(out, "Next cycle at %s\n", format_time(next, next_cycle));
+}
+
+/* 150018 is 15.18, 90624 is 9.6.24. */
+static void add_server_version(struct table *table, int64_t version)
+{
+	char buffer[32];
+
+	if (version <= 0)
+		table_add(table, NULL);
+	else if (version >= 100000) {
+		snprintf(buffer, sizeof buffer, "%d.%d", (int)(version / 10000),
+			 (int)(version % 10000));
+		table_add(table, buffer);
+	} else {
+		snprintf(buffer, sizeof buffer, "%d.%d.%d", (int)(version / 10000),
+			 (int)(version / 100 % 100), (int)(version % 100));
+		table_add(table, buffer);
+	}
+}
+
+static void print_connections(const struct look *look, struct text *out, const json_t *connections)
+{
+	static const struct table_column columns[] = {
+		{ "Connection", false, 0 }, { "State", false, 9 }, { "Server", false, 0 },
+		{ "Since", false, 0 },	    { "Error", false, 0 },
+	};
+	_cleanup_table_ struct table table = { 0 };
+	size_t i;
+	json_t *connection;
+
+	table_init(&table, columns, sizeof columns / sizeof columns[0]);
+	json_array_foreach(connections, i, connection) {
+		reply_cell_string(&table, connection, "name");
+		reply_cell_state(&table, connection, "state");
+		add_server_version(&table, reply_integer(connection, "server_version"));
+		reply_cell_time(&table, connection, "since");
+		reply_cell_string(&table, connection, "error");
+	}
+	text_append(out, "\n");
+	table_print(&table, look, out);
+}
+
+static void print(const struct look *look, struct text *out, const json_t *reply,
+		  const struct arguments *arguments)
+{
+	const json_t *connections = json_object_get(reply, "connections");
+	const json_t *session = json_object_get(reply, "session");
+
+	(void)arguments;
+	print_daemon(look, out, reply);
+	if (json_array_size(connections) > 0)
+		print_connections(look, out, connections);
+	text_append(out, "\n");
+	if (json_is_object(session))
+		progress_frame(look, out, session, json_object_get(reply, "entities"), 0, 0);
+	else
+		text_append(out, "No session is under way.\n");
+}
+
+const struct view view_status = { .verb = "status", .print = print, .quick = true };

@@ -1,0 +1,259 @@
+/*
+ * The listening side: who comes in, how many, and what becomes of those who have gone.
+ */
+#include "control/control.h"
+
+#include <errno.h>
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/text.h"
+#include "common/varlink.h"
+#include "control/credentials.h"
+#include "control/listen.h"
+#include "control/peer.h"
+#include "control/route.h"
+
+#define DEFAULT_MAX_PEERS 1024
+#define DEFAULT_OUTPUT_SOFT ((size_t)256 * 1024)
+#define DEFAULT_OUTPUT_HARD ((size_t)32 * 1024 * 1024)
+#define OPERATOR_RESERVE 16   /* places that observers cannot fill */
+#define STRANGERS_MAX 16      /* at a time; further ones are closed unheard */
+#define OTHER_DESCRIPTORS 128 /* for databases and files, of the process's limit */
+#define PAUSE_MS 200	      /* of accepting, when there are no descriptors */
+
+TAILQ_HEAD(peer_list, peer);
+
+struct control {
+	struct event_base *base;
+	struct control_settings settings;
+	struct access_groups groups;
+	struct listen_socket socket;
+	struct evconnlistener *listener;
+	struct event *resume; /* accepts again after a pause */
+	struct event *reap;
+	struct peer_list peers; /* dead ones too, until they are reaped */
+	size_t peer_count;
+	size_t stranger_count;
+	bool out_of_descriptors;
+};
+
+static size_t *count_of(struct control *control, enum standing standing)
+{
+	return standing == STANDING_STRANGER ? &control->stranger_count : &control->peer_count;
+}
+
+static void forget_peer(struct control *control, struct peer *peer)
+{
+	TAILQ_REMOVE(&control->peers, peer, link);
+	--*count_of(control, peer->standing);
+	peer_free(peer);
+}
+
+static void on_reap(evutil_socket_t fd, short events, void *arg)
+{
+	struct control *control = arg;
+	struct peer *next;
+
+	(void)fd;
+	(void)events;
+	for (struct peer *peer = TAILQ_FIRST(&control->peers); peer; peer = next) {
+		next = TAILQ_NEXT(peer, link);
+		if (peer->state == PEER_DEAD && !peer_is_held(peer))
+			forget_peer(control, peer);
+	}
+}
+
+static void on_peer_dead(void *arg)
+{
+	struct control *control = arg;
+
+	event_active(control->reap, 0, 0);
+}
+
+/* --- coming ----------------------------------------------------------------------------------- */
+
+static void on_call(void *arg, struct control_call *call)
+{
+	struct control *control = arg;
+
+	route_call(control->settings.handlers, control->settings.handler_arg, call);
+}
+
+static size_t limit_of(const struct control *control, enum standing standing)
+{
+	switch (standing) {
+	case STANDING_STRANGER:
+		return STRANGERS_MAX;
+	case STANDING_OBSERVER:
+		return control->settings.max_peers;
+	case STANDING_OPERATOR:
+		return control->settings.max_peers + OPERATOR_RESERVE;
+	}
+	return 0;
+}
+
+/* Answers what has not even been asked: it is all the same, and costs no place. */
+static void turn_away(struct control *control, int fd)
+{
+	_cleanup_text_ struct text message = TEXT_INIT;
+	json_auto_t *parameters = json_pack("{s:I}", "limit",
+					    (json_int_t)control->settings.max_peers);
+
+	varlink_append_error(&message, "io.migrated.TooManyPeers", parameters);
+	(void)!send(fd, message.data, message.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+}
+
+static void admit(struct control *control, int fd, const struct control_credentials *credentials)
+{
+	enum standing standing = credentials_standing(credentials, &control->groups);
+	const struct peer_settings settings = {
+		.base = control->base,
+		.limits = { control->settings.request_max, control->settings.output_soft,
+			    control->settings.output_hard },
+		.on_call = on_call,
+		.on_dead = on_peer_dead,
+		.arg = control,
+	};
+
+	if (*count_of(control, standing) >= limit_of(control, standing)) {
+		turn_away(control, fd);
+		return;
+	}
+	struct peer *peer = peer_new(fd, credentials, standing, &settings);
+
+	if (!peer)
+		return;
+	TAILQ_INSERT_TAIL(&control->peers, peer, link);
+	++*count_of(control, standing);
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+		      int length, void *arg)
+{
+	struct control *control = arg;
+	struct control_credentials credentials;
+
+	(void)listener;
+	(void)address;
+	(void)length;
+	control->out_of_descriptors = false;
+	if (!control->settings.credentials(fd, &credentials)) {
+		log_warning("control: a peer without credentials was turned away: %s",
+			    strerror(errno));
+		close(fd);
+		return;
+	}
+	admit(control, fd, &credentials);
+	free(credentials.groups);
+}
+
+/* Mostly EMFILE. The connection stays in the backlog, so the listener would be ready again at once
+   and for ever. */
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+	struct control *control = arg;
+
+	if (!control->out_of_descriptors)
+		log_warning("control: cannot accept connections: %s; trying again every %d ms",
+			    strerror(errno), PAUSE_MS);
+	control->out_of_descriptors = true;
+	evconnlistener_disable(listener);
+	event_add(control->resume, &(struct timeval){ .tv_usec = PAUSE_MS * 1000 });
+}
+
+static void on_resume(evutil_socket_t fd, short events, void *arg)
+{
+	struct control *control = arg;
+
+	(void)fd;
+	(void)events;
+	evconnlistener_enable(control->listener);
+}
+
+/* --- beginning and end ------------------------------------------------------------------------ */
+
+static size_t or_default(size_t value, size_t default_value)
+{
+	return value > 0 ? value : default_value;
+}
+
+/* Peers must leave the databases their descriptors. */
+static size_t bounded_by_descriptors(size_t max_peers)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+		return max_peers;
+	size_t available = limit.rlim_cur > 2 * OTHER_DESCRIPTORS
+				   ? limit.rlim_cur - OTHER_DESCRIPTORS
+				   : limit.rlim_cur / 2;
+
+	return max_peers < available ? max_peers : available;
+}
+
+static void take_settings(struct control *control, const struct control_settings *settings)
+{
+	struct control_settings *ours = &control->settings;
+
+	*ours = *settings;
+	ours->max_peers = bounded_by_descriptors(or_default(ours->max_peers, DEFAULT_MAX_PEERS));
+	ours->request_max = or_default(ours->request_max, VARLINK_REQUEST_MAX);
+	ours->output_soft = or_default(ours->output_soft, DEFAULT_OUTPUT_SOFT);
+	ours->output_hard = or_default(ours->output_hard, DEFAULT_OUTPUT_HARD);
+	if (!ours->credentials)
+		ours->credentials = credentials_of_peer;
+	control->groups = credentials_groups(settings->observe_group, settings->operate_group);
+}
+
+struct control *control_new(struct event_base *base, const struct control_settings *settings,
+			    struct error *err)
+{
+	struct listen_socket socket;
+	bool is_open = settings->listen_fd >= 0 ? listen_adopt(&socket, settings->listen_fd, err)
+						: listen_open(&socket, settings->path, err);
+
+	if (!is_open)
+		return NULL;
+	struct control *control = memory_new(sizeof *control);
+
+	control->base = base;
+	control->socket = socket;
+	TAILQ_INIT(&control->peers);
+	take_settings(control, settings);
+	control->resume = evtimer_new(base, on_resume, control);
+	control->reap = event_new(base, -1, 0, on_reap, control);
+	control->listener = evconnlistener_new(base, on_accept, control,
+					       LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0,
+					       socket.fd);
+	evconnlistener_set_error_cb(control->listener, on_accept_error);
+	return control;
+}
+
+void control_free(struct control *control)
+{
+	struct peer *peer;
+
+	if (!control)
+		return;
+	listen_done(&control->socket);
+	evconnlistener_free(control->listener);
+	while ((peer = TAILQ_FIRST(&control->peers))) {
+		peer_kill(peer, "the daemon stops");
+		forget_peer(control, peer);
+	}
+	event_free(control->resume);
+	event_free(control->reap);
+	free(control);
+}
+
+size_t control_peer_count(const struct control *control)
+{
+	return control->peer_count;
+}

@@ -1,0 +1,117 @@
+/*
+ * The control socket: Varlink over a Unix stream socket, one peer a connection.
+ *
+ * The room knows how to speak; what a method does is told to it by callbacks (struct
+ * control_handler). Access is checked from the peer's credentials before any handler is entered.
+ * Peers are bounded in number, in the size and depth of what they may send, and in what may wait to
+ * be sent to them; a peer that breaks a bound is closed, others never notice. A peer's calls are
+ * entered one after the other, each when the one before has been answered.
+ *
+ * The socket file is open to everybody (0666), because one file cannot belong to the two groups
+ * that may use it, and so that a refusal can be named and logged. What protects it is the default:
+ * a peer that is neither root, nor our own user, nor in one of the groups is refused whatever it
+ * asks, and gets neither a place among the peers nor much time.
+ *
+ * The program must ignore SIGPIPE, and should raise its soft RLIMIT_NOFILE: peers are bounded by it
+ * too.
+ */
+#ifndef DAEMON_CONTROL_CONTROL_H
+#define DAEMON_CONTROL_CONTROL_H
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "common/error.h"
+
+struct control;
+
+/* A call that has not been answered to its end. Handlers answer now or later. It stays valid until
+   its last reply, or until on_gone was called because the peer went away; after either it must not
+   be used. */
+struct control_call;
+
+const char *control_call_method(const struct control_call *call);
+/* Borrowed; an object, never NULL. */
+json_t *control_call_parameters(const struct control_call *call);
+bool control_call_wants_more(const struct control_call *call);
+
+/* Whose call it is, for the audit. */
+uid_t control_call_uid(const struct control_call *call);
+pid_t control_call_pid(const struct control_call *call);
+
+/* Asks to be told when the peer goes before the call is answered to its end. Never called from
+   within one of the functions below, so a handler's state does not vanish under it. */
+void control_call_on_gone(struct control_call *call, void (*on_gone)(void *arg), void *arg);
+
+/* Replies steal `parameters` (NULL: {}). Only control_call_continue leaves the call open; it
+   returns false, and drops the frame, when too much still waits to be sent to this peer (a slow
+   watcher misses frames, it does not stop anybody), and when the call does not want more. What must
+   not be missed belongs into the last reply, which is never dropped. */
+void control_call_reply(struct control_call *call, json_t *parameters);
+bool control_call_continue(struct control_call *call, json_t *parameters);
+void control_call_error(struct control_call *call, const char *error_name, json_t *parameters);
+
+/* The same frame for many calls, written out once; `parameters` is borrowed. Returns how many were
+   given it. */
+size_t control_calls_continue(struct control_call *const *calls, size_t count, json_t *parameters);
+
+/* io.migrated.Failed made of an error, its kind included; NoSuchEntity for ERROR_NOT_FOUND with an
+   entity. For a session, an analysis or a database that cannot be reached, control_call_error()
+   names the error more closely. */
+void control_call_fail(struct control_call *call, const struct error *err);
+
+/* org.varlink.service.InvalidParameter for the named parameter. */
+void control_call_invalid(struct control_call *call, const char *parameter);
+
+struct control_handler {
+	const char *method; /* "io.migrated.Status" */
+	void (*handle)(void *arg, struct control_call *call);
+};
+
+/* Who a peer is, as the kernel knows it since the peer connected. */
+struct control_credentials {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+	gid_t *groups; /* supplementary ones; malloc()ed, freed by the room */
+	size_t group_count;
+};
+
+struct control_settings {
+	const char *path; /* of the socket; ignored when fd is given */
+	int listen_fd;	  /* from socket activation; -1: make one at path */
+
+	/* "migrated", "migrated-admin"; NULL, or unknown to the system, lets nobody in. */
+	const char *observe_group;
+	const char *operate_group;
+
+	const struct control_handler *handlers; /* ends with a NULL method */
+	void *handler_arg;
+
+	/* Bounds; 0 stands for the default in brackets. */
+	size_t max_peers;   /* [1024], and a few more for those who may operate */
+	size_t request_max; /* bytes of one request [1 MiB] */
+	size_t output_soft; /* bytes waiting for a peer above which frames are dropped [256 KiB] */
+	size_t output_hard; /* … above which the peer is closed [32 MiB] */
+
+	/* For tests: where credentials come from instead of the kernel; NULL otherwise. */
+	bool (*credentials)(int fd, struct control_credentials *ret_credentials);
+};
+
+/* Listens. A stale socket file of a dead daemon is replaced; one that somebody listens on is an
+   error that says so. The settings are copied; the handlers table must stay. NULL with the error
+   set. */
+struct control *control_new(struct event_base *base, const struct control_settings *settings,
+			    struct error *err);
+
+/* Closes every peer (their calls' on_gone are called) and removes the socket file if it is still
+   ours. Not to be called from a handler or from on_gone. NULL is allowed. */
+void control_free(struct control *control);
+
+/* Peers that are connected and may at least observe. */
+size_t control_peer_count(const struct control *control);
+
+#endif

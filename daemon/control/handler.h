@@ -1,0 +1,52 @@
+/*
+ * What the handlers share: their context, the decoding of parameters, and calls that are answered later. Used by handlers*.c only.
+ */
+#ifndef DAEMON_CONTROL_HANDLER_H
+#define DAEMON_CONTROL_HANDLER_H
+
+#include "common/json_decode.h"
+#include "control/handlers.h"
+
+struct handlers {
+	struct event_base *base;
+	struct engine *engine;
+	int64_t started_us;
+};
+
+/* Decodes the call's parameters; answers InvalidParameter and returns false when they do not fit. */
+bool handler_decode(struct control_call *call, const struct json_field *fields,
+		    void *target) _warn_unused_;
+
+/* True when `names` is NULL or an array of strings; else answers InvalidParameter. */
+bool handler_names(struct control_call *call, const char *parameter,
+		   const json_t *names) _warn_unused_;
+
+/* A call that is answered when something else has come back; `call` is NULL once the peer has gone. */
+struct pending_call {
+	struct handlers *handlers;
+	struct control_call *call;
+	void *state; /* of the handler; its own to free */
+};
+
+struct pending_call *pending_call_new(struct handlers *handlers, struct control_call *call);
+
+/* Answer, and free the pending call; nothing is sent when the peer has gone. Parameters are taken over. */
+void pending_call_reply(struct pending_call *pending, json_t *parameters);
+void pending_call_fail(struct pending_call *pending, const struct error *err);
+
+/* NoSuchSession, Unavailable …: the error of the interface that says it most closely. */
+void handler_fail(struct control_call *call, const struct error *err);
+
+void handle_status(void *arg, struct control_call *call);
+void handle_watch(void *arg, struct control_call *call);
+void handle_list(void *arg, struct control_call *call);
+void handle_analyze(void *arg, struct control_call *call);
+void handle_detect(void *arg, struct control_call *call);
+void handle_migrate(void *arg, struct control_call *call);
+void handle_pause(void *arg, struct control_call *call);
+void handle_resume(void *arg, struct control_call *call);
+void handle_cancel(void *arg, struct control_call *call);
+void handle_plan(void *arg, struct control_call *call);
+void handle_check(void *arg, struct control_call *call);
+
+#endif

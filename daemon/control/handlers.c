@@ -1,0 +1,121 @@
+/*
+ * The table of handlers, and what they share; see handler.h. Those that look at the daemon stand in handlers_look.c,
+ * those that steer it in handlers_steer.c, those that ask the databases in handlers_observe.c.
+ */
+#include "control/handlers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/text.h"
+#include "control/handler.h"
+
+const struct control_handler handler_table[] = {
+	{ "io.migrated.Status", handle_status }, { "io.migrated.Watch", handle_watch },
+	{ "io.migrated.List", handle_list },	 { "io.migrated.Analyze", handle_analyze },
+	{ "io.migrated.Detect", handle_detect }, { "io.migrated.Migrate", handle_migrate },
+	{ "io.migrated.Pause", handle_pause },	 { "io.migrated.Resume", handle_resume },
+	{ "io.migrated.Cancel", handle_cancel }, { "io.migrated.Plan", handle_plan },
+	{ "io.migrated.Check", handle_check },	 { NULL, NULL },
+};
+
+struct handlers *handlers_new(struct event_base *base, struct engine *engine)
+{
+	struct handlers *handlers = memory_new(sizeof(*handlers));
+
+	*handlers = (struct handlers){ .base = base,
+				       .engine = engine,
+				       .started_us = clock_wall_us() };
+	return handlers;
+}
+
+void handlers_free(struct handlers *handlers)
+{
+	free(handlers);
+}
+
+/* --- parameters -------------------------------------------------------------------------------- */
+
+/* The first problem's place: "$.batch_size" names the parameter batch_size. */
+static void on_problem(void *arg, const char *path, const char *message)
+{
+	char **parameter = arg;
+
+	(void)message;
+	if (*parameter == NULL)
+		*parameter = text_copy(strncmp(path, "$.", 2) == 0 ? path + 2 : path);
+}
+
+bool handler_decode(struct control_call *call, const struct json_field *fields, void *target)
+{
+	_cleanup_free_ char *parameter = NULL;
+	struct json_report report = { .on_problem = on_problem,
+				      .arg = &parameter,
+				      .null_is_absent = true };
+
+	if (json_decode(&report, "$", control_call_parameters(call), fields, target))
+		return true;
+	control_call_invalid(call, parameter);
+	return false;
+}
+
+bool handler_names(struct control_call *call, const char *parameter, const json_t *names)
+{
+	size_t i;
+	json_t *name;
+
+	json_array_foreach(names, i, name)
+		if (!json_is_string(name)) {
+			control_call_invalid(call, parameter);
+			return false;
+		}
+	return true;
+}
+
+/* --- answers ----------------------------------------------------------------------------------- */
+
+void handler_fail(struct control_call *call, const struct error *err)
+{
+	if (err->kind == ERROR_CONNECTION)
+		control_call_error(call, "io.migrated.Unavailable",
+				   json_pack("{s:s, s:s}", "database",
+					     strstr(err->message, "target") != NULL ? "target"
+										    : "source",
+					     "message", err->message));
+	else
+		control_call_fail(call, err);
+}
+
+static void on_gone(void *arg)
+{
+	struct pending_call *pending = arg;
+
+	pending->call = NULL;
+}
+
+struct pending_call *pending_call_new(struct handlers *handlers, struct control_call *call)
+{
+	struct pending_call *pending = memory_new(sizeof(*pending));
+
+	pending->handlers = handlers;
+	pending->call = call;
+	control_call_on_gone(call, on_gone, pending);
+	return pending;
+}
+
+void pending_call_reply(struct pending_call *pending, json_t *parameters)
+{
+	if (pending->call != NULL)
+		control_call_reply(pending->call, parameters);
+	else
+		json_decref(parameters);
+	free(pending);
+}
+
+void pending_call_fail(struct pending_call *pending, const struct error *err)
+{
+	if (pending->call != NULL)
+		handler_fail(pending->call, err);
+	free(pending);
+}

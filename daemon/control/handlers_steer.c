@@ -1,0 +1,320 @@
+/*
+ * Handlers that steer: Migrate, Detect, Pause, Resume, Cancel.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/text.h"
+#include "control/handler.h"
+
+/* Assumed for an entity that has never been measured. */
+#define ROWS_PER_SECOND 20000.0
+
+/* --- Detect ------------------------------------------------------------------------------------ */
+
+struct detect_parameters {
+	json_t *entities;
+	json_t *exclude;
+	char *strategy;
+};
+
+static const struct json_field detect_fields[] = {
+	{ .key = "entities",
+	  .type = JSON_FIELD_ARRAY,
+	  .offset = offsetof(struct detect_parameters, entities) },
+	{ .key = "exclude",
+	  .type = JSON_FIELD_ARRAY,
+	  .offset = offsetof(struct detect_parameters, exclude) },
+	{ .key = "strategy",
+	  .type = JSON_FIELD_STRING,
+	  .offset = offsetof(struct detect_parameters, strategy) },
+	{ .key = NULL },
+};
+
+struct sums {
+	int64_t added;
+	int64_t modified;
+	int64_t deleted;
+	int64_t rows;
+	int64_t estimate_ms;
+};
+
+static double change_percent(int64_t changes, int64_t rows)
+{
+	if (changes == 0)
+		return 0;
+	return rows > 0 ? round((double)changes * 10000 / (double)rows) / 100 : 100;
+}
+
+static int64_t estimate_ms(const struct detected *detected, double rate)
+{
+	int64_t rows = detected->whole ? detected->rows
+				       : detected->added + detected->modified + detected->deleted;
+
+	return (int64_t)((double)rows * 1000 / (rate > 0 ? rate : ROWS_PER_SECOND));
+}
+
+static json_t *describe_detected(const struct detection_entity *entity, double rate,
+				 struct sums *sums)
+{
+	const struct detected *detected = &entity->detected;
+	bool failed = entity->error.kind != ERROR_NONE;
+	int64_t estimate = failed ? 0 : estimate_ms(detected, rate);
+
+	sums->added += detected->added;
+	sums->modified += detected->modified;
+	sums->deleted += detected->deleted;
+	sums->rows += detected->rows;
+	sums->estimate_ms += estimate;
+	return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:f, s:I, s:o}", "entity",
+			 entity->bound->entity->name, "strategy",
+			 detected->strategy != NULL ? detected->strategy : "sweep", "whole",
+			 (int)detected->whole, "new", (json_int_t)detected->added, "modified",
+			 (json_int_t)detected->modified, "deleted", (json_int_t)detected->deleted,
+			 "rows", (json_int_t)detected->rows, "change_percent",
+			 change_percent(detected->added + detected->modified + detected->deleted,
+					detected->rows),
+			 "estimate_ms", (json_int_t)estimate, "error",
+			 failed ? json_string(entity->error.message) : json_null());
+}
+
+static void on_detected(void *arg, const struct detection *detection, const double *rates,
+			const struct error *err)
+{
+	struct pending_call *pending = arg;
+	const struct detection_entity *entities;
+	struct sums sums = { 0 };
+	json_t *array;
+	size_t count;
+
+	if (err != NULL) {
+		pending_call_fail(pending, err);
+		return;
+	}
+	entities = detection_entities(detection, &count);
+	array = json_array();
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, describe_detected(&entities[i], rates[i], &sums));
+	pending_call_reply(
+		pending,
+		json_pack("{s:{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:f, s:I}}", "analysis",
+			  "analysis", detection_analysis(detection), "created",
+			  json_string(detection_created(detection)), "entities", array, "new",
+			  (json_int_t)sums.added, "modified", (json_int_t)sums.modified, "deleted",
+			  (json_int_t)sums.deleted, "rows", (json_int_t)sums.rows, "change_percent",
+			  change_percent(sums.added + sums.modified + sums.deleted, sums.rows),
+			  "estimate_ms", (json_int_t)sums.estimate_ms));
+}
+
+void handle_detect(void *arg, struct control_call *call)
+{
+	struct handlers *handlers = arg;
+	struct detect_parameters parameters = { 0 };
+
+	if (handler_decode(call, detect_fields, &parameters) &&
+	    handler_names(call, "entities", parameters.entities) &&
+	    handler_names(call, "exclude", parameters.exclude)) {
+		if (parameters.strategy != NULL && strcmp(parameters.strategy, "sweep") != 0)
+			control_call_invalid(call, "strategy");
+		else
+			engine_detect(handlers->engine, parameters.entities, parameters.exclude,
+				      on_detected, pending_call_new(handlers, call));
+	}
+	json_decref(parameters.entities);
+	json_decref(parameters.exclude);
+	free(parameters.strategy);
+}
+
+/* --- Migrate ----------------------------------------------------------------------------------- */
+
+struct migrate_parameters {
+	char *analysis;
+	bool full;
+	bool dry_run;
+	json_t *entities;
+	json_t *exclude;
+	int64_t batch_size;
+	int64_t parallel;
+};
+
+static const struct json_field migrate_fields[] = {
+	{ .key = "analysis",
+	  .type = JSON_FIELD_STRING,
+	  .offset = offsetof(struct migrate_parameters, analysis) },
+	{ .key = "full",
+	  .type = JSON_FIELD_BOOL,
+	  .offset = offsetof(struct migrate_parameters, full) },
+	{ .key = "dry_run",
+	  .type = JSON_FIELD_BOOL,
+	  .offset = offsetof(struct migrate_parameters, dry_run) },
+	{ .key = "entities",
+	  .type = JSON_FIELD_ARRAY,
+	  .offset = offsetof(struct migrate_parameters, entities) },
+	{ .key = "exclude",
+	  .type = JSON_FIELD_ARRAY,
+	  .offset = offsetof(struct migrate_parameters, exclude) },
+	{ .key = "batch_size",
+	  .type = JSON_FIELD_INTEGER,
+	  .offset = offsetof(struct migrate_parameters, batch_size),
+	  .minimum = 1,
+	  .maximum = 1000000 },
+	{ .key = "parallel",
+	  .type = JSON_FIELD_INTEGER,
+	  .offset = offsetof(struct migrate_parameters, parallel),
+	  .minimum = 1,
+	  .maximum = 1000 },
+	{ .key = NULL },
+};
+
+static void on_started(void *arg, struct session *session, const struct error *err)
+{
+	struct pending_call *pending = arg;
+	const struct session *running = engine_session(pending->handlers->engine);
+
+	if (err == NULL) {
+		pending_call_reply(pending, json_pack("{s:s}", "session", session->id));
+	} else if (err->kind == ERROR_BUSY && pending->call != NULL && running != NULL &&
+		   running->phase != SESSION_ENDED) {
+		control_call_error(pending->call, "io.migrated.AlreadyRunning",
+				   json_pack("{s:s}", "session", running->id));
+		pending->call = NULL;
+		pending_call_fail(pending, err);
+	} else if (err->kind == ERROR_NOT_FOUND && strcmp(err->phase, "analysis") == 0 &&
+		   pending->call != NULL) {
+		control_call_error(pending->call, "io.migrated.NoSuchAnalysis",
+				   json_pack("{s:s}", "analysis", (const char *)pending->state));
+		pending->call = NULL;
+		free(pending->state);
+		pending_call_fail(pending, err);
+	} else {
+		free(pending->state);
+		pending_call_fail(pending, err);
+	}
+}
+
+static json_t *session_options(const struct migrate_parameters *parameters)
+{
+	json_t *options = json_object();
+
+	if (parameters->entities != NULL)
+		json_object_set(options, "entities", parameters->entities);
+	if (parameters->exclude != NULL)
+		json_object_set(options, "exclude", parameters->exclude);
+	if (parameters->full)
+		json_object_set_new(options, "full", json_true());
+	if (parameters->batch_size > 0)
+		json_object_set_new(options, "batch_size", json_integer(parameters->batch_size));
+	if (parameters->parallel > 0)
+		json_object_set_new(options, "parallel", json_integer(parameters->parallel));
+	return options;
+}
+
+static void migrate(struct handlers *handlers, struct control_call *call,
+		    const struct migrate_parameters *parameters)
+{
+	struct pending_call *pending;
+
+	if (parameters->analysis != NULL && !uuid_is_prefix(parameters->analysis)) {
+		control_call_error(call, "io.migrated.NoSuchAnalysis",
+				   json_pack("{s:s}", "analysis", parameters->analysis));
+		return;
+	}
+	pending = pending_call_new(handlers, call);
+	pending->state = text_copy(parameters->analysis);
+	engine_migrate(handlers->engine, session_options(parameters), parameters->analysis,
+		       on_started, pending);
+}
+
+void handle_migrate(void *arg, struct control_call *call)
+{
+	struct handlers *handlers = arg;
+	struct migrate_parameters parameters = { 0 };
+
+	if (handler_decode(call, migrate_fields, &parameters) &&
+	    handler_names(call, "entities", parameters.entities) &&
+	    handler_names(call, "exclude", parameters.exclude)) {
+		struct error err;
+
+		if (parameters.dry_run) {
+			error_set(&err, ERROR_USAGE, "dry runs are not available yet");
+			handler_fail(call, &err);
+		} else {
+			migrate(handlers, call, &parameters);
+		}
+	}
+	json_decref(parameters.entities);
+	json_decref(parameters.exclude);
+	free(parameters.analysis);
+}
+
+/* --- Pause, Resume, Cancel ----------------------------------------------------------------------- */
+
+struct steer_parameters {
+	char *session;
+	char *entity;
+};
+
+static const struct json_field steer_fields[] = {
+	{ .key = "session",
+	  .type = JSON_FIELD_STRING,
+	  .offset = offsetof(struct steer_parameters, session) },
+	{ .key = "entity",
+	  .type = JSON_FIELD_STRING,
+	  .offset = offsetof(struct steer_parameters, entity) },
+	{ .key = NULL },
+};
+
+static bool do_pause(struct session *session, const char *entity, struct error *err)
+{
+	return session_pause(session, entity, "paused by an operator", err);
+}
+
+typedef bool steer(struct session *session, const char *entity, struct error *err);
+
+static void steer_session(struct handlers *handlers, struct control_call *call,
+			  const struct steer_parameters *parameters, steer *steer_it)
+{
+	struct session *session = engine_session(handlers->engine);
+	const char *asked = parameters->session;
+	struct error err;
+
+	if (session == NULL || (asked != NULL && strncmp(session->id, asked, strlen(asked)) != 0)) {
+		control_call_error(call, "io.migrated.NoSuchSession",
+				   json_pack("{s:s}", "session", asked != NULL ? asked : ""));
+	} else if (steer_it(session, parameters->entity, &err)) {
+		control_call_reply(call, json_pack("{s:s, s:s}", "session", session->id, "state",
+						   session_state(session)));
+	} else if (err.kind == ERROR_USAGE) {
+		control_call_error(call, "io.migrated.InvalidState",
+				   json_pack("{s:s, s:s, s:s}", "session", session->id, "state",
+					     session_state(session), "message", err.message));
+	} else {
+		handler_fail(call, &err);
+	}
+}
+
+static void handle_steer(void *arg, struct control_call *call, steer *steer_it)
+{
+	struct steer_parameters parameters = { 0 };
+
+	if (handler_decode(call, steer_fields, &parameters))
+		steer_session(arg, call, &parameters, steer_it);
+	free(parameters.session);
+	free(parameters.entity);
+}
+
+void handle_pause(void *arg, struct control_call *call)
+{
+	handle_steer(arg, call, do_pause);
+}
+
+void handle_resume(void *arg, struct control_call *call)
+{
+	handle_steer(arg, call, session_continue);
+}
+
+void handle_cancel(void *arg, struct control_call *call)
+{
+	handle_steer(arg, call, session_cancel);
+}

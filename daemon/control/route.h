@@ -1,0 +1,13 @@
+/*
+ * From a call to the one who answers it: access first, then org.varlink.service here, the rest by
+ * the handlers.
+ */
+#ifndef DAEMON_CONTROL_ROUTE_H
+#define DAEMON_CONTROL_ROUTE_H
+
+#include "control/control.h"
+
+void route_call(const struct control_handler *handlers, void *handler_arg,
+		struct control_call *call);
+
+#endif

@@ -1,0 +1,172 @@
+/*
+ * Start: signals, engine (connections open in the background), control socket, then READY: when the socket
+ * listens, not when the databases answer. Stop: no new batches, those under way finish, then everything is taken down in
+ * the opposite order.
+ */
+#include "daemon.h"
+
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/journal.h"
+#include "base/notify.h"
+#include "common/log.h"
+#include "common/text.h"
+#include "control/control.h"
+#include "control/handlers.h"
+#include "run/engine.h"
+
+/* How long batches under way may take to finish after SIGTERM; below systemd's default of 90 s. */
+#define STOP_PATIENCE_S 60
+
+struct daemon {
+	struct event_base *base;
+	struct engine *engine;
+	struct handlers *handlers;
+	struct control *control;
+	struct event *term;
+	struct event *interrupt;
+	struct event *patience;
+	struct event *watchdog;
+	struct engine_subscriber *status;
+	bool stopping;
+};
+
+static void on_stopped(void *arg)
+{
+	struct daemon *daemon = arg;
+
+	event_base_loopexit(daemon->base, NULL);
+}
+
+static void on_patience(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	log_warning("batches under way did not finish in %d s; they will be done again",
+		    STOP_PATIENCE_S);
+	on_stopped(arg);
+}
+
+/* A second signal does not wait. */
+static void on_signal(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+	struct timeval patience = { .tv_sec = STOP_PATIENCE_S };
+
+	(void)fd;
+	(void)what;
+	if (daemon->stopping) {
+		on_stopped(daemon);
+		return;
+	}
+	daemon->stopping = true;
+	log_notice("stopping: batches under way are finished first");
+	notify_stopping();
+	event_add(daemon->patience, &patience);
+	engine_stop(daemon->engine, on_stopped, daemon);
+}
+
+/* One true line for `systemctl status`. */
+static void on_change(void *arg)
+{
+	struct daemon *daemon = arg;
+	const struct session *session = engine_session(daemon->engine);
+	const struct error *reason;
+	const char *state = engine_state(daemon->engine, &reason);
+
+	if (reason != NULL && reason->kind != ERROR_NONE)
+		notify_status("%s: %s", state, reason->message);
+	else if (session != NULL && session->phase != SESSION_ENDED)
+		notify_status("%s: session %s (%s)", state, session->id, session->mode);
+	else
+		notify_status("%s", state);
+}
+
+static int listen_fd(void)
+{
+	return sd_listen_fds(1) >= 1 ? SD_LISTEN_FDS_START : -1;
+}
+
+static bool start(struct daemon *daemon, const struct config *config, struct error *err)
+{
+	daemon->engine = engine_new(daemon->base, config);
+	daemon->handlers = handlers_new(daemon->base, daemon->engine);
+	daemon->control = control_new(daemon->base,
+				      &(struct control_settings){
+					      .path = config->settings.control_socket,
+					      .listen_fd = listen_fd(),
+					      .observe_group = "migrated",
+					      .operate_group = "migrated-admin",
+					      .handlers = handler_table,
+					      .handler_arg = daemon->handlers,
+				      },
+				      err);
+	if (daemon->control == NULL)
+		return false;
+	daemon->term = evsignal_new(daemon->base, SIGTERM, on_signal, daemon);
+	daemon->interrupt = evsignal_new(daemon->base, SIGINT, on_signal, daemon);
+	daemon->patience = event_new(daemon->base, -1, 0, on_patience, daemon);
+	event_add(daemon->term, NULL);
+	event_add(daemon->interrupt, NULL);
+	daemon->watchdog = notify_watchdog_new(daemon->base);
+	daemon->status = engine_subscribe(daemon->engine, on_change, daemon);
+	return true;
+}
+
+static void event_free_any(struct event *event)
+{
+	if (event != NULL)
+		event_free(event);
+}
+
+static void stop(struct daemon *daemon)
+{
+	control_free(daemon->control);
+	engine_free(daemon->engine);
+	handlers_free(daemon->handlers);
+	notify_watchdog_free(daemon->watchdog);
+	event_free_any(daemon->term);
+	event_free_any(daemon->interrupt);
+	event_free_any(daemon->patience);
+	/* What was to be freed after its own callback goes now. */
+	event_base_loop(daemon->base, EVLOOP_NONBLOCK);
+	event_base_free(daemon->base);
+	libevent_global_shutdown();
+}
+
+static void log_warnings(const struct config *config)
+{
+	for (size_t i = 0; i < config->warnings.count; i++) {
+		_cleanup_free_ char *line = problem_format(&config->warnings.problems[i]);
+
+		log_warning("%s", line);
+	}
+}
+
+int daemon_run(const struct config *config)
+{
+	struct daemon daemon = { .base = event_base_new() };
+	struct error err;
+	int status = EXIT_SUCCESS;
+
+	signal(SIGPIPE, SIG_IGN);
+	log_warnings(config);
+	if (start(&daemon, config, &err)) {
+		log_notice("migrated %s: %zu entities, control socket %s", MIGRATED_VERSION,
+			   config->entities.count, config->settings.control_socket);
+		notify_ready();
+		on_change(&daemon);
+		event_base_dispatch(daemon.base);
+		log_notice("stopped");
+	} else {
+		log_error(LOG_ERR, &err);
+		status = EX_UNAVAILABLE;
+	}
+	stop(&daemon);
+	return status;
+}

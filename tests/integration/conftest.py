@@ -1,0 +1,138 @@
+"""Fixtures of the integration tests: two servers, databases in them, daemons between them.
+
+servers       both PostgreSQL servers, one pair for all tests
+databases     an empty source and an empty target database
+clinic        the clinic's pair at scale 1; make_clinic(scale=…, seed=…, clean=1) for another
+start_daemon  starts a daemon between two databases; its log is shown on failure, and one still running
+              at the end of the test must stop cleanly
+daemon        one with the clinic's own mapping, on `clinic`
+golden        compares a text with a file in golden/
+seed          for whatever is left to chance: printed, and SEED=N repeats it
+"""
+
+import os
+import pathlib
+import random
+
+import pytest
+
+from daemon import Daemon
+from databases import Clinic, Databases
+from servers import Servers
+
+GOLDEN = pathlib.Path(__file__).parent / "golden"
+SEED = int(os.environ.get("SEED") or random.randrange(1, 2**31))
+LOG_TAIL_LINES = 60
+
+
+def pytest_report_header():
+    return f"seed: {SEED} (SEED={SEED} repeats this run's choices)"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "golden" in item.fixturenames:
+            item.add_marker("golden")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for title, text in getattr(item, "logs_on_failure", {}).items():
+            tail = "\n".join(text().splitlines()[-LOG_TAIL_LINES:])
+            report.sections.append((title, tail))
+
+
+def show_on_failure(request, title, text):
+    """Has text(), the last lines of it, shown when the test fails."""
+    if not hasattr(request.node, "logs_on_failure"):
+        request.node.logs_on_failure = {}
+    request.node.logs_on_failure[title] = text
+
+
+def show_server_logs(request, servers):
+    for server in (servers.source, servers.target):
+        start = server.log_file.stat().st_size
+        show_on_failure(request, f"{server.name} server's log",
+                        lambda server=server, start=start: server.log()[start:])
+
+
+@pytest.fixture(scope="session")
+def seed():
+    return SEED
+
+
+@pytest.fixture(scope="session")
+def servers():
+    servers = Servers()
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture
+def databases(request, servers):
+    show_server_logs(request, servers)
+    databases = Databases(servers)
+    yield databases
+    databases.drop()
+
+
+@pytest.fixture
+def make_clinic(request, servers):
+    show_server_logs(request, servers)
+    clinics = []
+
+    def make(scale=1, seed=42, clean=0):
+        clinics.append(Clinic(servers, scale, seed, clean))
+        return clinics[-1]
+
+    yield make
+    for clinic in clinics:
+        clinic.drop()
+
+
+@pytest.fixture
+def clinic(make_clinic):
+    return make_clinic()
+
+
+@pytest.fixture
+def start_daemon(request, tmp_path):
+    """start_daemon(databases, **options): options are those of Daemon, and start=False."""
+    daemons = []
+
+    def start(databases=None, *, start=True, **options):
+        number = len(daemons) + 1
+        daemon = Daemon(tmp_path / f"migrated-{number}", databases, **options)
+        daemons.append(daemon)
+        show_on_failure(request, f"migrated's log ({number})", daemon.log)
+        return daemon.start() if start else daemon
+
+    yield start
+    try:
+        for daemon in daemons:
+            if daemon.running:
+                daemon.stop()
+    finally:
+        for daemon in daemons:
+            daemon.dispose()
+
+
+@pytest.fixture
+def daemon(clinic, start_daemon):
+    return start_daemon(clinic)
+
+
+@pytest.fixture
+def golden():
+    def compare(name, text):
+        path = GOLDEN / name
+        if os.environ.get("UPDATE_GOLDEN"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        assert path.exists(), f"{path} does not exist: make check-update writes it"
+        assert text == path.read_text()
+
+    return compare

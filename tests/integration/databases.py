@@ -1,0 +1,79 @@
+"""Pairs of databases for a test: empty ones, and the clinic's."""
+
+import functools
+import itertools
+import subprocess
+
+from servers import ROOT
+
+CLINIC = ROOT / "tests/clinic"
+ORACLE = ROOT / "tests/oracle"
+
+numbers = itertools.count(1)
+
+
+class Databases:
+    """A source and a target database, dropped when the test is over."""
+
+    def __init__(self, servers, source_template="template0", target_template="template0"):
+        number = next(numbers)
+        self.servers = servers
+        self.source = servers.source.create_database(f"source_{number}", source_template)
+        self.target = servers.target.create_database(f"target_{number}", target_template)
+
+    def source_sql(self, query, parameters=None):
+        return self.source.sql(query, parameters)
+
+    def target_sql(self, query, parameters=None):
+        return self.target.sql(query, parameters)
+
+    def drop(self):
+        for database in (self.source, self.target):
+            if not database.server.is_up():
+                database.server.up()
+            database.drop()
+
+
+class Clinic(Databases):
+    """The clinic: legacy with generated data, modern without any."""
+
+    def __init__(self, servers, scale=1, seed=42, clean=0):
+        super().__init__(servers, legacy_template(servers, scale, seed, clean), modern_template(servers))
+
+    def day(self, seed=1):
+        """A day of changes in the legacy system."""
+        self.source.script(CLINIC / "day.sql", seed=seed)
+
+    def oracle(self, *options):
+        """Fails unless the target holds exactly what it ought to, as the independent oracle sees it."""
+        result = self.ask_oracle(*options)
+        assert result.returncode == 0, f"the oracle disagrees:\n{result.stdout}{result.stderr}"
+
+    def ask_oracle(self, *options):
+        """The oracle's verdict as it is, for tests that expect differences."""
+        sides = ["--source", self.source.conninfo, "--target", self.target.conninfo]
+        return subprocess.run([oracle_program(), *sides, *options], capture_output=True, text=True)
+
+
+@functools.cache
+def legacy_template(servers, scale, seed, clean):
+    """Made once a session for each kind of data; the tests' databases are copies of it."""
+    database = servers.source.create_database(f"legacy_{scale}_{seed}_{clean}".replace(".", "_"))
+    database.script(CLINIC / "legacy.sql")
+    database.script(CLINIC / "generate.sql", scale=scale, seed=seed, clean=clean)
+    database.sql("VACUUM ANALYZE")
+    return database.name
+
+
+@functools.cache
+def modern_template(servers):
+    database = servers.target.create_database("modern")
+    database.script(CLINIC / "modern.sql")
+    return database.name
+
+
+def oracle_program():
+    for name in ("oracle", "oracle.py", "oracle.sh"):
+        if (ORACLE / name).exists():
+            return str(ORACLE / name)
+    raise AssertionError("there is no oracle in tests/oracle")
