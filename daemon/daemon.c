@@ -155,6 +155,9 @@ int daemon_run(const struct config *config)
 	int status = EXIT_SUCCESS;
 
 	signal(SIGPIPE, SIG_IGN);
+	/* What libevent puts back when it is done: a signal that comes late does not cut the stop short. */
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
 	log_warnings(config);
 	if (start(&daemon, config, &err)) {
 		log_notice("migrated %s: %zu entities, control socket %s", MIGRATED_VERSION,

@@ -121,8 +121,7 @@ static void check_target_schemas(const struct config *config, struct problem_lis
 	for (size_t i = 0; i < config->entities.count; i++) {
 		const struct entity *entity = &config->entities.entities[i];
 
-		if (entity->target_schema &&
-		    strcmp(entity->target_schema, CONTROL_SCHEMA) == 0)
+		if (entity->target_schema && strcmp(entity->target_schema, CONTROL_SCHEMA) == 0)
 			problem_add(problems, entity->file, 0, "$.target.schema",
 				    "\"%s\" is the schema in which migrated keeps its own tables",
 				    entity->target_schema);

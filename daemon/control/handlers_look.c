@@ -43,7 +43,7 @@ static json_t *describe_connection(const struct pg_connection *connection)
 {
 	enum pg_state state = pg_connection_state(connection);
 	const struct error *err = pg_connection_last_error(connection);
-	bool up = state == PG_READY || state == PG_BUSY;
+	bool up = pg_connection_is_up(connection);
 	int version = pg_connection_server_version(connection);
 
 	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "name", pg_connection_name(connection),
@@ -307,12 +307,11 @@ void handle_list(void *arg, struct control_call *call)
 	struct handlers *handlers = arg;
 	struct pg_connection *target = engine_target(handlers->engine);
 	struct list_parameters parameters = { .limit = LIST_LIMIT };
-	enum pg_state state = pg_connection_state(target);
 	_cleanup_free_ char *limit = NULL;
 
 	if (!handler_decode(call, list_fields, &parameters))
 		return;
-	if (state != PG_READY && state != PG_BUSY) {
+	if (!pg_connection_is_up(target)) {
 		handler_fail(call, pg_connection_last_error(target));
 		return;
 	}

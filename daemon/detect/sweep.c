@@ -77,7 +77,7 @@ static void on_closed(void *arg, const struct pg_answer *answer)
 static void fail(struct sweep *sweep, const struct error *err)
 {
 	sweep->error = *err;
-	if (err->kind == ERROR_CONNECTION)
+	if (!pg_connection_is_up(sweep->request.target))
 		finish(sweep, &sweep->error);
 	else
 		pg_submit(sweep->request.target, "ROLLBACK", 0, NULL, on_closed, sweep);
@@ -151,6 +151,7 @@ static char *fill_target(const struct sweep *sweep, const char *template)
 	const struct bound_entity *bound = bound_of(sweep);
 	_cleanup_free_ char *shift = text_format("%d", sweep->shift);
 	_cleanup_free_ char *memory = text_format("%" PRId64, sweep->request.work_memory_kb);
+	_cleanup_free_ char *most = text_format("%d", MOST_DIRTY_LEAVES);
 	_cleanup_free_ char *analysis = text_format("'%s'::uuid", sweep->request.analysis);
 	_cleanup_free_ char *columns = shipped_list(bound, KEY_COLUMNS);
 	_cleanup_free_ char *key_texts = bound_key_list(bound, "coalesce(s.k%zu, m.k%zu)::text",
@@ -172,6 +173,7 @@ static char *fill_target(const struct sweep *sweep, const char *template)
 			  { "entity", bound->entity->name },
 			  { "shift", shift },
 			  { "work_memory", memory },
+			  { "most", most },
 			  { "analysis", analysis },
 			  { "key_columns", columns },
 			  { "key_texts", key_texts },
@@ -259,7 +261,7 @@ static void on_leaves_compared(void *arg, const struct pg_answer *answer)
 		return;
 	}
 	/* A query as the source has no index to find leaves by. */
-	if (bound_of(sweep)->entity->source_table != NULL && dirty <= MOST_DIRTY_LEAVES &&
+	if (bound_of(sweep)->entity->source_table != NULL && !PQgetisnull(result, 0, 3) &&
 	    (double)dirty <= MOST_DIRTY_SHARE * (double)leaves)
 		sweep->leaves = text_copy(PQgetvalue(result, 0, 3));
 	sweep->in_transaction = true;

@@ -49,11 +49,11 @@ CREATE TEMPORARY TABLE IF NOT EXISTS sweep_leaf (
 COPY pg_temp.sweep_leaf FROM STDIN (FORMAT binary);
 
 -- name: leaves_compare
--- Target. The leaves that differ, and how many rows there are in all.
+-- Target. How many rows and leaves there are in all, how many leaves differ, and which, unless they are too many to name.
 SELECT (SELECT coalesce(pg_catalog.sum(count), 0)::bigint FROM pg_temp.sweep_leaf),
        (SELECT pg_catalog.count(*) FROM pg_temp.sweep_leaf),
        pg_catalog.count(*),
-       coalesce(pg_catalog.array_agg(leaf), '{}')
+       CASE WHEN pg_catalog.count(*) <= {most} THEN pg_catalog.array_agg(leaf) END
   FROM (
 SELECT coalesce(l.leaf, m.leaf) AS leaf
   FROM pg_temp.sweep_leaf AS l

@@ -112,7 +112,7 @@ static void fail(struct batch *batch, const struct error *err, const char *phase
 	snprintf(batch->error.phase, sizeof(batch->error.phase), "%s", phase);
 	snprintf(batch->error.entity, sizeof(batch->error.entity), "%s",
 		 batch->bound->entity->name);
-	if (err->kind == ERROR_CONNECTION)
+	if (!pg_connection_is_up(lane_target(batch->lane)))
 		finish(batch, NULL, &batch->error);
 	else
 		pg_submit(lane_target(batch->lane), "ROLLBACK", 0, NULL, on_rolled_back, batch);

@@ -379,19 +379,12 @@ static void on_upgraded(void *arg, const struct error *err)
 			     request);
 }
 
-static bool is_up(const struct pg_connection *connection)
-{
-	enum pg_state state = pg_connection_state(connection);
-
-	return state == PG_READY || state == PG_BUSY;
-}
-
 /* Why no request can be taken now; false with the reason. */
 static bool may_begin(const struct engine *engine, struct error *err)
 {
-	const struct pg_connection *down = !is_up(engine->source)   ? engine->source
-					   : !is_up(engine->target) ? engine->target
-								    : NULL;
+	const struct pg_connection *down = !pg_connection_is_up(engine->source)	  ? engine->source
+					   : !pg_connection_is_up(engine->target) ? engine->target
+										  : NULL;
 
 	if (engine->stopping)
 		return error_set(err, ERROR_USAGE, "migrated is stopping");
@@ -505,7 +498,8 @@ static void on_connection_state(void *arg, struct pg_connection *connection, enu
 			on_change(engine);
 		return;
 	}
-	if (!engine->lost || !is_up(engine->source) || !is_up(engine->target))
+	if (!engine->lost || !pg_connection_is_up(engine->source) ||
+	    !pg_connection_is_up(engine->target))
 		return;
 	engine->lost = false;
 	if (!engine->resumed && !engine_is_busy(engine))
@@ -585,6 +579,8 @@ void engine_free(struct engine *engine)
 		return;
 	engine->stopping = true;
 	engine->on_stopped = NULL;
+	if (engine->session != NULL)
+		session_abandon(engine->session);
 	lane_pool_free(engine->lanes);
 	observatory_free(engine->observatory);
 	pg_connection_close(engine->source);
@@ -613,9 +609,9 @@ bool engine_is_busy(const struct engine *engine)
 
 const char *engine_state(const struct engine *engine, const struct error **ret_reason)
 {
-	const struct pg_connection *down = !is_up(engine->source)   ? engine->source
-					   : !is_up(engine->target) ? engine->target
-								    : NULL;
+	const struct pg_connection *down = !pg_connection_is_up(engine->source)	  ? engine->source
+					   : !pg_connection_is_up(engine->target) ? engine->target
+										  : NULL;
 
 	*ret_reason = down != NULL ? pg_connection_last_error(down) : NULL;
 	if (engine->stopping)

@@ -131,10 +131,9 @@ size_t lane_pool_ready(const struct lane_pool *pool)
 
 static const struct error *trouble_of(const struct pg_connection *connection)
 {
-	enum pg_state state = pg_connection_state(connection);
 	const struct error *err = pg_connection_last_error(connection);
 
-	if (state == PG_READY || state == PG_BUSY || err == NULL || err->kind == ERROR_NONE)
+	if (pg_connection_is_up(connection) || err == NULL || err->kind == ERROR_NONE)
 		return NULL;
 	return err;
 }

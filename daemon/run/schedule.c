@@ -47,7 +47,7 @@ static void on_kept(void *arg, const struct pg_answer *answer)
 {
 	struct entity_run *run = arg;
 
-	if (answer->error == NULL)
+	if (answer->error == NULL || run->session->phase == SESSION_ENDED)
 		return;
 	run->unkept = true;
 	if (answer->error->kind != ERROR_CONNECTION)
@@ -177,11 +177,8 @@ static void complete_or_go_on(struct entity_run *run)
 
 static bool store_is_up(const struct session *session)
 {
-	enum pg_state source = pg_connection_state(session->means.source);
-	enum pg_state target = pg_connection_state(session->means.target);
-
-	return (source == PG_READY || source == PG_BUSY) &&
-	       (target == PG_READY || target == PG_BUSY);
+	return pg_connection_is_up(session->means.source) &&
+	       pg_connection_is_up(session->means.target);
 }
 
 /* One step of one entity; true when it changed its state. */
@@ -261,7 +258,7 @@ void schedule_advance(struct session *session)
 
 void session_entity_planned(struct entity_run *run, const struct error *err)
 {
-	if (entity_run_is_over(run))
+	if (entity_run_is_over(run) || run->session->phase != SESSION_RUNNING)
 		return;
 	if (err != NULL && err->kind == ERROR_CONNECTION) {
 		run->planning_more = false;

@@ -525,14 +525,32 @@ void session_store_ready(struct session *session)
 	}
 }
 
+void session_abandon(struct session *session)
+{
+	session->phase = SESSION_ENDED;
+	session->abandoned = true;
+}
+
+/* Answers that are still on their way find nobody. Not once the connections are closed: then none is on its way. */
+static void forget(struct session *session, const void *arg)
+{
+	if (session->abandoned)
+		return;
+	pg_forget(session->means.source, arg);
+	pg_forget(session->means.target, arg);
+}
+
 void session_free(struct session *session)
 {
 	if (session == NULL)
 		return;
+	forget(session, session);
 	detection_free(session->detection);
 	schedule_done(session);
-	for (size_t i = 0; i < session->run_count; i++)
+	for (size_t i = 0; i < session->run_count; i++) {
+		forget(session, &session->runs[i]);
 		entity_run_done(&session->runs[i]);
+	}
 	free(session->runs);
 	binding_free(session->binding);
 	json_decref(session->options);

@@ -56,6 +56,7 @@ struct session {
 	bool analysis_by_default; /* nobody named it: it must cover every entity, or a new one is made */
 	bool paused;
 	bool cancelled;
+	bool abandoned;
 	char reason[512];
 	char final_state[16]; /* completed, failed, cancelled; once over */
 	struct error failure;
@@ -91,6 +92,9 @@ struct session *session_resume_from(const struct session_means *means, struct bi
 				    const PGresult *row);
 
 void session_free(struct session *session);
+
+/* The daemon goes: nothing is done or kept any more, so that a later life finds the session as it is. */
+void session_abandon(struct session *session);
 
 /* A lane is idle. */
 void session_offer(struct session *session, struct lane *lane);

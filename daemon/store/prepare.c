@@ -304,16 +304,20 @@ char *store_unpark_sql(const struct binding *binding, const struct bound_entity 
 {
 	struct text text = TEXT_INIT;
 	_cleanup_text_ struct text parents = TEXT_INIT;
+	_cleanup_text_ struct text related = TEXT_INIT;
 	_cleanup_free_ char *entity = pg_quote_literal(bound->entity->name);
 	_cleanup_free_ char *analysis_literal = text_format("'%s'::uuid", analysis);
 
+	text_append(&related, entity);
 	for (size_t i = 0; i < bound->entity->column_count; i++) {
 		const struct column *column = &bound->entity->columns[i];
 
 		for (size_t j = 0; column->kind == COLUMN_REFERENCE && j < column->reference_count;
-		     j++)
+		     j++) {
 			append_parent(&parents,
 				      binding_find(binding, column->references[j].entity_name));
+			text_appendf(&related, ", '%s'", column->references[j].entity_name);
+		}
 	}
 	if (parents.length == 0)
 		text_append(&parents, "FALSE");
@@ -321,6 +325,7 @@ char *store_unpark_sql(const struct binding *binding, const struct bound_entity 
 		  (const struct text_hole[]){ { "entity", entity },
 					      { "analysis", analysis_literal },
 					      { "parents", text_string(&parents) },
+					      { "related", text_string(&related) },
 					      { NULL, NULL } });
 	return text_steal(&text);
 }

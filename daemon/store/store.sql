@@ -89,10 +89,14 @@ UPDATE migrated.analysis
  WHERE analysis = $1
 
 -- name: analysis_last
--- The newest finished analysis that no session has carried out and that is newer than every session that was.
+-- The newest finished analysis, if it found anything, that no session has carried out and that is newer than every session.
 SELECT a.analysis
   FROM migrated.analysis AS a
  WHERE a.finished_at IS NOT NULL
+   AND EXISTS (
+         SELECT FROM migrated.analysis_entity AS e
+          WHERE e.analysis = a.analysis
+            AND (e.whole OR e.added + e.modified + e.deleted > 0))
    AND NOT EXISTS (
          SELECT FROM migrated.session AS s
           WHERE s.analysis = a.analysis
@@ -208,7 +212,8 @@ UPDATE migrated.entity
 
 -- name: unpark
 -- Parked rows whose parent has come are brought along, as if detection had found them; {parents} is one condition for each parent.
--- So are dead letters that other rows may have stood in the way of (unique, foreign key, exclusion), some at a time.
+-- So are dead letters that other rows may have stood in the way of (unique, foreign key, exclusion), when rows of the same
+-- entity or of its parents ({related}) have changed since; some at a time.
 WITH waiting AS (
   SELECT p.legacy_key
     FROM migrated.parked AS p
@@ -223,6 +228,10 @@ WITH waiting AS (
     AND d.state = 'open'
     AND d.phase <> 'delete'
     AND d.sqlstate IN ('23503', '23505', '23P01')
+    AND EXISTS (SELECT FROM migrated.batch AS b
+                 WHERE b.entity = ANY (ARRAY[{related}])
+                   AND b.finished_at > d.updated_at
+                   AND b.inserted + b.updated + b.deleted > 0)
     AND NOT EXISTS (SELECT FROM migrated.change AS c
                      WHERE c.analysis = {analysis} AND c.entity = d.entity AND c.legacy_key = d.legacy_key)
   ORDER BY d.updated_at

@@ -106,6 +106,7 @@ CREATE TABLE migrated.batch (
   finished_at timestamptz,
   PRIMARY KEY (session, entity, number)
 );
+CREATE INDEX batch_finished ON migrated.batch (entity, finished_at);
 COMMENT ON TABLE migrated.batch IS 'The checkpoint: one row for each transaction of a session, done in that very transaction';
 COMMENT ON COLUMN migrated.batch.low IS 'range: rows above this legacy key (NULL: from the first); else the first ordinal of migrated.change';
 COMMENT ON COLUMN migrated.batch.high IS 'range: rows up to this legacy key (NULL: to the last); else the last ordinal of migrated.change';

@@ -1,0 +1,278 @@
+-- read, source
+
+COPY (
+SELECT k1, k2, f1_1, f2_1, c3,
+       pg_catalog.hashtextextended(s.r, 0) AS h1,
+       pg_catalog.hashtextextended(s.r, 1) AS h2
+  FROM (
+SELECT source."doctor_id" AS k1,
+       source."office_id" AS k2,
+       source."doctor_id" AS f1_1,
+       source."office_id" AS f2_1,
+       source."is_primary" AS c3,
+       ROW(source."doctor_id", source."office_id", source."doctor_id", source."office_id", source."is_primary")::text AS r
+  FROM "public"."dispatch_doctor_offices" AS source
+ WHERE TRUE
+   AND TRUE
+ ORDER BY source."doctor_id", source."office_id"
+OFFSET 0
+       ) AS s
+) TO STDOUT (FORMAT binary)
+
+
+-- stage, target
+
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL synchronous_commit = off;
+SET LOCAL random_page_cost = 0.3;
+SET LOCAL work_mem = '65536kB';
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT migrated.claim_batch('00000000-0000-0000-0000-000000000000', 'doctor_offices', 1);
+CREATE TEMPORARY TABLE IF NOT EXISTS stage_doctor_offices (
+  k1 integer,
+  k2 integer,
+  f1_1 integer,
+  f2_1 integer,
+  c3 boolean,
+  h1 bigint,
+  h2 bigint
+) ON COMMIT DELETE ROWS;
+COPY pg_temp.stage_doctor_offices (k1, k2, f1_1, f2_1, c3, h1, h2) FROM STDIN (FORMAT binary);
+
+
+-- write, target
+SAVEPOINT applying;
+
+WITH resolved AS MATERIALIZED (
+  SELECT s.k1, s.k2,
+         s.h1,
+         s.h2,
+         m.t1 IS NOT NULL AS mapped,
+         t."doctor_id" IS NOT NULL AS present,
+         coalesce(m.t1, coalesce(r1_1.t1)) AS o1,
+         coalesce(m.t2, coalesce(r2_1.t1)) AS o2,
+         coalesce(r1_1.t1) AS t1,
+         coalesce(r2_1.t1) AS t2,
+         coalesce(r1_1.t1) AS v1,
+         coalesce(r2_1.t1) AS v2,
+         CAST(s.c3 AS boolean) AS v3,
+         CASE WHEN s.f1_1 IS NOT NULL AND coalesce(r1_1.t1) IS NULL THEN ARRAY[s.f1_1::text] END AS p1,
+         'doctors' AS q1,
+         CASE WHEN s.f2_1 IS NOT NULL AND coalesce(r2_1.t1) IS NULL THEN ARRAY[s.f2_1::text] END AS p2,
+         'offices' AS q2,
+
+         CASE WHEN coalesce(r1_1.t1) IS NULL AND NOT (s.f1_1 IS NOT NULL AND coalesce(r1_1.t1) IS NULL) THEN 1 WHEN coalesce(r2_1.t1) IS NULL AND NOT (s.f2_1 IS NOT NULL AND coalesce(r2_1.t1) IS NULL) THEN 2 WHEN s.c3 IS NULL THEN 3 END AS fault
+    FROM pg_temp.stage_doctor_offices AS s
+    LEFT JOIN migrated.id_map_doctor_offices AS m
+      ON m.k1 = s.k1 AND m.k2 = s.k2
+    LEFT JOIN migrated.id_map_doctors AS r1_1
+      ON r1_1.k1 = s.f1_1::integer
+    LEFT JOIN migrated.id_map_offices AS r2_1
+      ON r2_1.k1 = s.f2_1::integer
+    LEFT JOIN "public"."doctor_offices" AS t
+      ON t."doctor_id" = coalesce(m.t1, coalesce(r1_1.t1)) AND t."office_id" = coalesce(m.t2, coalesce(r2_1.t1))
+   WHERE TRUE
+),
+mapped AS (
+  INSERT INTO migrated.id_map_doctor_offices (k1, k2, t1, t2, h1, h2, session)
+  SELECT r.k1, r.k2, r.t1, r.t2, r.h1, r.h2, 0
+    FROM resolved AS r
+   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+     AND NOT r.mapped
+  RETURNING 1
+),
+remapped AS (
+  UPDATE migrated.id_map_doctor_offices AS m
+     SET h1 = r.h1,
+         h2 = r.h2,
+         gone = NULL,
+         t1 = CASE WHEN (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) THEN r.t1 ELSE m.t1 END,
+         t2 = CASE WHEN (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) THEN r.t2 ELSE m.t2 END
+    FROM resolved AS r
+   WHERE m.k1 = r.k1 AND m.k2 = r.k2
+     AND r.mapped
+     AND (m.h1, m.h2, m.gone, m.t1, m.t2) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, r.t1, r.t2)
+),
+inserted AS (
+  INSERT INTO "public"."doctor_offices" ("doctor_id", "office_id", "is_primary")
+  SELECT r.v1, r.v2, r.v3
+    FROM resolved AS r
+   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+     AND NOT r.present
+  RETURNING 1
+),
+updated AS (
+  UPDATE "public"."doctor_offices" AS t
+     SET "doctor_id" = r.v1,
+         "office_id" = r.v2,
+         "is_primary" = r.v3
+    FROM resolved AS r
+   WHERE t."doctor_id" = r.o1 AND t."office_id" = r.o2
+     AND (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+     AND r.present
+     AND (t."doctor_id", t."office_id", t."is_primary") IS DISTINCT FROM (r.v1, r.v2, r.v3)
+  RETURNING 1
+),
+dead AS (
+  INSERT INTO migrated.dead_letter AS d
+              (entity, legacy_key, session, batch, phase, sqlstate, column_name, message, h1, h2, mapped)
+  SELECT 'doctor_offices', ARRAY[r.k1::text, r.k2::text], '00000000-0000-0000-0000-000000000000', 1, 'resolve', f.sqlstate, f.column_name, f.message, r.h1, r.h2, r.mapped
+    FROM resolved AS r
+    JOIN (VALUES (1, '23502', 'doctor_id', 'NULL, where the target column must have a value'), (2, '23502', 'office_id', 'NULL, where the target column must have a value'), (3, '23502', 'is_primary', 'NULL, where the target column must have a value')) AS f (fault, sqlstate, column_name, message)
+      ON f.fault = r.fault
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         phase = excluded.phase,
+         sqlstate = excluded.sqlstate,
+         constraint_name = NULL,
+         column_name = excluded.column_name,
+         message = excluded.message,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         attempts = d.attempts + 1,
+         state = 'open',
+         updated_at = pg_catalog.now()
+  RETURNING 1
+),
+waiting AS (
+  INSERT INTO migrated.parked AS p
+              (entity, legacy_key, column_name, parent_entity, parent_key, h1, h2, mapped, session, batch)
+  SELECT 'doctor_offices', ARRAY[r.k1::text, r.k2::text], w.column_name, w.parent_entity, w.parent_key, r.h1, r.h2, r.mapped, '00000000-0000-0000-0000-000000000000', 1
+    FROM resolved AS r
+   CROSS JOIN LATERAL (SELECT 'doctor_id', r.q1, r.p1 WHERE r.p1 IS NOT NULL UNION ALL SELECT 'office_id', r.q2, r.p2 WHERE r.p2 IS NOT NULL LIMIT 1) AS w (column_name, parent_entity, parent_key)
+   WHERE r.fault IS NULL AND (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET column_name = excluded.column_name,
+         parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         session = excluded.session,
+         batch = excluded.batch
+  RETURNING 1
+),
+later AS (
+  INSERT INTO migrated.deferred AS l
+              (entity, legacy_key, column_name, parent_entity, parent_key, session, batch)
+  SELECT 'doctor_offices', ARRAY[r.k1::text, r.k2::text], w.column_name, w.parent_entity, w.parent_key, '00000000-0000-0000-0000-000000000000', 1
+    FROM resolved AS r
+   CROSS JOIN LATERAL (SELECT NULL::text, NULL::text, NULL::text[]) AS w (column_name, parent_entity, parent_key)
+   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND FALSE
+      ON CONFLICT (entity, legacy_key, column_name) DO UPDATE
+     SET parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         session = excluded.session,
+         batch = excluded.batch
+)
+UPDATE migrated.batch AS b
+   SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
+       updated = b.updated + (SELECT pg_catalog.count(*) FROM updated),
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)))
+                   - (SELECT pg_catalog.count(*) FROM inserted)
+                   - (SELECT pg_catalog.count(*) FROM updated),
+       failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),
+       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting)
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'doctor_offices'
+   AND b.number = 1
+;
+
+UPDATE migrated.dead_letter AS d
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_doctor_offices AS s
+ WHERE d.entity = 'doctor_offices'
+   AND d.legacy_key = ARRAY[s.k1::text, s.k2::text]
+   AND d.state = 'open'
+   AND (d.session, d.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.parked AS p
+ USING pg_temp.stage_doctor_offices AS s
+ WHERE p.entity = 'doctor_offices'
+   AND p.legacy_key = ARRAY[s.k1::text, s.k2::text]
+   AND (p.session, p.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.deferred AS l
+ USING pg_temp.stage_doctor_offices AS s
+ WHERE l.entity = 'doctor_offices'
+   AND l.legacy_key = ARRAY[s.k1::text, s.k2::text]
+   AND (l.session, l.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+
+UPDATE migrated.batch AS b
+   SET done = true,
+       finished_at = pg_catalog.clock_timestamp()
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'doctor_offices'
+   AND b.number = 1
+RETURNING inserted, updated, unchanged, deleted, failed, parked;
+COMMIT;
+
+
+-- delete, target
+SAVEPOINT applying;
+
+WITH gone AS MATERIALIZED (
+  SELECT c.legacy_key,
+         m.t1 IS NOT NULL AS mapped,
+         m.k1, m.k2,
+         m.t1, m.t2
+    FROM migrated.change AS c
+    LEFT JOIN migrated.id_map_doctor_offices AS m
+      ON m.k1 = c.legacy_key[1]::integer AND m.k2 = c.legacy_key[2]::integer
+     AND m.gone IS NULL
+   WHERE c.analysis = '00000000-0000-0000-0000-000000000000'
+     AND c.entity = 'doctor_offices'
+     AND c.ordinal BETWEEN 1 AND 1
+     AND c.kind = 'deleted'
+     AND NOT EXISTS (SELECT FROM pg_temp.stage_doctor_offices AS s WHERE s.k1 = c.legacy_key[1]::integer AND s.k2 = c.legacy_key[2]::integer)
+     AND TRUE
+),
+unmapped AS (
+  UPDATE migrated.id_map_doctor_offices AS m
+     SET gone = pg_catalog.now()
+    FROM gone AS g
+   WHERE m.k1 = g.k1 AND m.k2 = g.k2
+),
+written AS (
+  DELETE FROM "public"."doctor_offices" AS t
+   USING gone AS g
+   WHERE t."doctor_id" = g.t1 AND t."office_id" = g.t2
+),
+closed AS (
+  UPDATE migrated.dead_letter AS d
+     SET state = 'resolved',
+         updated_at = pg_catalog.now()
+    FROM gone AS g
+   WHERE d.entity = 'doctor_offices'
+     AND d.legacy_key = g.legacy_key
+     AND d.state = 'open'
+),
+unparked AS (
+  DELETE FROM migrated.parked AS p
+   USING gone AS g
+   WHERE p.entity = 'doctor_offices'
+     AND p.legacy_key = g.legacy_key
+),
+forgotten AS (
+  DELETE FROM migrated.deferred AS l
+   USING gone AS g
+   WHERE l.entity = 'doctor_offices'
+     AND l.legacy_key = g.legacy_key
+)
+UPDATE migrated.batch AS b
+   SET deleted = b.deleted + (SELECT pg_catalog.count(*) FROM gone)
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'doctor_offices'
+   AND b.number = 1
+;
+
+UPDATE migrated.batch AS b
+   SET done = true,
+       finished_at = pg_catalog.clock_timestamp()
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'doctor_offices'
+   AND b.number = 1
+RETURNING inserted, updated, unchanged, deleted, failed, parked;
+COMMIT;
+

@@ -1,0 +1,321 @@
+-- read, source
+
+COPY (
+SELECT k1, f1_1, f2_1, f3_1, c4, c5, c6, c7, c8, c9, c10, c11,
+       pg_catalog.hashtextextended(s.r, 0) AS h1,
+       pg_catalog.hashtextextended(s.r, 1) AS h2
+  FROM (
+SELECT source."id" AS k1,
+       source."instruction_id" AS f1_1,
+       source."patient_id" AS f2_1,
+       source."parent_id" AS f3_1,
+       source."sender_kind"::text AS c4,
+       source."subject" AS c5,
+       source."body" AS c6,
+       source."extra"::text AS c7,
+       pg_catalog.jsonb_build_object('legacy_author_id', source."author_id", 'read', (read_at IS NOT NULL)) AS c8,
+       source."sent_at" AS c9,
+       source."read_at" AS c10,
+       source."updated_at" AS c11,
+       ROW(source."id", source."instruction_id", source."patient_id", source."parent_id", source."sender_kind"::text, source."subject", source."body", source."extra"::text, pg_catalog.jsonb_build_object('legacy_author_id', source."author_id", 'read', (read_at IS NOT NULL)), source."sent_at", source."read_at", source."updated_at")::text AS r
+  FROM "public"."dispatch_record" AS source
+ WHERE TRUE
+   AND TRUE
+ ORDER BY source."id"
+OFFSET 0
+       ) AS s
+) TO STDOUT (FORMAT binary)
+
+
+-- stage, target
+
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL synchronous_commit = off;
+SET LOCAL random_page_cost = 0.3;
+SET LOCAL work_mem = '65536kB';
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT migrated.claim_batch('00000000-0000-0000-0000-000000000000', 'messages', 1);
+CREATE TEMPORARY TABLE IF NOT EXISTS stage_messages (
+  k1 integer,
+  f1_1 integer,
+  f2_1 integer,
+  f3_1 integer,
+  c4 text,
+  c5 varchar,
+  c6 text,
+  c7 text,
+  c8 jsonb,
+  c9 timestamptz,
+  c10 timestamptz,
+  c11 timestamptz,
+  h1 bigint,
+  h2 bigint
+) ON COMMIT DELETE ROWS;
+COPY pg_temp.stage_messages (k1, f1_1, f2_1, f3_1, c4, c5, c6, c7, c8, c9, c10, c11, h1, h2) FROM STDIN (FORMAT binary);
+
+
+-- write, target
+SAVEPOINT applying;
+
+UPDATE "public"."messages" AS t
+   SET "is_active" = DEFAULT
+  FROM pg_temp.stage_messages AS s
+  JOIN migrated.id_map_messages AS m
+    ON m.k1 = s.k1
+ WHERE m.gone IS NOT NULL
+   AND t."id" = m.t1;
+
+WITH resolved AS MATERIALIZED (
+  SELECT s.k1,
+         s.h1,
+         s.h2,
+         m.t1 IS NOT NULL AS mapped,
+         t."id" IS NOT NULL AS present,
+         coalesce(m.t1, a."id") AS o1,
+         coalesce(coalesce(m.t1, a."id"), pg_catalog.gen_random_uuid()) AS t1,
+         coalesce(r1_1.t1) AS v1,
+         coalesce(r2_1.t1) AS v2,
+         coalesce(r3_1.t1) AS v3,
+         CAST(CASE s.c4 WHEN '0' THEN 'doctor' WHEN '1' THEN 'lab' WHEN '2' THEN 'system' END AS sender_kind) AS v4,
+         CAST(s.c5 AS text) AS v5,
+         CAST(s.c6 AS text) AS v6,
+         CAST(coalesce(migrated.json_or_null(s.c7), pg_catalog.to_jsonb(s.c7)) AS jsonb) AS v7,
+         CAST(s.c8 AS jsonb) AS v8,
+         CAST(s.c9 AS timestamp with time zone) AS v9,
+         CAST(s.c10 AS timestamp with time zone) AS v10,
+         CAST(s.c11 AS timestamp with time zone) AS v11,
+         CAST(s.k1 AS integer) AS v12,
+         CASE WHEN s.f1_1 IS NOT NULL AND coalesce(r1_1.t1) IS NULL THEN ARRAY[s.f1_1::text] END AS p1,
+         'orders' AS q1,
+         CASE WHEN s.f2_1 IS NOT NULL AND coalesce(r2_1.t1) IS NULL THEN ARRAY[s.f2_1::text] END AS p2,
+         'patients' AS q2,
+         CASE WHEN s.f3_1 IS NOT NULL AND coalesce(r3_1.t1) IS NULL THEN ARRAY[s.f3_1::text] END AS p3,
+         'messages' AS q3,
+
+         CASE WHEN s.c4 NOT IN ('0', '1', '2') THEN 1 WHEN CASE s.c4 WHEN '0' THEN 'doctor' WHEN '1' THEN 'lab' WHEN '2' THEN 'system' END IS NULL THEN 2 WHEN s.c6 IS NULL THEN 3 WHEN s.c8 IS NULL THEN 4 WHEN s.c9 IS NULL THEN 5 END AS fault
+    FROM pg_temp.stage_messages AS s
+    LEFT JOIN migrated.id_map_messages AS m
+      ON m.k1 = s.k1
+    LEFT JOIN migrated.id_map_orders AS r1_1
+      ON r1_1.k1 = s.f1_1::integer
+    LEFT JOIN migrated.id_map_patients AS r2_1
+      ON r2_1.k1 = s.f2_1::integer
+    LEFT JOIN migrated.id_map_messages AS r3_1
+      ON r3_1.k1 = s.f3_1::integer
+    LEFT JOIN "public"."messages" AS a
+      ON m.t1 IS NULL AND a."legacy_record_id" = CAST(s.k1 AS integer)
+    LEFT JOIN "public"."messages" AS t
+      ON t."id" = coalesce(m.t1, a."id")
+   WHERE TRUE
+),
+mapped AS (
+  INSERT INTO migrated.id_map_messages (k1, t1, h1, h2, session)
+  SELECT r.k1, r.t1, r.h1, r.h2, 0
+    FROM resolved AS r
+   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+     AND NOT r.mapped
+  RETURNING 1
+),
+remapped AS (
+  UPDATE migrated.id_map_messages AS m
+     SET h1 = r.h1,
+         h2 = r.h2,
+         gone = NULL
+    FROM resolved AS r
+   WHERE m.k1 = r.k1
+     AND r.mapped
+     AND (m.h1, m.h2, m.gone, m.t1) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, r.t1)
+),
+inserted AS (
+  INSERT INTO "public"."messages" ("id", "order_id", "patient_id", "parent_message_id", "sender", "subject", "body", "context", "metadata", "sent_at", "read_at", "updated_at", "legacy_record_id")
+  SELECT r.t1, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11, r.v12
+    FROM resolved AS r
+   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+     AND NOT r.present
+  RETURNING 1
+),
+updated AS (
+  UPDATE "public"."messages" AS t
+     SET "order_id" = r.v1,
+         "patient_id" = r.v2,
+         "parent_message_id" = r.v3,
+         "sender" = r.v4,
+         "subject" = r.v5,
+         "body" = r.v6,
+         "context" = r.v7,
+         "metadata" = r.v8,
+         "sent_at" = r.v9,
+         "read_at" = r.v10,
+         "updated_at" = r.v11,
+         "legacy_record_id" = r.v12
+    FROM resolved AS r
+   WHERE t."id" = r.o1
+     AND (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+     AND r.present
+     AND (t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11, r.v12)
+  RETURNING 1
+),
+dead AS (
+  INSERT INTO migrated.dead_letter AS d
+              (entity, legacy_key, session, batch, phase, sqlstate, column_name, message, h1, h2, mapped)
+  SELECT 'messages', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, 'resolve', f.sqlstate, f.column_name, f.message, r.h1, r.h2, r.mapped
+    FROM resolved AS r
+    JOIN (VALUES (1, '22000', 'sender', 'no row of the value table fits, and there is no default'), (2, '23502', 'sender', 'NULL, where the target column must have a value'), (3, '23502', 'body', 'NULL, where the target column must have a value'), (4, '23502', 'metadata', 'NULL, where the target column must have a value'), (5, '23502', 'sent_at', 'NULL, where the target column must have a value')) AS f (fault, sqlstate, column_name, message)
+      ON f.fault = r.fault
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         phase = excluded.phase,
+         sqlstate = excluded.sqlstate,
+         constraint_name = NULL,
+         column_name = excluded.column_name,
+         message = excluded.message,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         attempts = d.attempts + 1,
+         state = 'open',
+         updated_at = pg_catalog.now()
+  RETURNING 1
+),
+waiting AS (
+  INSERT INTO migrated.parked AS p
+              (entity, legacy_key, column_name, parent_entity, parent_key, h1, h2, mapped, session, batch)
+  SELECT 'messages', ARRAY[r.k1::text], w.column_name, w.parent_entity, w.parent_key, r.h1, r.h2, r.mapped, '00000000-0000-0000-0000-000000000000', 1
+    FROM resolved AS r
+   CROSS JOIN LATERAL (SELECT 'order_id', r.q1, r.p1 WHERE r.p1 IS NOT NULL UNION ALL SELECT 'patient_id', r.q2, r.p2 WHERE r.p2 IS NOT NULL LIMIT 1) AS w (column_name, parent_entity, parent_key)
+   WHERE r.fault IS NULL AND (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET column_name = excluded.column_name,
+         parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         session = excluded.session,
+         batch = excluded.batch
+  RETURNING 1
+),
+later AS (
+  INSERT INTO migrated.deferred AS l
+              (entity, legacy_key, column_name, parent_entity, parent_key, session, batch)
+  SELECT 'messages', ARRAY[r.k1::text], w.column_name, w.parent_entity, w.parent_key, '00000000-0000-0000-0000-000000000000', 1
+    FROM resolved AS r
+   CROSS JOIN LATERAL (SELECT 'parent_message_id', r.q3, r.p3 WHERE r.p3 IS NOT NULL) AS w (column_name, parent_entity, parent_key)
+   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND (r.p3 IS NOT NULL)
+      ON CONFLICT (entity, legacy_key, column_name) DO UPDATE
+     SET parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         session = excluded.session,
+         batch = excluded.batch
+)
+UPDATE migrated.batch AS b
+   SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
+       updated = b.updated + (SELECT pg_catalog.count(*) FROM updated),
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)))
+                   - (SELECT pg_catalog.count(*) FROM inserted)
+                   - (SELECT pg_catalog.count(*) FROM updated),
+       failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),
+       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting)
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'messages'
+   AND b.number = 1
+;
+
+UPDATE migrated.dead_letter AS d
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_messages AS s
+ WHERE d.entity = 'messages'
+   AND d.legacy_key = ARRAY[s.k1::text]
+   AND d.state = 'open'
+   AND (d.session, d.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.parked AS p
+ USING pg_temp.stage_messages AS s
+ WHERE p.entity = 'messages'
+   AND p.legacy_key = ARRAY[s.k1::text]
+   AND (p.session, p.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.deferred AS l
+ USING pg_temp.stage_messages AS s
+ WHERE l.entity = 'messages'
+   AND l.legacy_key = ARRAY[s.k1::text]
+   AND (l.session, l.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+
+UPDATE migrated.batch AS b
+   SET done = true,
+       finished_at = pg_catalog.clock_timestamp()
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'messages'
+   AND b.number = 1
+RETURNING inserted, updated, unchanged, deleted, failed, parked;
+COMMIT;
+
+
+-- delete, target
+SAVEPOINT applying;
+
+WITH gone AS MATERIALIZED (
+  SELECT c.legacy_key,
+         m.t1 IS NOT NULL AS mapped,
+         m.k1,
+         m.t1
+    FROM migrated.change AS c
+    LEFT JOIN migrated.id_map_messages AS m
+      ON m.k1 = c.legacy_key[1]::integer
+     AND m.gone IS NULL
+   WHERE c.analysis = '00000000-0000-0000-0000-000000000000'
+     AND c.entity = 'messages'
+     AND c.ordinal BETWEEN 1 AND 1
+     AND c.kind = 'deleted'
+     AND NOT EXISTS (SELECT FROM pg_temp.stage_messages AS s WHERE s.k1 = c.legacy_key[1]::integer)
+     AND TRUE
+),
+unmapped AS (
+  UPDATE migrated.id_map_messages AS m
+     SET gone = pg_catalog.now()
+    FROM gone AS g
+   WHERE m.k1 = g.k1
+),
+written AS (
+  UPDATE "public"."messages" AS t
+     SET "is_active" = 'false'
+    FROM gone AS g
+   WHERE t."id" = g.t1
+),
+closed AS (
+  UPDATE migrated.dead_letter AS d
+     SET state = 'resolved',
+         updated_at = pg_catalog.now()
+    FROM gone AS g
+   WHERE d.entity = 'messages'
+     AND d.legacy_key = g.legacy_key
+     AND d.state = 'open'
+),
+unparked AS (
+  DELETE FROM migrated.parked AS p
+   USING gone AS g
+   WHERE p.entity = 'messages'
+     AND p.legacy_key = g.legacy_key
+),
+forgotten AS (
+  DELETE FROM migrated.deferred AS l
+   USING gone AS g
+   WHERE l.entity = 'messages'
+     AND l.legacy_key = g.legacy_key
+)
+UPDATE migrated.batch AS b
+   SET deleted = b.deleted + (SELECT pg_catalog.count(*) FROM gone)
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'messages'
+   AND b.number = 1
+;
+
+UPDATE migrated.batch AS b
+   SET done = true,
+       finished_at = pg_catalog.clock_timestamp()
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'messages'
+   AND b.number = 1
+RETURNING inserted, updated, unchanged, deleted, failed, parked;
+COMMIT;
+

@@ -1,0 +1,297 @@
+-- read, source
+
+COPY (
+SELECT k1, c1, c2, c3, c4, c5, c6, c7, c8,
+       pg_catalog.hashtextextended(s.r, 0) AS h1,
+       pg_catalog.hashtextextended(s.r, 1) AS h2
+  FROM (
+SELECT source."id" AS k1,
+       source."name" AS c1,
+       pg_catalog.jsonb_build_object('street', source."street", 'city', source."city", 'postal_code', source."postal_code") AS c2,
+       source."country"::text AS c3,
+       source."phone" AS c4,
+       source."timezone" AS c5,
+       source."settings"::text AS c6,
+       (coalesce(created_at, updated_at)) AS c7,
+       source."updated_at" AS c8,
+       ROW(source."id", source."name", pg_catalog.jsonb_build_object('street', source."street", 'city', source."city", 'postal_code', source."postal_code"), source."country"::text, source."phone", source."timezone", source."settings"::text, (coalesce(created_at, updated_at)), source."updated_at")::text AS r
+  FROM "public"."dispatch_office" AS source
+ WHERE TRUE
+   AND TRUE
+ ORDER BY source."id"
+OFFSET 0
+       ) AS s
+) TO STDOUT (FORMAT binary)
+
+
+-- stage, target
+
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL synchronous_commit = off;
+SET LOCAL random_page_cost = 0.3;
+SET LOCAL work_mem = '65536kB';
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT migrated.claim_batch('00000000-0000-0000-0000-000000000000', 'offices', 1);
+CREATE TEMPORARY TABLE IF NOT EXISTS stage_offices (
+  k1 integer,
+  c1 varchar,
+  c2 jsonb,
+  c3 text,
+  c4 varchar,
+  c5 varchar,
+  c6 text,
+  c7 timestamptz,
+  c8 timestamptz,
+  h1 bigint,
+  h2 bigint
+) ON COMMIT DELETE ROWS;
+COPY pg_temp.stage_offices (k1, c1, c2, c3, c4, c5, c6, c7, c8, h1, h2) FROM STDIN (FORMAT binary);
+
+
+-- write, target
+SAVEPOINT applying;
+
+UPDATE "public"."offices" AS t
+   SET "is_active" = DEFAULT
+  FROM pg_temp.stage_offices AS s
+  JOIN migrated.id_map_offices AS m
+    ON m.k1 = s.k1
+ WHERE m.gone IS NOT NULL
+   AND t."id" = m.t1;
+
+WITH resolved AS MATERIALIZED (
+  SELECT s.k1,
+         s.h1,
+         s.h2,
+         m.t1 IS NOT NULL AS mapped,
+         t."id" IS NOT NULL AS present,
+         coalesce(m.t1, a."id") AS o1,
+         coalesce(coalesce(m.t1, a."id"), pg_catalog.gen_random_uuid()) AS t1,
+         CAST(s.c1 AS text) AS v1,
+         CAST(s.c2 AS jsonb) AS v2,
+         CAST(CASE s.c3 WHEN 'Germany' THEN 'DE' WHEN 'Deutschland' THEN 'DE' WHEN 'Austria' THEN 'AT' WHEN 'France' THEN 'FR' WHEN 'Poland' THEN 'PL' ELSE 'XX' END AS bpchar) AS v3,
+         CAST(s.c4 AS text) AS v4,
+         CAST(s.c5 AS text) AS v5,
+         CAST(migrated.json_or_null(s.c6) AS jsonb) AS v6,
+         CAST(s.c7 AS timestamp with time zone) AS v7,
+         CAST(s.c8 AS timestamp with time zone) AS v8,
+         CAST(s.k1 AS integer) AS v9,
+
+         CASE WHEN s.c1 IS NULL THEN 1 WHEN s.c2 IS NULL THEN 2 WHEN CASE s.c3 WHEN 'Germany' THEN 'DE' WHEN 'Deutschland' THEN 'DE' WHEN 'Austria' THEN 'AT' WHEN 'France' THEN 'FR' WHEN 'Poland' THEN 'PL' ELSE 'XX' END IS NULL THEN 3 WHEN s.c5 IS NULL THEN 4 WHEN s.c7 IS NULL THEN 5 END AS fault
+    FROM pg_temp.stage_offices AS s
+    LEFT JOIN migrated.id_map_offices AS m
+      ON m.k1 = s.k1
+    LEFT JOIN "public"."offices" AS a
+      ON m.t1 IS NULL AND a."legacy_office_id" = CAST(s.k1 AS integer)
+    LEFT JOIN "public"."offices" AS t
+      ON t."id" = coalesce(m.t1, a."id")
+   WHERE TRUE
+),
+mapped AS (
+  INSERT INTO migrated.id_map_offices (k1, t1, h1, h2, session)
+  SELECT r.k1, r.t1, r.h1, r.h2, 0
+    FROM resolved AS r
+   WHERE (r.fault IS NULL AND NOT FALSE)
+     AND NOT r.mapped
+  RETURNING 1
+),
+remapped AS (
+  UPDATE migrated.id_map_offices AS m
+     SET h1 = r.h1,
+         h2 = r.h2,
+         gone = NULL
+    FROM resolved AS r
+   WHERE m.k1 = r.k1
+     AND r.mapped
+     AND (m.h1, m.h2, m.gone, m.t1) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, r.t1)
+),
+inserted AS (
+  INSERT INTO "public"."offices" ("id", "name", "address", "country_code", "phone", "timezone", "settings", "created_at", "updated_at", "legacy_office_id")
+  SELECT r.t1, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9
+    FROM resolved AS r
+   WHERE (r.fault IS NULL AND NOT FALSE)
+     AND NOT r.present
+  RETURNING 1
+),
+updated AS (
+  UPDATE "public"."offices" AS t
+     SET "name" = r.v1,
+         "address" = r.v2,
+         "country_code" = r.v3,
+         "phone" = r.v4,
+         "timezone" = r.v5,
+         "settings" = r.v6,
+         "created_at" = r.v7,
+         "updated_at" = r.v8,
+         "legacy_office_id" = r.v9
+    FROM resolved AS r
+   WHERE t."id" = r.o1
+     AND (r.fault IS NULL AND NOT FALSE)
+     AND r.present
+     AND (t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9)
+  RETURNING 1
+),
+dead AS (
+  INSERT INTO migrated.dead_letter AS d
+              (entity, legacy_key, session, batch, phase, sqlstate, column_name, message, h1, h2, mapped)
+  SELECT 'offices', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, 'resolve', f.sqlstate, f.column_name, f.message, r.h1, r.h2, r.mapped
+    FROM resolved AS r
+    JOIN (VALUES (1, '23502', 'name', 'NULL, where the target column must have a value'), (2, '23502', 'address', 'NULL, where the target column must have a value'), (3, '23502', 'country_code', 'NULL, where the target column must have a value'), (4, '23502', 'timezone', 'NULL, where the target column must have a value'), (5, '23502', 'created_at', 'NULL, where the target column must have a value')) AS f (fault, sqlstate, column_name, message)
+      ON f.fault = r.fault
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         phase = excluded.phase,
+         sqlstate = excluded.sqlstate,
+         constraint_name = NULL,
+         column_name = excluded.column_name,
+         message = excluded.message,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         attempts = d.attempts + 1,
+         state = 'open',
+         updated_at = pg_catalog.now()
+  RETURNING 1
+),
+waiting AS (
+  INSERT INTO migrated.parked AS p
+              (entity, legacy_key, column_name, parent_entity, parent_key, h1, h2, mapped, session, batch)
+  SELECT 'offices', ARRAY[r.k1::text], w.column_name, w.parent_entity, w.parent_key, r.h1, r.h2, r.mapped, '00000000-0000-0000-0000-000000000000', 1
+    FROM resolved AS r
+   CROSS JOIN LATERAL (SELECT NULL::text, NULL::text, NULL::text[]) AS w (column_name, parent_entity, parent_key)
+   WHERE r.fault IS NULL AND FALSE
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET column_name = excluded.column_name,
+         parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         session = excluded.session,
+         batch = excluded.batch
+  RETURNING 1
+),
+later AS (
+  INSERT INTO migrated.deferred AS l
+              (entity, legacy_key, column_name, parent_entity, parent_key, session, batch)
+  SELECT 'offices', ARRAY[r.k1::text], w.column_name, w.parent_entity, w.parent_key, '00000000-0000-0000-0000-000000000000', 1
+    FROM resolved AS r
+   CROSS JOIN LATERAL (SELECT NULL::text, NULL::text, NULL::text[]) AS w (column_name, parent_entity, parent_key)
+   WHERE (r.fault IS NULL AND NOT FALSE) AND FALSE
+      ON CONFLICT (entity, legacy_key, column_name) DO UPDATE
+     SET parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         session = excluded.session,
+         batch = excluded.batch
+)
+UPDATE migrated.batch AS b
+   SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
+       updated = b.updated + (SELECT pg_catalog.count(*) FROM updated),
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT FALSE))
+                   - (SELECT pg_catalog.count(*) FROM inserted)
+                   - (SELECT pg_catalog.count(*) FROM updated),
+       failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),
+       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting)
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'offices'
+   AND b.number = 1
+;
+
+UPDATE migrated.dead_letter AS d
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_offices AS s
+ WHERE d.entity = 'offices'
+   AND d.legacy_key = ARRAY[s.k1::text]
+   AND d.state = 'open'
+   AND (d.session, d.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.parked AS p
+ USING pg_temp.stage_offices AS s
+ WHERE p.entity = 'offices'
+   AND p.legacy_key = ARRAY[s.k1::text]
+   AND (p.session, p.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.deferred AS l
+ USING pg_temp.stage_offices AS s
+ WHERE l.entity = 'offices'
+   AND l.legacy_key = ARRAY[s.k1::text]
+   AND (l.session, l.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+
+UPDATE migrated.batch AS b
+   SET done = true,
+       finished_at = pg_catalog.clock_timestamp()
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'offices'
+   AND b.number = 1
+RETURNING inserted, updated, unchanged, deleted, failed, parked;
+COMMIT;
+
+
+-- delete, target
+SAVEPOINT applying;
+
+WITH gone AS MATERIALIZED (
+  SELECT c.legacy_key,
+         m.t1 IS NOT NULL AS mapped,
+         m.k1,
+         m.t1
+    FROM migrated.change AS c
+    LEFT JOIN migrated.id_map_offices AS m
+      ON m.k1 = c.legacy_key[1]::integer
+     AND m.gone IS NULL
+   WHERE c.analysis = '00000000-0000-0000-0000-000000000000'
+     AND c.entity = 'offices'
+     AND c.ordinal BETWEEN 1 AND 1
+     AND c.kind = 'deleted'
+     AND NOT EXISTS (SELECT FROM pg_temp.stage_offices AS s WHERE s.k1 = c.legacy_key[1]::integer)
+     AND TRUE
+),
+unmapped AS (
+  UPDATE migrated.id_map_offices AS m
+     SET gone = pg_catalog.now()
+    FROM gone AS g
+   WHERE m.k1 = g.k1
+),
+written AS (
+  UPDATE "public"."offices" AS t
+     SET "is_active" = 'false'
+    FROM gone AS g
+   WHERE t."id" = g.t1
+),
+closed AS (
+  UPDATE migrated.dead_letter AS d
+     SET state = 'resolved',
+         updated_at = pg_catalog.now()
+    FROM gone AS g
+   WHERE d.entity = 'offices'
+     AND d.legacy_key = g.legacy_key
+     AND d.state = 'open'
+),
+unparked AS (
+  DELETE FROM migrated.parked AS p
+   USING gone AS g
+   WHERE p.entity = 'offices'
+     AND p.legacy_key = g.legacy_key
+),
+forgotten AS (
+  DELETE FROM migrated.deferred AS l
+   USING gone AS g
+   WHERE l.entity = 'offices'
+     AND l.legacy_key = g.legacy_key
+)
+UPDATE migrated.batch AS b
+   SET deleted = b.deleted + (SELECT pg_catalog.count(*) FROM gone)
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'offices'
+   AND b.number = 1
+;
+
+UPDATE migrated.batch AS b
+   SET done = true,
+       finished_at = pg_catalog.clock_timestamp()
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'offices'
+   AND b.number = 1
+RETURNING inserted, updated, unchanged, deleted, failed, parked;
+COMMIT;
+

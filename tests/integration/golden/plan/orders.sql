@@ -1,0 +1,317 @@
+-- read, source
+
+COPY (
+SELECT k1, f1_1, f2_1, c3, c4, c5, c6, c7, c8, c9, c10, c11,
+       pg_catalog.hashtextextended(s.r, 0) AS h1,
+       pg_catalog.hashtextextended(s.r, 1) AS h2
+  FROM (
+SELECT source."id" AS k1,
+       source."patient_id" AS f1_1,
+       source."office_id" AS f2_1,
+       source."status"::text AS c3,
+       source."priority" AS c4,
+       source."reference" AS c5,
+       (price * quantity) AS c6,
+       source."due_date" AS c7,
+       source."notes" AS c8,
+       pg_catalog.jsonb_build_object('origin', '"dispatch"'::jsonb, 'mapping_version', '1'::jsonb, 'plan_id', source."plan_id", 'urgent', (priority >= 3), 'channel', CASE source."channel"::text WHEN '0' THEN '"web"'::jsonb WHEN '1' THEN '"phone"'::jsonb ELSE '"other"'::jsonb END, 'shipping', pg_catalog.jsonb_build_object('carrier', (nullif(carrier, '')), 'tracking_code', source."tracking_code", 'insured', 'false'::jsonb)) AS c9,
+       source."created_at" AS c10,
+       source."updated_at" AS c11,
+       ROW(source."id", source."patient_id", source."office_id", source."status"::text, source."priority", source."reference", (price * quantity), source."due_date", source."notes", pg_catalog.jsonb_build_object('origin', '"dispatch"'::jsonb, 'mapping_version', '1'::jsonb, 'plan_id', source."plan_id", 'urgent', (priority >= 3), 'channel', CASE source."channel"::text WHEN '0' THEN '"web"'::jsonb WHEN '1' THEN '"phone"'::jsonb ELSE '"other"'::jsonb END, 'shipping', pg_catalog.jsonb_build_object('carrier', (nullif(carrier, '')), 'tracking_code', source."tracking_code", 'insured', 'false'::jsonb)), source."created_at", source."updated_at")::text AS r
+  FROM "public"."dispatch_instruction" AS source
+ WHERE (NOT is_test)
+   AND TRUE
+ ORDER BY source."id"
+OFFSET 0
+       ) AS s
+) TO STDOUT (FORMAT binary)
+
+
+-- stage, target
+
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL synchronous_commit = off;
+SET LOCAL random_page_cost = 0.3;
+SET LOCAL work_mem = '65536kB';
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT migrated.claim_batch('00000000-0000-0000-0000-000000000000', 'orders', 1);
+CREATE TEMPORARY TABLE IF NOT EXISTS stage_orders (
+  k1 integer,
+  f1_1 integer,
+  f2_1 integer,
+  c3 text,
+  c4 smallint,
+  c5 varchar,
+  c6 numeric,
+  c7 date,
+  c8 text,
+  c9 jsonb,
+  c10 timestamptz,
+  c11 timestamptz,
+  h1 bigint,
+  h2 bigint
+) ON COMMIT DELETE ROWS;
+COPY pg_temp.stage_orders (k1, f1_1, f2_1, c3, c4, c5, c6, c7, c8, c9, c10, c11, h1, h2) FROM STDIN (FORMAT binary);
+
+
+-- write, target
+SAVEPOINT applying;
+
+UPDATE "public"."orders" AS t
+   SET "is_active" = DEFAULT
+  FROM pg_temp.stage_orders AS s
+  JOIN migrated.id_map_orders AS m
+    ON m.k1 = s.k1
+ WHERE m.gone IS NOT NULL
+   AND t."id" = m.t1;
+
+WITH resolved AS MATERIALIZED (
+  SELECT s.k1,
+         s.h1,
+         s.h2,
+         m.t1 IS NOT NULL AS mapped,
+         t."id" IS NOT NULL AS present,
+         coalesce(m.t1, a."id") AS o1,
+         coalesce(coalesce(m.t1, a."id"), pg_catalog.gen_random_uuid()) AS t1,
+         coalesce(r1_1.t1) AS v1,
+         coalesce(r2_1.t1) AS v2,
+         CAST(CASE s.c3 WHEN '0' THEN 'draft' WHEN '1' THEN 'sent' WHEN '2' THEN 'accepted' WHEN '3' THEN 'in_production' WHEN '4' THEN 'shipped' WHEN '5' THEN 'cancelled' ELSE 'unknown' END AS order_status) AS v3,
+         CAST(s.c4 AS smallint) AS v4,
+         CAST(s.c5 AS text) AS v5,
+         CAST(s.c6 AS numeric) AS v6,
+         CAST(s.c7 AS date) AS v7,
+         CAST(s.c8 AS text) AS v8,
+         CAST(s.c9 AS jsonb) AS v9,
+         CAST(s.c10 AS timestamp with time zone) AS v10,
+         CAST(s.c11 AS timestamp with time zone) AS v11,
+         CAST(s.k1 AS integer) AS v12,
+         CASE WHEN s.f1_1 IS NOT NULL AND coalesce(r1_1.t1) IS NULL THEN ARRAY[s.f1_1::text] END AS p1,
+         'patients' AS q1,
+         CASE WHEN s.f2_1 IS NOT NULL AND coalesce(r2_1.t1) IS NULL THEN ARRAY[s.f2_1::text] END AS p2,
+         'offices' AS q2,
+
+         CASE WHEN coalesce(r1_1.t1) IS NULL AND NOT (s.f1_1 IS NOT NULL AND coalesce(r1_1.t1) IS NULL) THEN 1 WHEN coalesce(r2_1.t1) IS NULL AND NOT (s.f2_1 IS NOT NULL AND coalesce(r2_1.t1) IS NULL) THEN 2 WHEN CASE s.c3 WHEN '0' THEN 'draft' WHEN '1' THEN 'sent' WHEN '2' THEN 'accepted' WHEN '3' THEN 'in_production' WHEN '4' THEN 'shipped' WHEN '5' THEN 'cancelled' ELSE 'unknown' END IS NULL THEN 3 WHEN s.c4 IS NULL THEN 4 WHEN s.c9 IS NULL THEN 5 WHEN s.c10 IS NULL THEN 6 END AS fault
+    FROM pg_temp.stage_orders AS s
+    LEFT JOIN migrated.id_map_orders AS m
+      ON m.k1 = s.k1
+    LEFT JOIN migrated.id_map_patients AS r1_1
+      ON r1_1.k1 = s.f1_1::integer
+    LEFT JOIN migrated.id_map_offices AS r2_1
+      ON r2_1.k1 = s.f2_1::integer
+    LEFT JOIN "public"."orders" AS a
+      ON m.t1 IS NULL AND a."legacy_instruction_id" = CAST(s.k1 AS integer)
+    LEFT JOIN "public"."orders" AS t
+      ON t."id" = coalesce(m.t1, a."id")
+   WHERE TRUE
+),
+mapped AS (
+  INSERT INTO migrated.id_map_orders (k1, t1, h1, h2, session)
+  SELECT r.k1, r.t1, r.h1, r.h2, 0
+    FROM resolved AS r
+   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+     AND NOT r.mapped
+  RETURNING 1
+),
+remapped AS (
+  UPDATE migrated.id_map_orders AS m
+     SET h1 = r.h1,
+         h2 = r.h2,
+         gone = NULL
+    FROM resolved AS r
+   WHERE m.k1 = r.k1
+     AND r.mapped
+     AND (m.h1, m.h2, m.gone, m.t1) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, r.t1)
+),
+inserted AS (
+  INSERT INTO "public"."orders" ("id", "patient_id", "office_id", "status", "priority", "reference", "total", "due_date", "notes", "metadata", "created_at", "updated_at", "legacy_instruction_id")
+  SELECT r.t1, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11, r.v12
+    FROM resolved AS r
+   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+     AND NOT r.present
+  RETURNING 1
+),
+updated AS (
+  UPDATE "public"."orders" AS t
+     SET "patient_id" = r.v1,
+         "office_id" = r.v2,
+         "status" = r.v3,
+         "priority" = r.v4,
+         "reference" = r.v5,
+         "total" = r.v6,
+         "due_date" = r.v7,
+         "notes" = r.v8,
+         "metadata" = r.v9,
+         "created_at" = r.v10,
+         "updated_at" = r.v11,
+         "legacy_instruction_id" = r.v12
+    FROM resolved AS r
+   WHERE t."id" = r.o1
+     AND (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+     AND r.present
+     AND (t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11, r.v12)
+  RETURNING 1
+),
+dead AS (
+  INSERT INTO migrated.dead_letter AS d
+              (entity, legacy_key, session, batch, phase, sqlstate, column_name, message, h1, h2, mapped)
+  SELECT 'orders', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, 'resolve', f.sqlstate, f.column_name, f.message, r.h1, r.h2, r.mapped
+    FROM resolved AS r
+    JOIN (VALUES (1, '23502', 'patient_id', 'NULL, where the target column must have a value'), (2, '23502', 'office_id', 'NULL, where the target column must have a value'), (3, '23502', 'status', 'NULL, where the target column must have a value'), (4, '23502', 'priority', 'NULL, where the target column must have a value'), (5, '23502', 'metadata', 'NULL, where the target column must have a value'), (6, '23502', 'created_at', 'NULL, where the target column must have a value')) AS f (fault, sqlstate, column_name, message)
+      ON f.fault = r.fault
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         phase = excluded.phase,
+         sqlstate = excluded.sqlstate,
+         constraint_name = NULL,
+         column_name = excluded.column_name,
+         message = excluded.message,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         attempts = d.attempts + 1,
+         state = 'open',
+         updated_at = pg_catalog.now()
+  RETURNING 1
+),
+waiting AS (
+  INSERT INTO migrated.parked AS p
+              (entity, legacy_key, column_name, parent_entity, parent_key, h1, h2, mapped, session, batch)
+  SELECT 'orders', ARRAY[r.k1::text], w.column_name, w.parent_entity, w.parent_key, r.h1, r.h2, r.mapped, '00000000-0000-0000-0000-000000000000', 1
+    FROM resolved AS r
+   CROSS JOIN LATERAL (SELECT 'patient_id', r.q1, r.p1 WHERE r.p1 IS NOT NULL UNION ALL SELECT 'office_id', r.q2, r.p2 WHERE r.p2 IS NOT NULL LIMIT 1) AS w (column_name, parent_entity, parent_key)
+   WHERE r.fault IS NULL AND (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET column_name = excluded.column_name,
+         parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         session = excluded.session,
+         batch = excluded.batch
+  RETURNING 1
+),
+later AS (
+  INSERT INTO migrated.deferred AS l
+              (entity, legacy_key, column_name, parent_entity, parent_key, session, batch)
+  SELECT 'orders', ARRAY[r.k1::text], w.column_name, w.parent_entity, w.parent_key, '00000000-0000-0000-0000-000000000000', 1
+    FROM resolved AS r
+   CROSS JOIN LATERAL (SELECT NULL::text, NULL::text, NULL::text[]) AS w (column_name, parent_entity, parent_key)
+   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND FALSE
+      ON CONFLICT (entity, legacy_key, column_name) DO UPDATE
+     SET parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         session = excluded.session,
+         batch = excluded.batch
+)
+UPDATE migrated.batch AS b
+   SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
+       updated = b.updated + (SELECT pg_catalog.count(*) FROM updated),
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)))
+                   - (SELECT pg_catalog.count(*) FROM inserted)
+                   - (SELECT pg_catalog.count(*) FROM updated),
+       failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),
+       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting)
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'orders'
+   AND b.number = 1
+;
+
+UPDATE migrated.dead_letter AS d
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_orders AS s
+ WHERE d.entity = 'orders'
+   AND d.legacy_key = ARRAY[s.k1::text]
+   AND d.state = 'open'
+   AND (d.session, d.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.parked AS p
+ USING pg_temp.stage_orders AS s
+ WHERE p.entity = 'orders'
+   AND p.legacy_key = ARRAY[s.k1::text]
+   AND (p.session, p.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.deferred AS l
+ USING pg_temp.stage_orders AS s
+ WHERE l.entity = 'orders'
+   AND l.legacy_key = ARRAY[s.k1::text]
+   AND (l.session, l.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+
+UPDATE migrated.batch AS b
+   SET done = true,
+       finished_at = pg_catalog.clock_timestamp()
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'orders'
+   AND b.number = 1
+RETURNING inserted, updated, unchanged, deleted, failed, parked;
+COMMIT;
+
+
+-- delete, target
+SAVEPOINT applying;
+
+WITH gone AS MATERIALIZED (
+  SELECT c.legacy_key,
+         m.t1 IS NOT NULL AS mapped,
+         m.k1,
+         m.t1
+    FROM migrated.change AS c
+    LEFT JOIN migrated.id_map_orders AS m
+      ON m.k1 = c.legacy_key[1]::integer
+     AND m.gone IS NULL
+   WHERE c.analysis = '00000000-0000-0000-0000-000000000000'
+     AND c.entity = 'orders'
+     AND c.ordinal BETWEEN 1 AND 1
+     AND c.kind = 'deleted'
+     AND NOT EXISTS (SELECT FROM pg_temp.stage_orders AS s WHERE s.k1 = c.legacy_key[1]::integer)
+     AND TRUE
+),
+unmapped AS (
+  UPDATE migrated.id_map_orders AS m
+     SET gone = pg_catalog.now()
+    FROM gone AS g
+   WHERE m.k1 = g.k1
+),
+written AS (
+  UPDATE "public"."orders" AS t
+     SET "is_active" = 'false'
+    FROM gone AS g
+   WHERE t."id" = g.t1
+),
+closed AS (
+  UPDATE migrated.dead_letter AS d
+     SET state = 'resolved',
+         updated_at = pg_catalog.now()
+    FROM gone AS g
+   WHERE d.entity = 'orders'
+     AND d.legacy_key = g.legacy_key
+     AND d.state = 'open'
+),
+unparked AS (
+  DELETE FROM migrated.parked AS p
+   USING gone AS g
+   WHERE p.entity = 'orders'
+     AND p.legacy_key = g.legacy_key
+),
+forgotten AS (
+  DELETE FROM migrated.deferred AS l
+   USING gone AS g
+   WHERE l.entity = 'orders'
+     AND l.legacy_key = g.legacy_key
+)
+UPDATE migrated.batch AS b
+   SET deleted = b.deleted + (SELECT pg_catalog.count(*) FROM gone)
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'orders'
+   AND b.number = 1
+;
+
+UPDATE migrated.batch AS b
+   SET done = true,
+       finished_at = pg_catalog.clock_timestamp()
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'orders'
+   AND b.number = 1
+RETURNING inserted, updated, unchanged, deleted, failed, parked;
+COMMIT;
+

@@ -1,0 +1,314 @@
+-- read, source
+
+COPY (
+SELECT k1, c1, f2_1, w2, f3_1, w3, f4_1, w4, c5, c6, c7, c8, c9, c10,
+       pg_catalog.hashtextextended(s.r, 0) AS h1,
+       pg_catalog.hashtextextended(s.r, 1) AS h2
+  FROM (
+SELECT source."id" AS k1,
+       source."item_type_id"::text AS c1,
+       source."item_id" AS f2_1,
+       CASE WHEN item_type_id = 7 THEN 1 WHEN item_type_id = 8 THEN 2 END AS w2,
+       source."item_id" AS f3_1,
+       CASE WHEN item_type_id = 7 THEN 1 END AS w3,
+       source."item_id" AS f4_1,
+       CASE WHEN item_type_id = 8 THEN 1 END AS w4,
+       source."template" AS c5,
+       source."template_context"::text AS c6,
+       source."channel"::text AS c7,
+       source."is_read" AS c8,
+       source."sent_at" AS c9,
+       source."created_at" AS c10,
+       ROW(source."id", source."item_type_id"::text, source."item_id", CASE WHEN item_type_id = 7 THEN 1 WHEN item_type_id = 8 THEN 2 END, source."item_id", CASE WHEN item_type_id = 7 THEN 1 END, source."item_id", CASE WHEN item_type_id = 8 THEN 1 END, source."template", source."template_context"::text, source."channel"::text, source."is_read", source."sent_at", source."created_at")::text AS r
+  FROM "public"."dispatch_notification" AS source
+ WHERE TRUE
+   AND TRUE
+ ORDER BY source."id"
+OFFSET 0
+       ) AS s
+) TO STDOUT (FORMAT binary)
+
+
+-- stage, target
+
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL synchronous_commit = off;
+SET LOCAL random_page_cost = 0.3;
+SET LOCAL work_mem = '65536kB';
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT migrated.claim_batch('00000000-0000-0000-0000-000000000000', 'system_messages', 1);
+CREATE TEMPORARY TABLE IF NOT EXISTS stage_system_messages (
+  k1 bigint,
+  c1 text,
+  f2_1 integer,
+  w2 integer,
+  f3_1 integer,
+  w3 integer,
+  f4_1 integer,
+  w4 integer,
+  c5 varchar,
+  c6 text,
+  c7 text,
+  c8 boolean,
+  c9 timestamptz,
+  c10 timestamptz,
+  h1 bigint,
+  h2 bigint
+) ON COMMIT DELETE ROWS;
+COPY pg_temp.stage_system_messages (k1, c1, f2_1, w2, f3_1, w3, f4_1, w4, c5, c6, c7, c8, c9, c10, h1, h2) FROM STDIN (FORMAT binary);
+
+
+-- write, target
+SAVEPOINT applying;
+
+WITH resolved AS MATERIALIZED (
+  SELECT s.k1,
+         s.h1,
+         s.h2,
+         m.t1 IS NOT NULL AS mapped,
+         t."id" IS NOT NULL AS present,
+         coalesce(m.t1, a."id") AS o1,
+         coalesce(coalesce(m.t1, a."id"), pg_catalog.gen_random_uuid()) AS t1,
+         CAST(CASE s.c1 WHEN '7' THEN 'order' WHEN '8' THEN 'case' ELSE NULL END AS text) AS v1,
+         coalesce(r2_1.t1, r2_2.t1) AS v2,
+         coalesce(r3_1.t1) AS v3,
+         coalesce(r4_1.t1) AS v4,
+         CAST(s.c5 AS text) AS v5,
+         CAST(migrated.json_or_null(s.c6) AS jsonb) AS v6,
+         CAST(CASE s.c7 WHEN '0' THEN 'email' WHEN '1' THEN 'sms' WHEN '2' THEN 'push' WHEN '3' THEN 'in_app' END AS message_channel) AS v7,
+         CAST(s.c8 AS boolean) AS v8,
+         CAST(s.c9 AS timestamp with time zone) AS v9,
+         CAST(s.c10 AS timestamp with time zone) AS v10,
+         CAST(s.k1 AS bigint) AS v11,
+         CASE WHEN s.f2_1 IS NOT NULL AND s.w2 IS NOT NULL AND coalesce(r2_1.t1, r2_2.t1) IS NULL THEN ARRAY[s.f2_1::text] END AS p2,
+         CASE s.w2 WHEN 1 THEN 'orders' WHEN 2 THEN 'cases' END AS q2,
+         CASE WHEN s.f3_1 IS NOT NULL AND s.w3 IS NOT NULL AND coalesce(r3_1.t1) IS NULL THEN ARRAY[s.f3_1::text] END AS p3,
+         CASE s.w3 WHEN 1 THEN 'orders' END AS q3,
+         CASE WHEN s.f4_1 IS NOT NULL AND s.w4 IS NOT NULL AND coalesce(r4_1.t1) IS NULL THEN ARRAY[s.f4_1::text] END AS p4,
+         CASE s.w4 WHEN 1 THEN 'cases' END AS q4,
+
+         CASE WHEN s.c5 IS NULL THEN 1 WHEN s.c7 NOT IN ('0', '1', '2', '3') THEN 2 WHEN CASE s.c7 WHEN '0' THEN 'email' WHEN '1' THEN 'sms' WHEN '2' THEN 'push' WHEN '3' THEN 'in_app' END IS NULL THEN 3 WHEN s.c8 IS NULL THEN 4 WHEN s.c10 IS NULL THEN 5 END AS fault
+    FROM pg_temp.stage_system_messages AS s
+    LEFT JOIN migrated.id_map_system_messages AS m
+      ON m.k1 = s.k1
+    LEFT JOIN migrated.id_map_orders AS r2_1
+      ON r2_1.k1 = s.f2_1::integer AND s.w2 = 1
+    LEFT JOIN migrated.id_map_cases AS r2_2
+      ON r2_2.k1 = s.f2_1::integer AND s.w2 = 2
+    LEFT JOIN migrated.id_map_orders AS r3_1
+      ON r3_1.k1 = s.f3_1::integer AND s.w3 = 1
+    LEFT JOIN migrated.id_map_cases AS r4_1
+      ON r4_1.k1 = s.f4_1::integer AND s.w4 = 1
+    LEFT JOIN "public"."system_messages" AS a
+      ON m.t1 IS NULL AND a."legacy_notification_id" = CAST(s.k1 AS bigint)
+    LEFT JOIN "public"."system_messages" AS t
+      ON t."id" = coalesce(m.t1, a."id")
+   WHERE TRUE
+),
+mapped AS (
+  INSERT INTO migrated.id_map_system_messages (k1, t1, h1, h2, session)
+  SELECT r.k1, r.t1, r.h1, r.h2, 0
+    FROM resolved AS r
+   WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL))
+     AND NOT r.mapped
+  RETURNING 1
+),
+remapped AS (
+  UPDATE migrated.id_map_system_messages AS m
+     SET h1 = r.h1,
+         h2 = r.h2,
+         gone = NULL
+    FROM resolved AS r
+   WHERE m.k1 = r.k1
+     AND r.mapped
+     AND (m.h1, m.h2, m.gone, m.t1) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, r.t1)
+),
+inserted AS (
+  INSERT INTO "public"."system_messages" ("id", "item_type", "item_id", "order_id", "case_id", "template_key", "context", "channel", "is_read", "sent_at", "created_at", "legacy_notification_id")
+  SELECT r.t1, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11
+    FROM resolved AS r
+   WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL))
+     AND NOT r.present
+  RETURNING 1
+),
+updated AS (
+  UPDATE "public"."system_messages" AS t
+     SET "item_type" = r.v1,
+         "item_id" = r.v2,
+         "order_id" = r.v3,
+         "case_id" = r.v4,
+         "template_key" = r.v5,
+         "context" = r.v6,
+         "channel" = r.v7,
+         "is_read" = r.v8,
+         "sent_at" = r.v9,
+         "created_at" = r.v10,
+         "legacy_notification_id" = r.v11
+    FROM resolved AS r
+   WHERE t."id" = r.o1
+     AND (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL))
+     AND r.present
+     AND (t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11)
+  RETURNING 1
+),
+dead AS (
+  INSERT INTO migrated.dead_letter AS d
+              (entity, legacy_key, session, batch, phase, sqlstate, column_name, message, h1, h2, mapped)
+  SELECT 'system_messages', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, 'resolve', f.sqlstate, f.column_name, f.message, r.h1, r.h2, r.mapped
+    FROM resolved AS r
+    JOIN (VALUES (1, '23502', 'template_key', 'NULL, where the target column must have a value'), (2, '22000', 'channel', 'no row of the value table fits, and there is no default'), (3, '23502', 'channel', 'NULL, where the target column must have a value'), (4, '23502', 'is_read', 'NULL, where the target column must have a value'), (5, '23502', 'created_at', 'NULL, where the target column must have a value')) AS f (fault, sqlstate, column_name, message)
+      ON f.fault = r.fault
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         phase = excluded.phase,
+         sqlstate = excluded.sqlstate,
+         constraint_name = NULL,
+         column_name = excluded.column_name,
+         message = excluded.message,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         attempts = d.attempts + 1,
+         state = 'open',
+         updated_at = pg_catalog.now()
+  RETURNING 1
+),
+waiting AS (
+  INSERT INTO migrated.parked AS p
+              (entity, legacy_key, column_name, parent_entity, parent_key, h1, h2, mapped, session, batch)
+  SELECT 'system_messages', ARRAY[r.k1::text], w.column_name, w.parent_entity, w.parent_key, r.h1, r.h2, r.mapped, '00000000-0000-0000-0000-000000000000', 1
+    FROM resolved AS r
+   CROSS JOIN LATERAL (SELECT 'item_id', r.q2, r.p2 WHERE r.p2 IS NOT NULL UNION ALL SELECT 'order_id', r.q3, r.p3 WHERE r.p3 IS NOT NULL UNION ALL SELECT 'case_id', r.q4, r.p4 WHERE r.p4 IS NOT NULL LIMIT 1) AS w (column_name, parent_entity, parent_key)
+   WHERE r.fault IS NULL AND (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET column_name = excluded.column_name,
+         parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         session = excluded.session,
+         batch = excluded.batch
+  RETURNING 1
+),
+later AS (
+  INSERT INTO migrated.deferred AS l
+              (entity, legacy_key, column_name, parent_entity, parent_key, session, batch)
+  SELECT 'system_messages', ARRAY[r.k1::text], w.column_name, w.parent_entity, w.parent_key, '00000000-0000-0000-0000-000000000000', 1
+    FROM resolved AS r
+   CROSS JOIN LATERAL (SELECT NULL::text, NULL::text, NULL::text[]) AS w (column_name, parent_entity, parent_key)
+   WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)) AND FALSE
+      ON CONFLICT (entity, legacy_key, column_name) DO UPDATE
+     SET parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         session = excluded.session,
+         batch = excluded.batch
+)
+UPDATE migrated.batch AS b
+   SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
+       updated = b.updated + (SELECT pg_catalog.count(*) FROM updated),
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)))
+                   - (SELECT pg_catalog.count(*) FROM inserted)
+                   - (SELECT pg_catalog.count(*) FROM updated),
+       failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),
+       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting)
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'system_messages'
+   AND b.number = 1
+;
+
+UPDATE migrated.dead_letter AS d
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_system_messages AS s
+ WHERE d.entity = 'system_messages'
+   AND d.legacy_key = ARRAY[s.k1::text]
+   AND d.state = 'open'
+   AND (d.session, d.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.parked AS p
+ USING pg_temp.stage_system_messages AS s
+ WHERE p.entity = 'system_messages'
+   AND p.legacy_key = ARRAY[s.k1::text]
+   AND (p.session, p.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.deferred AS l
+ USING pg_temp.stage_system_messages AS s
+ WHERE l.entity = 'system_messages'
+   AND l.legacy_key = ARRAY[s.k1::text]
+   AND (l.session, l.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+
+UPDATE migrated.batch AS b
+   SET done = true,
+       finished_at = pg_catalog.clock_timestamp()
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'system_messages'
+   AND b.number = 1
+RETURNING inserted, updated, unchanged, deleted, failed, parked;
+COMMIT;
+
+
+-- delete, target
+SAVEPOINT applying;
+
+WITH gone AS MATERIALIZED (
+  SELECT c.legacy_key,
+         m.t1 IS NOT NULL AS mapped,
+         m.k1,
+         m.t1
+    FROM migrated.change AS c
+    LEFT JOIN migrated.id_map_system_messages AS m
+      ON m.k1 = c.legacy_key[1]::bigint
+     AND m.gone IS NULL
+   WHERE c.analysis = '00000000-0000-0000-0000-000000000000'
+     AND c.entity = 'system_messages'
+     AND c.ordinal BETWEEN 1 AND 1
+     AND c.kind = 'deleted'
+     AND NOT EXISTS (SELECT FROM pg_temp.stage_system_messages AS s WHERE s.k1 = c.legacy_key[1]::bigint)
+     AND TRUE
+),
+unmapped AS (
+  UPDATE migrated.id_map_system_messages AS m
+     SET gone = pg_catalog.now()
+    FROM gone AS g
+   WHERE m.k1 = g.k1
+),
+written AS (
+  SELECT 1
+),
+closed AS (
+  UPDATE migrated.dead_letter AS d
+     SET state = 'resolved',
+         updated_at = pg_catalog.now()
+    FROM gone AS g
+   WHERE d.entity = 'system_messages'
+     AND d.legacy_key = g.legacy_key
+     AND d.state = 'open'
+),
+unparked AS (
+  DELETE FROM migrated.parked AS p
+   USING gone AS g
+   WHERE p.entity = 'system_messages'
+     AND p.legacy_key = g.legacy_key
+),
+forgotten AS (
+  DELETE FROM migrated.deferred AS l
+   USING gone AS g
+   WHERE l.entity = 'system_messages'
+     AND l.legacy_key = g.legacy_key
+)
+UPDATE migrated.batch AS b
+   SET deleted = b.deleted + (SELECT pg_catalog.count(*) FROM gone)
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'system_messages'
+   AND b.number = 1
+;
+
+UPDATE migrated.batch AS b
+   SET done = true,
+       finished_at = pg_catalog.clock_timestamp()
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'system_messages'
+   AND b.number = 1
+RETURNING inserted, updated, unchanged, deleted, failed, parked;
+COMMIT;
+

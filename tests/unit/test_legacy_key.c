@@ -1,0 +1,68 @@
+/*
+ * Legacy keys in their text form: what store_key_literal() writes, store_key_parse() reads, and both are what
+ * PostgreSQL writes and reads.
+ */
+#include "tests/unit/testing.h"
+
+#include <stdlib.h>
+
+#include "store/store.h"
+
+static const struct {
+	const char *literal;
+	const char *parts[3];
+	size_t count;
+} keys[] = {
+	{ "{\"42\"}", { "42" }, 1 },
+	{ "{\"-7\",\"2026-01-05\"}", { "-7", "2026-01-05" }, 2 },
+	{ "{\"\"}", { "" }, 1 },
+	{ "{\"a,b\",\"{c}\"}", { "a,b", "{c}" }, 2 },
+	{ "{\"say \\\"hi\\\"\",\"back\\\\slash\"}", { "say \"hi\"", "back\\slash" }, 2 },
+	{ "{\"NULL\",\"é ü\",\" \"}", { "NULL", "é ü", " " }, 3 },
+};
+
+#define KEY_COUNT (sizeof keys / sizeof keys[0])
+
+static void assert_parts(const char *literal, const char *const *parts, size_t count)
+{
+	size_t parsed_count;
+	char **parsed = store_key_parse(literal, &parsed_count);
+
+	assert_int_equal(parsed_count, count);
+	for (size_t i = 0; i < count; i++) {
+		assert_string_equal(parsed[i], parts[i]);
+		free(parsed[i]);
+	}
+	free(parsed);
+}
+
+static void test_what_is_written_is_read_back(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		char *literal = store_key_literal(keys[i].parts, keys[i].count);
+
+		assert_string_equal(literal, keys[i].literal);
+		assert_parts(literal, keys[i].parts, keys[i].count);
+		free(literal);
+	}
+}
+
+/* The server quotes only what it must. */
+static void test_plain_elements_are_read(void **state)
+{
+	(void)state;
+	assert_parts("{42}", (const char *const[]){ "42" }, 1);
+	assert_parts("{a,\"b c\",d}", (const char *const[]){ "a", "b c", "d" }, 3);
+	assert_parts("{}", NULL, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_is_written_is_read_back),
+		cmocka_unit_test(test_plain_elements_are_read),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
