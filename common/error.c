@@ -8,6 +8,35 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The length of the UTF-8 character at `bytes`, 0 when there is none (RFC 3629, section 4, less its finer points). */
+static size_t character_length(const unsigned char *bytes)
+{
+	size_t length = bytes[0] < 0x80	  ? 1
+			: bytes[0] < 0xC2 ? 0
+			: bytes[0] < 0xE0 ? 2
+			: bytes[0] < 0xF0 ? 3
+			: bytes[0] < 0xF5 ? 4
+					  : 0;
+
+	for (size_t i = 1; i < length; i++)
+		if ((bytes[i] & 0xC0) != 0x80)
+			return 0;
+	return length;
+}
+
+/* A server may speak another encoding before we have told it ours. */
+static void replace_invalid(char *string)
+{
+	while (*string != '\0') {
+		size_t length = character_length((const unsigned char *)string);
+
+		if (length == 0)
+			*string++ = '?';
+		else
+			string += length;
+	}
+}
+
 /* A message that was cut short must not end in half a UTF-8 character: it cannot stand in JSON. */
 static void cut_whole(char *buffer, size_t size, const char *string)
 {
@@ -20,6 +49,7 @@ static void cut_whole(char *buffer, size_t size, const char *string)
 	}
 	memmove(buffer, string, length);
 	buffer[length] = '\0';
+	replace_invalid(buffer);
 }
 
 /* Longer than any field, so that it is cut_whole() that cuts. */

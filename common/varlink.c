@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+/* Of an empty buffer: one large message is no reason to keep it large. */
+#define KEPT_MAX ((size_t)64 * 1024)
+
 /* --- framing ---------------------------------------------------------------------------------- */
 
 void varlink_splitter_init(struct varlink_splitter *splitter, size_t limit)
@@ -26,6 +29,8 @@ void varlink_splitter_push(struct varlink_splitter *splitter, const void *bytes,
 		memmove(kept->data, kept->data + splitter->begin, kept->length);
 		splitter->begin = 0;
 	}
+	if (kept->length == 0 && kept->capacity > KEPT_MAX)
+		text_done(kept);
 	text_append_bytes(kept, bytes, length);
 }
 

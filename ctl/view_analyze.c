@@ -41,8 +41,9 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 
 	(void)arguments;
 	table_init(&table, columns, sizeof columns / sizeof columns[0]);
-	json_array_foreach(baselines, i, baseline)
+	json_array_foreach(baselines, i, baseline) {
 		add_baseline(&table, baseline);
+	}
 	table_print(&table, look, out);
 	view_append_entity_errors(look, out, baselines);
 }

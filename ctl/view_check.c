@@ -89,18 +89,34 @@ static void count_results(const json_t *findings, size_t counts[RESULT_COUNT])
 	size_t i;
 	json_t *finding;
 
-	json_array_foreach(findings, i, finding)
+	json_array_foreach(findings, i, finding) {
 		counts[result_of(finding)]++;
+	}
 }
 
+/* What could not be verified is no failure (free disk room never can be), but it is no pass either,
+   and is said. */
 static enum exit_status judge(const json_t *reply)
 {
 	size_t counts[RESULT_COUNT] = { 0 };
 
 	count_results(json_object_get(reply, "findings"), counts);
-	return reply_bool(reply, "passed") && counts[FAIL] == 0 && counts[UNKNOWN] == 0
-		       ? EXIT_DONE
-		       : EXIT_FAILED;
+	return reply_bool(reply, "passed") && counts[FAIL] == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
+static void print_sum(const struct look *look, struct text *out, const json_t *reply)
+{
+	size_t counts[RESULT_COUNT] = { 0 };
+
+	count_results(json_object_get(reply, "findings"), counts);
+	if (judge(reply) != EXIT_DONE)
+		look_append(look, out, STYLE_BAD, "Not ready");
+	else if (counts[UNKNOWN] > 0)
+		look_append(look, out, STYLE_WARNING, "Ready, as far as it could be verified");
+	else
+		look_append(look, out, STYLE_GOOD, "Ready");
+	text_appendf(out, ": %zu passed, %zu warned, %zu failed, %zu could not be verified\n",
+		     counts[PASS], counts[WARN], counts[FAIL], counts[UNKNOWN]);
 }
 
 static void print(const struct look *look, struct text *out, const json_t *reply,
@@ -108,8 +124,6 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 {
 	const json_t *findings = json_object_get(reply, "findings");
 	int width = subject_width(findings);
-	bool ready = judge(reply) == EXIT_DONE;
-	size_t counts[RESULT_COUNT] = { 0 };
 	size_t i;
 	json_t *finding;
 
@@ -117,10 +131,7 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 	json_array_foreach(findings, i, finding)
 		if (is_first_of_its_check(findings, i))
 			print_group(look, out, findings, check_of(finding), width);
-	count_results(findings, counts);
-	look_append(look, out, ready ? STYLE_GOOD : STYLE_BAD, ready ? "Ready" : "Not ready");
-	text_appendf(out, ": %zu passed, %zu warned, %zu failed, %zu could not be verified\n",
-		     counts[PASS], counts[WARN], counts[FAIL], counts[UNKNOWN]);
+	print_sum(look, out, reply);
 }
 
 const struct view view_check = { .verb = "check", .print = print, .judge = judge };

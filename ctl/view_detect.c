@@ -99,8 +99,9 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 	json_t *detected;
 
 	table_init(&table, columns, sizeof columns / sizeof columns[0]);
-	json_array_foreach(entities, i, detected)
+	json_array_foreach(entities, i, detected) {
 		add_detected(&table, detected);
+	}
 	add_total(&table, analysis);
 	table_print(&table, look, out);
 	view_append_entity_errors(look, out, entities);

@@ -74,8 +74,9 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 		return;
 	}
 	table_init(&table, columns, sizeof columns / sizeof columns[0]);
-	json_array_foreach(sessions, i, session)
+	json_array_foreach(sessions, i, session) {
 		add_session(&table, session, short_ids);
+	}
 	table_print(&table, look, out);
 }
 

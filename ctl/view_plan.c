@@ -32,9 +32,9 @@ static void add_planned(struct table *table, const json_t *planned)
 	reply_cell_string(table, planned, "source");
 	reply_cell_string(table, planned, "target");
 	reply_cell_string(table, planned, "strategy");
-	reply_cell_string(table, planned, "reason");
 	add_joined(table, json_object_get(planned, "refers_to"));
 	add_joined(table, json_object_get(planned, "deferred"));
+	reply_cell_string(table, planned, "reason");
 }
 
 static void add_level(struct table *table, const json_t *entities, int64_t level)
@@ -57,9 +57,9 @@ static void add_level(struct table *table, const json_t *entities, int64_t level
 static void print_levels(const struct look *look, struct text *out, const json_t *reply)
 {
 	static const struct table_column columns[] = {
-		{ "Entity", false, 0 },	     { "Source", false, 0 },  { "Target", false, 0 },
-		{ "Strategy", false, 0 },    { "Because", false, 0 }, { "Refers to", false, 0 },
-		{ "Second pass", false, 0 },
+		{ "Entity", false, 0 },	  { "Source", false, 0 },    { "Target", false, 0 },
+		{ "Strategy", false, 0 }, { "Refers to", false, 0 }, { "Second pass", false, 0 },
+		{ "Because", false, 0 },
 	};
 	int64_t levels = reply_integer(reply, "levels");
 	_cleanup_table_ struct table table = { 0 };
@@ -126,8 +126,9 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 		print_levels(look, out, reply);
 		return;
 	}
-	json_array_foreach(json_object_get(reply, "statements"), i, statement)
+	json_array_foreach(json_object_get(reply, "statements"), i, statement) {
 		print_statement(look, out, i + 1, statement);
+	}
 }
 
 const struct view view_plan = { .verb = "plan", .parameters = parameters_of, .print = print };

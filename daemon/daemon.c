@@ -9,6 +9,7 @@
 #include <event2/thread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
 
@@ -87,6 +88,17 @@ static void on_change(void *arg)
 		notify_status("%s", state);
 }
 
+/* Every peer of the control socket is a descriptor. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 static int listen_fd(void)
 {
 	return sd_listen_fds(1) >= 1 ? SD_LISTEN_FDS_START : -1;
@@ -158,6 +170,7 @@ int daemon_run(const struct config *config)
 	/* What libevent puts back when it is done: a signal that comes late does not cut the stop short. */
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
+	raise_descriptor_limit();
 	log_warnings(config);
 	if (start(&daemon, config, &err)) {
 		log_notice("migrated %s: %zu entities, control socket %s", MIGRATED_VERSION,

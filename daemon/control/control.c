@@ -20,7 +20,7 @@
 #include "control/route.h"
 
 #define DEFAULT_MAX_PEERS 1024
-#define DEFAULT_OUTPUT_SOFT ((size_t)256 * 1024)
+#define DEFAULT_OUTPUT_SOFT ((size_t)32 * 1024) /* the kernel keeps as much again, and more */
 #define DEFAULT_OUTPUT_HARD ((size_t)32 * 1024 * 1024)
 #define OPERATOR_RESERVE 16   /* places that observers cannot fill */
 #define STRANGERS_MAX 16      /* at a time; further ones are closed unheard */

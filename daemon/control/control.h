@@ -94,7 +94,7 @@ struct control_settings {
 	/* Bounds; 0 stands for the default in brackets. */
 	size_t max_peers;   /* [1024], and a few more for those who may operate */
 	size_t request_max; /* bytes of one request [1 MiB] */
-	size_t output_soft; /* bytes waiting for a peer above which frames are dropped [256 KiB] */
+	size_t output_soft; /* bytes waiting for a peer above which frames are dropped [32 KiB] */
 	size_t output_hard; /* … above which the peer is closed [32 MiB] */
 
 	/* For tests: where credentials come from instead of the kernel; NULL otherwise. */

@@ -67,7 +67,7 @@ void handle_status(void *arg, struct control_call *call)
 		return;
 	control_call_reply(call,
 			   json_pack("{s:s, s:i, s:o, s:s, s:o, s:I, s:o, s:[o, o], s:o, s:o}",
-				     "version", MIGRATED_VERSION, "pid", (int)getpid(), "started",
+				     "daemon_version", MIGRATED_VERSION, "pid", (int)getpid(), "started",
 				     time_or_null(handlers->started_us), "state", state, "reason",
 				     reason != NULL && reason->kind != ERROR_NONE
 					     ? json_string(reason->message)

@@ -167,21 +167,35 @@ void control_call_invalid(struct control_call *call, const char *parameter)
 			   json_pack("{s:s}", "parameter", parameter));
 }
 
+/* A server's words from before an encoding was agreed on may be in any. */
+static json_t *readable(const char *string)
+{
+	json_t *value = json_string(string);
+
+	if (value)
+		return value;
+	_cleanup_free_ char *ascii = text_copy(string);
+
+	for (char *at = ascii; *at; at++)
+		*at = (unsigned char)*at < 0x80 ? *at : '?';
+	return json_string(ascii);
+}
+
 static void set_unless_empty(json_t *object, const char *key, const char *value)
 {
 	if (value[0])
-		json_object_set_new(object, key, json_string(value));
+		json_object_set_new(object, key, readable(value));
 }
 
 void control_call_fail(struct control_call *call, const struct error *err)
 {
 	if (err->kind == ERROR_NOT_FOUND && err->entity[0]) {
 		control_call_error(call, "io.migrated.NoSuchEntity",
-				   json_pack("{s:s}", "entity", err->entity));
+				   json_pack("{s:o}", "entity", readable(err->entity)));
 		return;
 	}
-	json_t *parameters = json_pack("{s:s, s:s}", "kind", error_kind_name(err->kind), "message",
-				       err->message);
+	json_t *parameters = json_pack("{s:s, s:o}", "kind", error_kind_name(err->kind), "message",
+				       readable(err->message));
 
 	set_unless_empty(parameters, "sqlstate", err->sqlstate);
 	set_unless_empty(parameters, "entity", err->entity);

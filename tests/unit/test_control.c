@@ -202,6 +202,15 @@ static void test_errors_become_answers(void **state)
 		     "\"message\":\"column nope does not exist\",\"sqlstate\":\"42703\","
 		     "\"entity\":\"orders\",\"hint\":\"mend the mapping\"}}");
 
+	error_set(&err, ERROR_CONNECTION, "Rolle \xbbx\xab existiert nicht");
+	world->held = NULL;
+	world_send_text(world, fd, ANALYZE);
+	world_wait(world, world->held);
+	control_call_fail(world->held, &err);
+	world_expect(world, fd,
+		     "{\"error\":\"io.migrated.Failed\",\"parameters\":{\"kind\":\"connection\","
+		     "\"message\":\"Rolle ?x? existiert nicht\"}}");
+
 	error_set(&err, ERROR_NOT_FOUND, "no such entity");
 	strcpy(err.entity, "ordres");
 	world->held = NULL;
@@ -282,7 +291,7 @@ static void test_a_slow_watcher_misses_frames_and_still_gets_the_last(void **sta
 		sent += control_call_continue(world->held, json_pack("{s:s}", "f", filler));
 		world_turn(world);
 	}
-	assert_in_range(sent, 1, 1000); // 8 MB were offered; the socket and 256 KiB took some
+	assert_in_range(sent, 1, 1000); // 8 MB were offered; the socket and 32 KiB took some
 	control_call_reply(world->held, json_pack("{s:s}", "last", "yes"));
 	for (int i = 0; i < sent; i++) {
 		json_auto_t *frame = world_receive(world, fd);

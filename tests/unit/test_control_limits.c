@@ -139,7 +139,7 @@ static void test_who_asks_for_more_than_it_reads_is_not_asked_further(void **sta
 		world_send(world, fd, big, sizeof big);
 	for (int i = 0; i < 100; i++)
 		world_turn(world);
-	// 200 answers are 20 MB: the socket takes some, 256 KiB may wait, the rest is not made.
+	// 200 answers are 20 MB: the socket takes some, 32 KiB may wait, the rest is not made.
 	assert_in_range(world->entered, 1, 20);
 	for (int i = 0; i < 200; i++) {
 		json_auto_t *reply = world_receive(world, fd);

@@ -318,12 +318,20 @@ static void test_plan(void **state)
 static void test_check(void **state)
 {
 	(void)state;
+	assert_shown(&plain, "check",
+		     "{'findings':[{'check':'a','subject':'b','result':'pass','message':'m'}],"
+		     "'passed':true}",
+		     NULL, "ctl_check_passed.txt");
+	assert_shown(&plain, "check",
+		     "{'findings':[{'check':'a','subject':'b','result':'brandnew','message':'m'}],"
+		     "'passed':true}",
+		     NULL, "ctl_check_unverified.txt");
 	assert_shown(&plain, "check", FINDINGS, NULL, "ctl_check.txt");
 	assert_shown(&coloured, "check", FINDINGS, NULL, "ctl_check_coloured.txt");
 	assert_shown(&ascii, "check", FINDINGS, NULL, "ctl_check_ascii.txt");
 }
 
-static void test_check_passes_only_what_was_verified(void **state)
+static void test_check_fails_by_its_failures_and_the_daemons_word(void **state)
 {
 	static const struct {
 		const char *json;
@@ -332,9 +340,9 @@ static void test_check_passes_only_what_was_verified(void **state)
 		{ "{'findings':[{'result':'pass'}],'passed':true}", EXIT_DONE },
 		{ "{'findings':[{'result':'pass'},{'result':'warn'}],'passed':true}", EXIT_DONE },
 		{ "{'findings':[{'result':'pass'},{'result':'fail'}],'passed':true}", EXIT_FAILED },
-		{ "{'findings':[{'result':'unknown'}],'passed':true}", EXIT_FAILED },
-		{ "{'findings':[{'result':'brandnew'}],'passed':true}", EXIT_FAILED },
-		{ "{'findings':[{}],'passed':true}", EXIT_FAILED },
+		{ "{'findings':[{'result':'unknown'}],'passed':true}", EXIT_DONE },
+		{ "{'findings':[{'result':'brandnew'}],'passed':true}", EXIT_DONE },
+		{ "{'findings':[{}],'passed':true}", EXIT_DONE },
 		{ "{'findings':[],'passed':false}", EXIT_FAILED },
 		{ "{}", EXIT_FAILED },
 	};
@@ -457,7 +465,7 @@ int main(void)
 		cmocka_unit_test(test_migrate_and_steering),
 		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_check),
-		cmocka_unit_test(test_check_passes_only_what_was_verified),
+		cmocka_unit_test(test_check_fails_by_its_failures_and_the_daemons_word),
 		cmocka_unit_test(test_every_command_has_a_view),
 		cmocka_unit_test(test_answers_of_another_shape_crash_no_view),
 		cmocka_unit_test(test_control_characters_of_answers_do_not_reach_the_terminal),

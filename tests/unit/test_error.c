@@ -103,6 +103,17 @@ static void test_long_message_is_cut_between_characters(void **state)
 	}
 }
 
+static void test_bytes_that_are_no_utf8_are_replaced(void **state)
+{
+	struct error err;
+
+	(void)state;
+	error_set(&err, ERROR_CONNECTION, "%s", "Datenbank \"m\xfcller\" gibt es nicht");
+	assert_string_equal(err.message, "Datenbank \"m?ller\" gibt es nicht");
+	error_set(&err, ERROR_CONNECTION, "%s", "M\xc3\xbcller \xe2\x82");
+	assert_string_equal(err.message, "M\xc3\xbcller ??");
+}
+
 static void test_every_kind_has_a_name_of_its_own(void **state)
 {
 	(void)state;
@@ -123,6 +134,7 @@ int main(void)
 		cmocka_unit_test(test_no_error_wanted_is_no_crash),
 		cmocka_unit_test(test_hint_is_kept_until_cleared),
 		cmocka_unit_test(test_long_message_is_cut_between_characters),
+		cmocka_unit_test(test_bytes_that_are_no_utf8_are_replaced),
 		cmocka_unit_test(test_every_kind_has_a_name_of_its_own),
 	};
 

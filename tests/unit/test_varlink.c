@@ -107,6 +107,19 @@ static void test_what_was_handed_out_is_not_kept(void **state)
 	}
 	assert_in_range(splitter.bytes.capacity, 1, 1000);
 	varlink_splitter_done(&splitter);
+
+	// One large message does not make the buffer large for good.
+	char *large = calloc(1, 500001);
+
+	memset(large, 'x', 500000);
+	varlink_splitter_init(&splitter, 500000);
+	varlink_splitter_push(&splitter, large, 500001);
+	assert_int_equal(varlink_splitter_next(&splitter, &message, &length),
+			 VARLINK_SPLIT_MESSAGE);
+	varlink_splitter_push(&splitter, "x", 2);
+	assert_in_range(splitter.bytes.capacity, 1, 1000);
+	varlink_splitter_done(&splitter);
+	free(large);
 }
 
 /* --- calls ------------------------------------------------------------------------------------ */
