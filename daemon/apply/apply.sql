@@ -31,7 +31,6 @@ SELECT {keys}
 -- name: begin
 -- Target. Opens the batch; the rows follow.
 BEGIN ISOLATION LEVEL READ COMMITTED;
-SET LOCAL synchronous_commit = off;
 SET LOCAL random_page_cost = 0.3;
 SET LOCAL work_mem = '{work_memory}kB';
 SET CONSTRAINTS ALL IMMEDIATE;

@@ -21,14 +21,13 @@ static struct {
 	int max_priority;
 	bool to_journal;
 	uint64_t last_number;
-	struct journal_event *
-		recent; /* a ring: event n stands at n % JOURNAL_RECENT; lives as long as the process */
+	struct journal_event *recent; /* a ring: event n stands at n % JOURNAL_RECENT; never freed */
 	journal_on_event *on_event;
 	void *arg;
 } journal = { .max_priority = LOG_INFO };
 
-/* systemd tells the device and inode of the stream it connected stderr to; a redirection since then changes them. See
-   "$JOURNAL_STREAM" in systemd.exec(5). */
+/* systemd tells the device and inode of the stream it connected stderr to; a redirection since
+   then changes them. See "$JOURNAL_STREAM" in systemd.exec(5). */
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -57,7 +56,7 @@ const char *journal_priority_name(int priority)
 	return priority >= LOG_EMERG && priority <= LOG_DEBUG ? names[priority] : "unknown";
 }
 
-/* --- where events go ---------------------------------------------------------------------------- */
+/* --- where events go -------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -109,7 +108,8 @@ static bool write_to_journal(int priority, const struct log_fields *fields, cons
 	return written;
 }
 
-/* A message may hold what a server or a peer sent: on a terminal it must not be more than one line of text. */
+/* A message may hold what a server or a peer sent: on a terminal it must not be more than one
+   line of text. */
 static void blank_controls(char *string)
 {
 	for (; *string; string++)
@@ -137,7 +137,7 @@ static void write_to_stderr(int priority, const struct log_fields *fields, const
 		return; /* there is nobody left to tell */
 }
 
-/* --- the last events ---------------------------------------------------------------------------- */
+/* --- the last events -------------------------------------------------------------------------- */
 
 static void copy_field(char *to, size_t size, const char *value)
 {
@@ -192,7 +192,7 @@ void journal_watch(journal_on_event *on_event, void *arg)
 	journal.arg = arg;
 }
 
-/* --- common/log.h ------------------------------------------------------------------------------- */
+/* --- common/log.h ----------------------------------------------------------------------------- */
 
 static void write_event(int priority, const struct log_fields *fields, const char *message)
 {

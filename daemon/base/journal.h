@@ -1,8 +1,9 @@
 /*
- * The daemon's sink for common/log.h: the journal when systemd started us, stderr otherwise; and the last events kept
- * in memory, for `migratectl logs`.
+ * The daemon's sink for common/log.h: the journal when systemd started us, stderr otherwise; and
+ * the last events kept in memory, for `migratectl logs`.
  *
- * The log is the one thing that every room reaches without being handed it, so this file has state of its own.
+ * The log is the one thing that every room reaches without being handed it, so this file has state
+ * of its own.
  */
 #ifndef DAEMON_BASE_JOURNAL_H
 #define DAEMON_BASE_JOURNAL_H
@@ -26,19 +27,22 @@ struct journal_event {
 	char message[768];
 };
 
-/* Events less urgent than `max_priority` are dropped from now on. Before the first call LOG_INFO is the limit. */
+/* Events less urgent than `max_priority` are dropped from now on. Before the first call LOG_INFO
+   is the limit. */
 void journal_init(int max_priority);
 
 /*
- * The oldest event with a number above `after` that is still kept, or NULL. Only the last JOURNAL_RECENT are, so
- * a number that jumps says how many were missed. Borrowed until the next event is logged.
+ * The oldest event with a number above `after` that is still kept, or NULL. Only the last
+ * JOURNAL_RECENT are, so a number that jumps says how many were missed. Borrowed until the next
+ * event is logged.
  */
 const struct journal_event *journal_next(uint64_t after);
 
 /* The number of the last event; 0 when there was none. */
 uint64_t journal_last_number(void);
 
-/* Called with every event that is kept, from within log_event(), which it must not call. NULL ends it. */
+/* Called with every event that is kept, from within log_event(), which it must not call. NULL
+   ends it. */
 typedef void journal_on_event(void *arg, const struct journal_event *event);
 void journal_watch(journal_on_event *on_event, void *arg);
 

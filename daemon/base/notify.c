@@ -16,7 +16,8 @@ void notify_ready(void)
 	sd_notify(0, "READY=1");
 }
 
-/* systemd asks for the time, by CLOCK_MONOTONIC, to tell this reload's READY=1 from an earlier one. */
+/* systemd asks for the time, by CLOCK_MONOTONIC, to tell this reload's READY=1 from an earlier
+   one. */
 void notify_reloading(void)
 {
 	struct timespec now;

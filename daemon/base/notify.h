@@ -16,8 +16,9 @@ void notify_stopping(void);
 void notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * Feeds systemd's watchdog from the loop, twice in each interval that the unit's WatchdogSec= asks for, so that a loop
- * that hangs is noticed. NULL when none is asked for. Free it with notify_watchdog_free(), which allows NULL.
+ * Feeds systemd's watchdog from the loop, twice in each interval that the unit's WatchdogSec= asks
+ * for, so that a loop that hangs is noticed. NULL when none is asked for. Free it with
+ * notify_watchdog_free(), which allows NULL.
  */
 struct event *notify_watchdog_new(struct event_base *base);
 void notify_watchdog_free(struct event *watchdog);

@@ -16,7 +16,7 @@
 struct catalog_column {
 	char *name;
 	char *type;	 /* as declared: "character varying(20)" */
-	char *base_type; /* without its modifier: "character varying" */
+	char *base_type; /* to cast to: with a modifier that rounds ("numeric(12,2)"), without one that shortens */
 	bool not_null;
 	bool has_default;
 	bool generated;	  /* may not be written */

@@ -1,14 +1,16 @@
 -- What the catalogs say of the relations the mapping names. Two arrays come in: schemas and names, in step.
 
 -- name: columns
--- One row for each column: relation's position, kind, column, its type with and without modifier.
+-- One row for each column: relation's position, kind, column, its type, and the type to cast to: a modifier that rounds is
+-- kept, so that the value is compared as it will be stored; one that shortens is left out, since an explicit cast would obey it.
 SELECT wanted.position,
        c.oid IS NOT NULL AS found,
        c.relkind,
        c.reltuples::bigint,
        a.attname,
        pg_catalog.format_type(a.atttypid, a.atttypmod),
-       pg_catalog.format_type(a.atttypid, -1),
+       pg_catalog.format_type(a.atttypid, CASE WHEN coalesce(element.typcategory, base.typcategory) IN ('S', 'V') THEN -1
+                                               ELSE a.atttypmod END),
        pg_catalog.getdatabaseencoding(),
        a.attnotnull,
        a.atthasdef,
@@ -31,6 +33,9 @@ SELECT wanted.position,
     ON t.oid = a.atttypid
   LEFT JOIN pg_catalog.pg_type AS base
     ON base.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+  LEFT JOIN pg_catalog.pg_type AS element
+    ON element.oid = base.typelem
+   AND base.typcategory = 'A'
  ORDER BY wanted.position, a.attnum;
 
 -- name: unique_keys

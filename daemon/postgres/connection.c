@@ -9,7 +9,6 @@
 #include <event2/util.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "base/deferred.h"
 #include "common/clock.h"
@@ -20,7 +19,7 @@
 
 #define REPEAT_LOG_MS INT64_C(60000)
 
-/* --- states ------------------------------------------------------------------------------------- */
+/* --- states ----------------------------------------------------------------------------------- */
 
 #define TO(state) (1u << (state))
 #define TO_LOST (TO(PG_WAITING) | TO(PG_DOWN) | TO(PG_CLOSED))
@@ -150,148 +149,7 @@ void pg_set_state(struct pg_connection *connection, enum pg_state state, const s
 		connection->on_state(connection->arg, connection, state, err);
 }
 
-/* --- the link and its events -------------------------------------------------------------------- */
-
-static void unwatch(struct pg_connection *connection)
-{
-	event_del(connection->read_event);
-	event_del(connection->write_event);
-}
-
-static void drop_link(struct pg_connection *connection)
-{
-	unwatch(connection); /* before libpq closes the socket */
-	PQfinish(connection->link);
-	connection->link = NULL;
-	connection->link_is_dead = false;
-	connection->driver = NULL;
-	error_clear(&connection->parting);
-}
-
-/* libpq has closed the socket, so it must not be watched any longer: its number may soon be another's. What it means
-   is told from the loop, since we may be deep in a driver's work. */
-static void note_death(struct pg_connection *connection)
-{
-	unwatch(connection);
-	connection->link_is_dead = true;
-	event_active(connection->kick, EV_TIMEOUT, 0);
-}
-
-static bool socket_is_drained(PGconn *link)
-{
-	int waiting = 0;
-
-	return ioctl(PQsocket(link), FIONREAD, &waiting) == 0 && waiting == 0;
-}
-
-bool pg_consume(struct pg_connection *connection)
-{
-	PGconn *link = connection->link;
-	bool alive = !connection->link_is_dead && PQconsumeInput(link);
-
-	/* A TLS record may be larger than the room libpq offered for it. The rest is in OpenSSL's hands, where no poll
-	   of the socket sees it: a proxy's 16 kB records would leave us waiting for what we have. */
-	if (alive && (PQsslInUse(link) || PQgssEncInUse(link)) && socket_is_drained(link))
-		alive = PQconsumeInput(link);
-	if (!alive && !connection->link_is_dead)
-		note_death(connection);
-	return alive;
-}
-
-bool pg_flush(struct pg_connection *connection)
-{
-	int rest;
-
-	if (connection->link_is_dead)
-		return false;
-	rest = PQflush(connection->link);
-	if (rest < 0 || PQstatus(connection->link) == CONNECTION_BAD)
-		note_death(connection);
-	else if (rest > 0)
-		event_add(connection->write_event, NULL);
-	return rest == 0 && !connection->link_is_dead;
-}
-
-void pg_read_pause(struct pg_connection *connection)
-{
-	event_del(connection->read_event);
-}
-
-void pg_read_resume(struct pg_connection *connection)
-{
-	if (!connection->link_is_dead)
-		event_add(connection->read_event, NULL);
-}
-
-bool pg_is_made_up(const struct pg_connection *connection, const PGresult *result)
-{
-	return PQstatus(connection->link) == CONNECTION_BAD &&
-	       PQresultStatus(result) == PGRES_FATAL_ERROR &&
-	       !PQresultErrorField(result, PG_DIAG_SQLSTATE);
-}
-
-/* An immediate shutdown or a crash of another backend comes as a WARNING, since the backend does not wait to see it
-   delivered; its SQLSTATE tells. */
-static bool is_fatal(const PGresult *result)
-{
-	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-
-	return (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0)) ||
-	       (sqlstate && strncmp(sqlstate, "57P0", 4) == 0);
-}
-
-void pg_note_fatal(struct pg_connection *connection, const PGresult *result)
-{
-	if (!is_fatal(result))
-		return;
-	pg_error_from_result(&connection->parting, result);
-	connection->parting.kind = ERROR_CONNECTION; /* whatever it was, the link goes with it */
-}
-
-static void on_notice(void *arg, const PGresult *result)
-{
-	struct pg_connection *connection = arg;
-	struct error notice;
-
-	connection->notice_count++;
-	pg_note_fatal(connection, result);
-	pg_error_from_result(&notice, result);
-	log_debug("%s: notice %s: %s", connection->settings.name, notice.sqlstate, notice.message);
-}
-
-static void free_notifications(PGconn *link)
-{
-	PGnotify *notification;
-
-	while ((notification = PQnotifies(link)))
-		PQfreemem(notification);
-}
-
-static void on_readable(evutil_socket_t fd, short what, void *arg)
-{
-	struct pg_connection *connection = arg;
-
-	(void)fd;
-	(void)what;
-	pg_consume(connection); /* what came before the end is worth parsing all the same */
-	if (connection->driver)
-		connection->driver->on_input(connection->driver_arg);
-	else
-		PQisBusy(connection->link); /* parses notices and notifications */
-	if (connection->link)
-		free_notifications(connection->link);
-}
-
-static void on_writable(evutil_socket_t fd, short what, void *arg)
-{
-	struct pg_connection *connection = arg;
-
-	(void)fd;
-	(void)what;
-	if (pg_flush(connection) && connection->driver && connection->driver->on_flushed)
-		connection->driver->on_flushed(connection->driver_arg);
-}
+/* --- drivers ---------------------------------------------------------------------------------- */
 
 void pg_hold(struct pg_connection *connection, const struct pg_driver *driver, void *arg)
 {
@@ -313,10 +171,11 @@ void pg_release(struct pg_connection *connection)
 		event_active(connection->kick, EV_TIMEOUT, 0);
 }
 
-/* --- losing it ---------------------------------------------------------------------------------- */
+/* --- losing it -------------------------------------------------------------------------------- */
 
-/* Decorrelated jitter: min(cap, random(base, 3 * previous)). From "Exponential Backoff And Jitter", AWS
-   Architecture Blog, 2015. A connection that held longer than the last delay begins anew. */
+/* Decorrelated jitter: min(cap, random(base, 3 * previous)). From "Exponential Backoff And
+   Jitter", AWS Architecture Blog, 2015. A connection that held longer than the last delay begins
+   anew. */
 static int64_t next_delay(const struct pg_connection *connection)
 {
 	int64_t least = connection->settings.backoff_min_ms;
@@ -341,7 +200,7 @@ void pg_lose(struct pg_connection *connection, const struct error *err)
 	const struct pg_driver *driver = connection->driver;
 	void *driver_arg = connection->driver_arg;
 
-	drop_link(connection);
+	pg_link_drop(connection);
 	connection->delay_ms = next_delay(connection);
 	connection->ready_ms = 0;
 	pg_queue_fail(connection, &why);
@@ -387,7 +246,7 @@ static void on_kick(evutil_socket_t fd, short what, void *arg)
 		pg_queue_advance(connection);
 }
 
-/* --- connecting --------------------------------------------------------------------------------- */
+/* --- connecting ------------------------------------------------------------------------------- */
 
 static void fail_to_connect(struct pg_connection *connection)
 {
@@ -419,15 +278,10 @@ static void on_setup_answer(void *arg, const struct pg_answer *answer)
 
 static void set_up(struct pg_connection *connection)
 {
-	int fd = PQsocket(connection->link);
-
 	PQsetErrorVerbosity(connection->link, PQERRORS_DEFAULT);
-	PQsetnonblocking(connection->link, 1); /* fails only when there is output, which there is not */
-	event_assign(connection->read_event, connection->base, fd, EV_READ | EV_PERSIST,
-		     on_readable, connection);
-	event_assign(connection->write_event, connection->base, fd, EV_WRITE, on_writable,
-		     connection);
-	event_add(connection->read_event, NULL);
+	PQsetnonblocking(connection->link,
+			 1); /* fails only when there is output, which there is not */
+	pg_read_resume(connection);
 	pg_set_state(connection, PG_SETTING_UP, NULL);
 	if (connection->state == PG_SETTING_UP)
 		pg_setup_start(connection, on_setup_answer);
@@ -435,12 +289,13 @@ static void set_up(struct pg_connection *connection)
 
 static void on_connecting(evutil_socket_t fd, short what, void *arg);
 
-/* The socket may be another after every poll (the next host, the next attempt), so the event is made anew. */
+/* The socket may be another after every poll (the next host, the next attempt), so the event is
+   made anew. */
 static void watch_connecting(struct pg_connection *connection, short events)
 {
-	event_assign(connection->read_event, connection->base, PQsocket(connection->link), events,
+	event_assign(connection->io_event, connection->base, PQsocket(connection->link), events,
 		     on_connecting, connection);
-	event_add(connection->read_event, NULL);
+	event_add(connection->io_event, NULL);
 }
 
 static void go_on_connecting(struct pg_connection *connection, PostgresPollingStatusType wanted)
@@ -478,12 +333,10 @@ static void start_connecting(struct pg_connection *connection)
 	pg_set_state(connection, PG_CONNECTING, NULL);
 	if (connection->state != PG_CONNECTING)
 		return;
-	connection->link = pg_link_start(&connection->settings, &err);
-	if (!connection->link) {
+	if (!pg_link_start(connection, &err)) {
 		pg_lose(connection, &err);
 		return;
 	}
-	PQsetNoticeReceiver(connection->link, on_notice, connection);
 	if (PQstatus(connection->link) == CONNECTION_BAD)
 		fail_to_connect(connection);
 	else
@@ -522,7 +375,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* --- life --------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static int64_t or_default(int64_t ms, int64_t default_ms)
 {
@@ -548,8 +401,7 @@ struct pg_connection *pg_connection_new(struct event_base *base,
 	connection->on_state = on_state;
 	connection->arg = arg;
 	connection->state = PG_DOWN;
-	connection->read_event = event_new(base, -1, 0, on_readable, connection);
-	connection->write_event = event_new(base, -1, 0, on_writable, connection);
+	connection->io_event = event_new(base, -1, 0, NULL, NULL); /* assigned with every socket */
 	connection->timer = evtimer_new(base, on_timer, connection);
 	connection->kick = evtimer_new(base, on_kick, connection);
 	TAILQ_INIT(&connection->queue);
@@ -568,8 +420,7 @@ static void release_connection(void *object)
 	struct pg_connection *connection = object;
 
 	pg_queue_done(connection);
-	event_free(connection->read_event);
-	event_free(connection->write_event);
+	event_free(connection->io_event);
 	event_free(connection->timer);
 	event_free(connection->kick);
 	free(connection);
@@ -587,7 +438,7 @@ void pg_connection_close(struct pg_connection *connection)
 	driver_arg = connection->driver_arg;
 	error_set(&err, ERROR_CANCELLED, "the connection to the %s was closed",
 		  connection->settings.name);
-	drop_link(connection);
+	pg_link_drop(connection);
 	event_del(connection->kick);
 	pg_queue_fail(connection, &err);
 	pg_set_state(connection, PG_CLOSED, &err);
@@ -616,11 +467,16 @@ void pg_connection_reset(struct pg_connection *connection, const char *reason)
 		pg_connection_open(connection); /* it was us, not the server: nothing to wait for */
 }
 
-/* --- questions ---------------------------------------------------------------------------------- */
+/* --- questions -------------------------------------------------------------------------------- */
 
 enum pg_state pg_connection_state(const struct pg_connection *connection)
 {
 	return connection->state;
+}
+
+bool pg_connection_is_up(const struct pg_connection *connection)
+{
+	return was_up(connection->state);
 }
 
 int pg_connection_server_version(const struct pg_connection *connection)

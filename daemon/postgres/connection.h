@@ -1,14 +1,15 @@
 /*
  * One connection to PostgreSQL as a state machine on the event loop, with a queue of queries.
  *
- * A query is submitted at any time and answered exactly once: with its results, or with an error. When the
- * connection is lost, every query that was submitted gets that error; nothing is repeated here, since only
- * the caller knows what may be. Reconnecting is the connection's own business (backoff with decorrelated
- * jitter); what it means for the work is not: on_state tells the owner.
+ * A query is submitted at any time and answered exactly once: with its results, or with an error.
+ * When the connection is lost, every query that was submitted gets that error; nothing is repeated
+ * here, since only the caller knows what may be. Reconnecting is the connection's own business
+ * (backoff with decorrelated jitter); what it means for the work is not: on_state tells the owner.
  *
  *   DOWN ──▶ CONNECTING ──▶ SETTING_UP ──▶ READY ⇄ BUSY
  *    ▲            │              │           │       │
- *    └────────────┴──────────────┴───────────┴───────┘  lost; WAITING until the backoff is over, unless closed
+ *    └────────────┴──────────────┴───────────┴───────┘  lost; unless closed, WAITING until the
+ *                                                       backoff is over
  *
  * Only asynchronous libpq is used. Host names are looked up by libpq itself.
  */
@@ -29,20 +30,22 @@ const char *pg_state_name(enum pg_state state);
 
 struct pg_connection;
 
-/* Called on every change of state, after it; `err` says why when the connection was lost or could not be made.
-   It may submit queries and may call pg_connection_close(), but the connection is freed later, by the loop. */
+/* Called on every change of state, after it; `err` says why when the connection was lost or
+   could not be made. It may submit queries and may call pg_connection_close(), but the
+   connection is freed later, by the loop. */
 typedef void pg_on_state(void *arg, struct pg_connection *connection, enum pg_state state,
 			 const struct error *err);
 
 struct pg_connection_settings {
-	const char *name;     /* "source", "target": for messages; borrowed for the connection's life */
+	const char *name; /* "source", "target": for messages; borrowed for the connection's life */
 	const char *conninfo; /* borrowed for the connection's life; never logged */
 	const char *application_name;
-	const char *setup_sql; /* run, as one simple query, on every new connection before READY; may be NULL; borrowed */
+	/* Run, as one simple query, on every new connection before READY; may be NULL; borrowed. */
+	const char *setup_sql;
 	int64_t connect_timeout_ms; /* for the link and its setup; 0: 10000 */
 	int64_t backoff_min_ms;	    /* 0: 100 */
 	int64_t backoff_max_ms;	    /* 0: 30000 */
-	bool reconnect;		/* by itself, until closed */
+	bool reconnect;		    /* by itself, until closed */
 };
 
 struct pg_connection *pg_connection_new(struct event_base *base,
@@ -51,15 +54,19 @@ struct pg_connection *pg_connection_new(struct event_base *base,
 
 void pg_connection_open(struct pg_connection *connection);
 
-/* Ends the connection. Queries not yet answered are answered with ERROR_CANCELLED before this returns; on_state is
-   not called any more. The memory goes when the loop is out of this connection's callbacks. NULL is allowed. */
+/* Ends the connection. Queries not yet answered are answered with ERROR_CANCELLED before this
+   returns; on_state is not called any more. The memory goes when the loop is out of this
+   connection's callbacks. NULL is allowed. */
 void pg_connection_close(struct pg_connection *connection);
 
-/* Throws the present link away (an answer that is overdue, a transaction in an unknown state) and, when `reconnect`
-   is set, makes a new one. Queries not yet answered get ERROR_CONNECTION with this reason. */
+/* Throws the present link away (an answer that is overdue, a transaction in an unknown state)
+   and, when `reconnect` is set, makes a new one. Queries not yet answered get ERROR_CONNECTION
+   with this reason. */
 void pg_connection_reset(struct pg_connection *connection, const char *reason);
 
 enum pg_state pg_connection_state(const struct pg_connection *connection);
+/* READY or BUSY. */
+bool pg_connection_is_up(const struct pg_connection *connection);
 int pg_connection_server_version(const struct pg_connection *connection); /* 150018; 0 while down */
 /* Since when it has been in its state, READY and BUSY being one; microseconds since the epoch. */
 int64_t pg_connection_since_us(const struct pg_connection *connection);
@@ -83,35 +90,40 @@ const PGresult *pg_answer_rows(const struct pg_answer *answer);
 typedef void pg_on_answer(void *arg, const struct pg_answer *answer);
 
 /*
- * Submits a query. With no values it goes as a simple query, so it may hold several statements; with values as one
- * parameterised statement, each value text (NULL for SQL NULL), its type inferred by the server. `sql` and the values are copied.
- * May be called in any state but CLOSED; queries wait until the connection is READY.
+ * Submits a query. With no values it goes as a simple query, so it may hold several statements;
+ * with values as one parameterised statement, each value text (NULL for SQL NULL), its type
+ * inferred by the server. `sql` and the values are copied. May be called in any state but CLOSED;
+ * queries wait until the connection is READY.
  */
 void pg_submit(struct pg_connection *connection, const char *sql, size_t value_count,
 	       const char *const *values, pg_on_answer *on_answer, void *arg);
 
-/* As pg_submit, but only prepares the statement and answers with one result, its description (PQnfields, PQftype,
-   PQfname, PQnparams, PQparamtype), which pg_answer_rows() returns too. */
+/* As pg_submit, but only prepares the statement and answers with one result, its description
+   (PQnfields, PQftype, PQfname, PQnparams, PQparamtype), which pg_answer_rows() returns too. */
 void pg_describe(struct pg_connection *connection, const char *sql, pg_on_answer *on_answer,
 		 void *arg);
 
 /*
- * Asks the server to cancel what `victim` is running, by a query on `side`, another connection to the same server. The
- * victim's query is answered as usual, with ERROR_CANCELLED (57014) unless it was quicker. Does nothing when the
- * victim is not BUSY, and nothing happens when the request overtakes the query: repeat it until the answer is there.
- * PQcancel() is not used, because it blocks.
+ * Asks the server to cancel what `victim` is running, by a query on `side`, another connection to
+ * the same server. The victim's query is answered as usual, with ERROR_CANCELLED (57014) unless it
+ * was quicker. Does nothing when the victim is not BUSY, and nothing happens when the request
+ * overtakes the query: repeat it until the answer is there. PQcancel() is not used, because it
+ * blocks.
  */
 void pg_cancel_by(struct pg_connection *victim, struct pg_connection *side);
 
-/* Forgets the callback of every unanswered query submitted with this arg; they still run. For owners that go away. */
+/* Forgets the callback of every unanswered query submitted with this arg; they still run. For
+   owners that go away. */
 void pg_forget(struct pg_connection *connection, const void *arg);
 
-/* Quotes for SQL text sent on any connection, as PQescapeIdentifier() and PQescapeLiteral() do: the client's encoding is
-   UTF8 on all of them. The caller frees. NULL when the string is not valid UTF-8. */
+/* Quotes for SQL text sent on any connection, as PQescapeIdentifier() and PQescapeLiteral() do:
+   the client's encoding is UTF8 on all of them. The caller frees. NULL when the string is not
+   valid UTF-8. */
 char *pg_quote_identifier(const char *name);
 char *pg_quote_literal(const char *value);
 
-/* Fills an error from a failed result: kind by SQLSTATE class (see errors.h), message without values. */
+/* Fills an error from a failed result: kind by SQLSTATE class (see errors.h), message without
+   values. */
 void pg_error_from_result(struct error *err, const PGresult *result);
 
 #endif

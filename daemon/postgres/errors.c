@@ -1,9 +1,10 @@
 /*
  * SQLSTATE to kind by one table, and the cleaning of PostgreSQL's and libpq's messages.
  *
- * The rule for messages is to know what is harmless. A server's own primary message names objects, which are
- * ours to name, and in two classes (22, and 42 at "at or near") values, which are cut out. Whatever a function
- * or trigger raised by itself may say anything, so a sentence of ours stands in its place.
+ * The rule for messages is to know what is harmless. A server's own primary message names objects,
+ * which are ours to name, and in two classes (22, and 42 at "at or near") values, which are cut
+ * out. Whatever a function or trigger raised by itself may say anything, so a sentence of ours
+ * stands in its place.
  */
 #include "postgres/errors.h"
 
@@ -20,7 +21,8 @@ static const struct {
 	enum error_kind kind;
 } kinds[] = {
 	{ "08", ERROR_CONNECTION },
-	{ "25P03", ERROR_CONNECTION }, /* idle_in_transaction_session_timeout: the backend is gone */
+	{ "25P03",
+	  ERROR_CONNECTION }, /* idle_in_transaction_session_timeout: the backend is gone */
 	{ "57P01", ERROR_CONNECTION },
 	{ "57P02", ERROR_CONNECTION },
 	{ "57P04", ERROR_CONNECTION },
@@ -79,7 +81,7 @@ enum error_kind pg_error_kind(const char *sqlstate)
 	return kind;
 }
 
-/* --- messages ----------------------------------------------------------------------------------- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 enum treatment {
 	KEEP,	    /* it names objects at most */
@@ -93,16 +95,15 @@ static const struct {
 	const char *prefix;
 	enum treatment treatment;
 } treatments[] = {
-	{ "08", KEEP },	      { "0A", KEEP }, { "21", KEEP }, { "22", CUT_VALUES },
-	{ "23", KEEP },	      { "25", KEEP }, { "26", KEEP }, { "28", KEEP },
-	{ "2B", KEEP },	      { "34", KEEP }, { "3D", KEEP }, { "3F", KEEP },
-	{ "40", KEEP },	      { "42601", CUT_TOKEN },	      { "42", KEEP },
-	{ "44", KEEP },	      { "53", KEEP }, { "54", KEEP }, { "55", KEEP },
-	{ "57", KEEP },	      { "58", KEEP }, { "F0", KEEP },
-	{ "XX", CUT_VALUES }, /* what extensions say without a code of their own */
+	{ "08", KEEP }, { "0A", KEEP },		{ "21", KEEP },	      { "22", CUT_VALUES },
+	{ "23", KEEP }, { "25", KEEP },		{ "26", KEEP },	      { "28", KEEP },
+	{ "2B", KEEP }, { "34", KEEP },		{ "3D", KEEP },	      { "3F", KEEP },
+	{ "40", KEEP }, { "42601", CUT_TOKEN }, { "42", KEEP },	      { "44", KEEP },
+	{ "53", KEEP }, { "54", KEEP },		{ "55", KEEP },	      { "57", KEEP },
+	{ "58", KEEP }, { "F0", KEEP },		{ "XX", CUT_VALUES }, /* some of it by extensions */
 };
 
-#define RAISED_BY_OTHERS                                                                           \
+#define RAISED_BY_OTHERS \
 	"a function or trigger of the database raised an error (its text is in the server's log)"
 #define UNFIT_VALUE "a value does not fit its type or its use"
 
@@ -125,7 +126,7 @@ static bool ends_with(const struct text *text, const char *suffix)
 /* Is what will be quoted next, after these words, the name of an object? */
 static bool announces_name(const struct text *words)
 {
-	static const char *const before[] = { "type ",     "enum ",  "column ",   "relation ",
+	static const char *const before[] = { "type ",	   "enum ",  "column ",	  "relation ",
 					      "encoding ", "table ", "function ", "constraint ",
 					      "sequence ", "index " };
 
@@ -140,9 +141,10 @@ static bool is_ascii(char byte)
 	return (unsigned char)byte < 0x80;
 }
 
-/* Class 22 quotes values after a colon ('invalid input syntax for type integer: "…"'), in the middle of a
-   sentence ('value "…" is out of range') and as bytes (0xe2 0x82). A server that speaks another language has other
-   quotes, too, which lc_messages, a superuser's setting, does not let us forbid: then none of it is kept. */
+/* Class 22 quotes values after a colon ('invalid input syntax for type integer: "…"'), in the
+   middle of a sentence ('value "…" is out of range') and as bytes (0xe2 0x82). A server that
+   speaks another language has other quotes, too, which lc_messages, a superuser's setting, does
+   not let us forbid: then none of it is kept. */
 static void cut_values(struct text *clean, const char *primary)
 {
 	const char *last_quote = strrchr(primary, '"');
@@ -156,7 +158,8 @@ static void cut_values(struct text *clean, const char *primary)
 			text_append_bytes(clean, next, (size_t)(end - next) + 1);
 			next = end;
 		} else if (*next == '"') {
-			/* A value may hold quotes itself: nothing up to the last of them is kept. */
+			/* A value may hold quotes itself: nothing up to the last of them is
+			   kept. */
 			text_append(clean, "\"…\"");
 			if (next == last_quote)
 				return;
@@ -268,23 +271,26 @@ void pg_error_from_result(struct error *err, const PGresult *result)
 	snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
 }
 
-/* --- libpq's own messages ----------------------------------------------------------------------- */
+/* --- libpq's own messages --------------------------------------------------------------------- */
 
 /* Is it all of what host names, addresses and paths of sockets are made of? */
 static bool is_host(const char *string, size_t length)
 {
-	return strspn(string, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:/_-") >=
+	return strspn(string,
+		      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:/_-") >=
 	       length;
 }
 
-/* A connection string that was split at the wrong place puts a part of the password where a host or a port should be,
-   and libpq quotes it. So only what is plainly a host is kept of what stands in quotes. */
+/* A connection string that was split at the wrong place puts a part of the password where a host
+   or a port should be, and libpq quotes it. So only what is plainly a host is kept of what
+   stands in quotes. */
 static void cut_parameters(struct text *clean, const char *message, size_t length)
 {
 	const char *const end = message + length;
 
 	for (const char *next = message; next < end; next++) {
-		const char *closing = *next == '"' ? memchr(next + 1, '"', (size_t)(end - next - 1)) : NULL;
+		const char *closing = *next == '"' ? memchr(next + 1, '"', (size_t)(end - next - 1))
+						   : NULL;
 
 		if (*next != '"') {
 			text_append_bytes(clean, next, 1);
@@ -304,13 +310,15 @@ static bool is_sqlstate(const char *string)
 	return strspn(string, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5;
 }
 
-/* Finds the last "SEVERITY:  SQLSTATE: message" in what may be several failures, one for each host. The severity, in
-   whatever language, is the first thing in its line that two blanks follow, as "DETAIL" is in its own. */
+/* Finds the last "SEVERITY:  SQLSTATE: message" in what may be several failures, one for each
+   host. The severity, in whatever language, is the first thing in its line that two blanks
+   follow, as "DETAIL" is in its own. */
 static const char *find_sqlstate(const char *message)
 {
 	const char *last = NULL;
 
-	for (const char *line = message; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+	for (const char *line = message; *line;
+	     line += strcspn(line, "\n"), line += *line == '\n') {
 		const char *colon = strstr(line, ":  ");
 
 		if (colon && colon < line + strcspn(line, "\n") && is_sqlstate(colon + 3) &&
@@ -341,5 +349,6 @@ void pg_error_from_link(struct error *err, const char *libpq_message)
 	_cleanup_text_ struct text clean = TEXT_INIT;
 
 	cut_parameters(&clean, libpq_message, first_line(libpq_message));
-	error_set(err, ERROR_CONNECTION, "%s", clean.length > 0 ? clean.data : "the connection failed");
+	error_set(err, ERROR_CONNECTION, "%s",
+		  clean.length > 0 ? clean.data : "the connection failed");
 }

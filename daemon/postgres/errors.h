@@ -1,8 +1,8 @@
 /*
  * From SQLSTATE to what is to be done: one table, and the words that are safe to repeat.
  *
- * Messages of PostgreSQL may quote values ('invalid input syntax for type integer: "…"'); what leaves this file
- * does not. DETAIL and CONTEXT, which quote whole rows, are never used.
+ * Messages of PostgreSQL may quote values ('invalid input syntax for type integer: "…"'); what
+ * leaves this file does not. DETAIL and CONTEXT, which quote whole rows, are never used.
  */
 #ifndef DAEMON_POSTGRES_ERRORS_H
 #define DAEMON_POSTGRES_ERRORS_H

@@ -1,9 +1,10 @@
 /*
- * What the files of this room share, and nobody else includes: the inside of a connection, and how a driver takes
- * hold of its link.
+ * What the files of this room share, and nobody else includes: the inside of a connection, and how
+ * a driver takes hold of its link.
  *
- * connection.c owns the link, its events and its state. It does not know what is said on the link: that is the
- * driver's, of which there is at most one at a time: the query that is running (query.c) or a pump (pump.c).
+ * connection.c owns the link, its events and its state. It does not know what is said on the link:
+ * that is the driver's, of which there is at most one at a time: the query that is running
+ * (query.c) or a pump (pump.c).
  */
 #ifndef DAEMON_POSTGRES_INTERNAL_H
 #define DAEMON_POSTGRES_INTERNAL_H
@@ -17,8 +18,9 @@ TAILQ_HEAD(query_list, query);
 
 /* Who speaks on the link. None of these is called after pg_release() or after on_lost. */
 struct pg_driver {
-	void (*on_input)(void *arg);	/* libpq has new input */
-	void (*on_flushed)(void *arg);	/* everything that waited to be sent has been sent; may be NULL */
+	void (*on_input)(void *arg); /* libpq has new input */
+	void (*on_flushed)(
+		void *arg); /* everything that waited to be sent has been sent; may be NULL */
 	void (*on_lost)(void *arg, const struct error *err); /* the link is gone already */
 };
 
@@ -42,12 +44,12 @@ struct pg_connection {
 	int64_t ready_ms; /* when it was last made */
 	int64_t since_us; /* when it came into its state, READY and BUSY being one */
 
-	PGconn *link;		   /* NULL in DOWN, WAITING and CLOSED */
-	struct event *read_event;  /* while there is a link; one-shot while connecting */
-	struct event *write_event; /* pending when libpq holds output that the socket would not take */
-	struct event *timer;	   /* of the state: the deadline of connecting, or the backoff */
-	struct event *kick;	   /* something to do that must not be done on the caller's stack */
-	struct error parting;	   /* the FATAL message after which the server closes the link */
+	PGconn *link; /* NULL in DOWN, WAITING and CLOSED */
+	struct event *io_event; /* for both directions: see watch() in link.c */
+	short watched;	      /* what io_event is pending for, once connected */
+	struct event *timer;  /* of the state: the deadline of connecting, or the backoff */
+	struct event *kick;   /* something to do that must not be done on the caller's stack */
+	struct error parting; /* the FATAL message after which the server closes the link */
 	uint64_t notice_count;
 	bool link_is_dead; /* libpq has closed the socket; pg_lose() follows from the loop */
 
@@ -58,11 +60,6 @@ struct pg_connection {
 	struct query_list queue;    /* submitted */
 	struct query_list finished; /* their answers are known, their callbacks not called yet */
 };
-
-/* --- link.c --- */
-
-/* Begins a link as PQconnectStart() does; NULL with the reason when not even that was possible. */
-PGconn *pg_link_start(const struct pg_connection_settings *settings, struct error *err);
 
 /* --- connection.c --- */
 
@@ -77,19 +74,28 @@ void pg_hold(struct pg_connection *connection, const struct pg_driver *driver, v
 /* Back from the driver, who has read every result: the connection is READY unless queries wait. */
 void pg_release(struct pg_connection *connection);
 
-/* Reads what has arrived. False: the link is dead; what it still said can be parsed, and pg_lose() follows
-   from the loop. */
+/* --- link.c --- */
+
+/* Begins a link as PQconnectStart() does. False when not even that was possible. */
+bool pg_link_start(struct pg_connection *connection, struct error *err) _warn_unused_;
+/* Ends it; nobody is told. */
+void pg_link_drop(struct pg_connection *connection);
+
+/* Reads what has arrived. False: the link is dead; what it still said can be parsed, and pg_lose()
+   follows from the loop. */
 bool pg_consume(struct pg_connection *connection);
-/* Sends what is waiting. False: not all of it could be sent, and on_flushed will follow (or on_lost). */
+/* Sends what is waiting. False: not all of it could be sent, and on_flushed will follow, or
+   on_lost. */
 bool pg_flush(struct pg_connection *connection);
-/* Stops and starts reading: a driver that cannot take more input holds the sender back by not reading. */
-void pg_read_pause(struct pg_connection *connection);
+/* Starts and stops reading: a driver that cannot take more input holds the sender back this way. */
 void pg_read_resume(struct pg_connection *connection);
+void pg_read_pause(struct pg_connection *connection);
 
-/* Is it libpq that made this result up, because the link is gone? Then pg_lose() follows, which has better words. */
+/* Did libpq make this result up, because the link is gone? Then pg_lose() follows, in better
+   words. */
 bool pg_is_made_up(const struct pg_connection *connection, const PGresult *result);
-
-/* Keeps a message after which the server closes the link: it says why the link is about to end better than the end itself does. */
+/* Keeps the message after which the server closes the link: it tells more than the end itself
+   does. */
 void pg_note_fatal(struct pg_connection *connection, const PGresult *result);
 
 /* --- query.c --- */
@@ -108,8 +114,8 @@ void pg_queue_done(struct pg_connection *connection);
 
 /* --- errors.c --- */
 
-/* What libpq says of a connection that could not be made, with verbosity PQERRORS_VERBOSE: kind by the SQLSTATE in
-   it, and only words that cannot hold a part of the connection string. */
+/* What libpq says of a connection that could not be made, with verbosity PQERRORS_VERBOSE: kind
+   by the SQLSTATE in it, and only words that cannot hold a part of the connection string. */
 void pg_error_from_connecting(struct error *err, const char *libpq_message);
 /* What libpq says of a link that is gone; always ERROR_CONNECTION. */
 void pg_error_from_link(struct error *err, const char *libpq_message);

@@ -1,16 +1,63 @@
 /*
- * Beginning a link: the connection string as it was configured, with what every connection of ours has in common.
+ * The link of a connection, which is a PGconn and its socket: how it is begun, with the connection
+ * string as it was configured and what all links of ours have in common; how its input and output
+ * are waited for; and what it says when it dies. What that means for the connection's state is left
+ * to connection.c.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
+#include "common/log.h"
 #include "common/text.h"
 #include "postgres/internal.h"
 
+/* --- what it says ----------------------------------------------------------------------------- */
+
+bool pg_is_made_up(const struct pg_connection *connection, const PGresult *result)
+{
+	return PQstatus(connection->link) == CONNECTION_BAD &&
+	       PQresultStatus(result) == PGRES_FATAL_ERROR &&
+	       !PQresultErrorField(result, PG_DIAG_SQLSTATE);
+}
+
+/* An immediate shutdown or a crash of another backend comes as a WARNING, since the backend does
+   not wait to see it delivered; its SQLSTATE tells. */
+static bool is_fatal(const PGresult *result)
+{
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	return (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0)) ||
+	       (sqlstate && strncmp(sqlstate, "57P0", 4) == 0);
+}
+
+void pg_note_fatal(struct pg_connection *connection, const PGresult *result)
+{
+	if (!is_fatal(result))
+		return;
+	pg_error_from_result(&connection->parting, result);
+	connection->parting.kind = ERROR_CONNECTION; /* whatever it was, the link goes with it */
+}
+
+static void on_notice(void *arg, const PGresult *result)
+{
+	struct pg_connection *connection = arg;
+	struct error notice;
+
+	connection->notice_count++;
+	pg_note_fatal(connection, result);
+	pg_error_from_result(&notice, result);
+	log_debug("%s: notice %s: %s", connection->settings.name, notice.sqlstate, notice.message);
+}
+
+/* --- its beginning ---------------------------------------------------------------------------- */
+
 /*
- * A peer that vanished without a word is noticed by these in half a minute, unless the connection string has its own:
- * keepalives when an answer is awaited, tcp_user_timeout when data are. The latter also ends a connection whose peer is
- * alive but has not read for so long (a full window, as in the COPY of a target that is busy), so it must not be short.
+ * A peer that vanished without a word is noticed by these in half a minute, unless the connection
+ * string has its own: keepalives when an answer is awaited, tcp_user_timeout when data are. The
+ * latter also ends a connection whose peer is alive but has not read for so long (a full window, as
+ * in the COPY of a target that is busy), so it must not be short.
  */
 static const struct {
 	const char *keyword;
@@ -30,7 +77,8 @@ static const char *default_of(const char *keyword)
 	return NULL;
 }
 
-/* Ours whatever the connection string says: the quoting relies on UTF-8, and operators find us by name. */
+/* Ours whatever the connection string says: the quoting relies on UTF-8, and operators find us
+   by name. */
 static const char *fixed_value(const struct pg_connection_settings *settings, const char *keyword)
 {
 	if (strcmp(keyword, "client_encoding") == 0)
@@ -71,25 +119,160 @@ static PGconn *start_with(const struct pg_connection_settings *settings,
 	return link;
 }
 
-PGconn *pg_link_start(const struct pg_connection_settings *settings, struct error *err)
+bool pg_link_start(struct pg_connection *connection, struct error *err)
 {
+	const struct pg_connection_settings *settings = &connection->settings;
 	PQconninfoOption *options = PQconninfoParse(settings->conninfo, NULL);
-	PGconn *link;
 
 	if (!options) { /* libpq's message would quote what it stumbled over, a password perhaps */
 		error_set(err, ERROR_CONFIG, "the connection string of the %s makes no sense",
 			  settings->name);
-		error_hint(err, "write it as \"host=… dbname=… user=…\" or as postgresql://…, "
-				"with special characters of a password in a URI %%-encoded");
-		return NULL;
+		return error_hint(err,
+				  "write it as \"host=… dbname=… user=…\" or as postgresql://…, "
+				  "with special characters of a password in a URI %%-encoded");
 	}
-	link = start_with(settings, options);
+	connection->link = start_with(settings, options);
 	PQconninfoFree(options);
-	if (!link) {
-		error_set(err, ERROR_ENVIRONMENT, "out of memory for a connection");
-		return NULL;
-	}
+	if (!connection->link)
+		return error_set(err, ERROR_ENVIRONMENT, "out of memory for a connection");
 	/* libpq keeps no SQLSTATE of a failed attempt, but in this verbosity its message does. */
-	PQsetErrorVerbosity(link, PQERRORS_VERBOSE);
-	return link;
+	PQsetErrorVerbosity(connection->link, PQERRORS_VERBOSE);
+	PQsetNoticeReceiver(connection->link, on_notice, connection);
+	return true;
+}
+
+/* --- its events ------------------------------------------------------------------------------- */
+
+static void on_io(evutil_socket_t fd, short what, void *arg);
+
+/*
+ * Waits for these events of the socket and for no others. libpq closes the socket by itself when it
+ * finds it dead; the kernel forgets it then, and libevent can only remove what is left in one
+ * piece, hence one event and not two.
+ */
+static void watch(struct pg_connection *connection, short events)
+{
+	event_del(connection->io_event);
+	connection->watched = events;
+	if (events == 0)
+		return;
+	event_assign(connection->io_event, connection->base, PQsocket(connection->link),
+		     (short)(events | EV_PERSIST), on_io, connection);
+	event_add(connection->io_event, NULL);
+}
+
+static void watch_also(struct pg_connection *connection, short events)
+{
+	if ((connection->watched & events) != events)
+		watch(connection, (short)(connection->watched | events));
+}
+
+static void watch_no_more(struct pg_connection *connection, short events)
+{
+	if (connection->watched & events)
+		watch(connection, (short)(connection->watched & ~events));
+}
+
+void pg_link_drop(struct pg_connection *connection)
+{
+	watch(connection, 0); /* before libpq closes the socket */
+	PQfinish(connection->link);
+	connection->link = NULL;
+	connection->link_is_dead = false;
+	connection->driver = NULL;
+	error_clear(&connection->parting);
+}
+
+/* libpq has closed the socket, so it must not be watched any longer: its number may soon be
+   another's. What it means is told from the loop, since we may be deep in a driver's work. */
+static void note_death(struct pg_connection *connection)
+{
+	watch(connection, 0);
+	connection->link_is_dead = true;
+	event_active(connection->kick, EV_TIMEOUT, 0);
+}
+
+static bool socket_is_drained(PGconn *link)
+{
+	int waiting = 0;
+
+	return ioctl(PQsocket(link), FIONREAD, &waiting) == 0 && waiting == 0;
+}
+
+bool pg_consume(struct pg_connection *connection)
+{
+	PGconn *link = connection->link;
+	bool alive = !connection->link_is_dead && PQconsumeInput(link);
+
+	/* A TLS record may be larger than the room libpq offered for it. The rest is in
+	   OpenSSL's hands, where no poll of the socket sees it: a proxy's 16 kB records would
+	   leave us waiting for what we have. */
+	if (alive && (PQsslInUse(link) || PQgssEncInUse(link)) && socket_is_drained(link))
+		alive = PQconsumeInput(link);
+	if (!alive && !connection->link_is_dead)
+		note_death(connection);
+	return alive;
+}
+
+bool pg_flush(struct pg_connection *connection)
+{
+	int rest;
+
+	if (connection->link_is_dead)
+		return false;
+	rest = PQflush(connection->link);
+	if (rest < 0 || PQstatus(connection->link) == CONNECTION_BAD)
+		note_death(connection);
+	else if (rest > 0)
+		watch_also(connection, EV_WRITE);
+	else
+		watch_no_more(connection, EV_WRITE);
+	return rest == 0 && !connection->link_is_dead;
+}
+
+void pg_read_pause(struct pg_connection *connection)
+{
+	watch_no_more(connection, EV_READ);
+}
+
+void pg_read_resume(struct pg_connection *connection)
+{
+	if (!connection->link_is_dead)
+		watch_also(connection, EV_READ);
+}
+
+static void free_notifications(PGconn *link)
+{
+	PGnotify *notification;
+
+	while ((notification = PQnotifies(link)))
+		PQfreemem(notification);
+}
+
+static void read_input(struct pg_connection *connection)
+{
+	pg_consume(connection); /* what came before the end is worth parsing all the same */
+	if (connection->driver)
+		connection->driver->on_input(connection->driver_arg);
+	else
+		PQisBusy(connection->link); /* parses notices and notifications */
+	if (connection->link)
+		free_notifications(connection->link);
+}
+
+static void write_output(struct pg_connection *connection)
+{
+	if (pg_flush(connection) && connection->driver && connection->driver->on_flushed)
+		connection->driver->on_flushed(connection->driver_arg);
+}
+
+static void on_io(evutil_socket_t fd, short what, void *arg)
+{
+	struct pg_connection *connection = arg;
+
+	(void)fd;
+	if (what & EV_READ)
+		read_input(connection);
+	if ((what & EV_WRITE) && connection->link) /* which the input may have ended */
+		write_output(connection);
 }

@@ -1,11 +1,11 @@
 /*
- * The pump as two sides, each driving one link through STARTING ▶ COPYING ▶ ENDING ▶ DONE, and one advance() that
- * decides, after whatever happened, what can be done next.
+ * The pump as two sides, each driving one link through STARTING ▶ COPYING ▶ ENDING ▶ DONE, and
+ * one advance() that decides, after whatever happened, what can be done next.
  *
- * Rows come from libpq one by one; they go on in chunks, because a COPY's messages need not be aligned with its rows
- * on the way in, and a message for each row costs a third of the speed. Between two readings of the
- * source libpq is emptied of rows, so that its input buffer does not outgrow the widest row; and
- * when the target's socket is full nothing is read at all.
+ * Rows come from libpq one by one; they go on in chunks, because a COPY's messages need not be
+ * aligned with its rows on the way in, and larger ones go faster (64 KiB a third faster than 8).
+ * Between two readings of the source libpq is emptied of rows, so that its input buffer does not
+ * outgrow the widest row; and when the target's socket is full nothing is read at all.
  */
 #include "postgres/pump.h"
 
@@ -27,7 +27,8 @@
 #define DISCARD_MS 2000
 #define SUSPICION_MS 20
 
-/* Our reason in the target's "COPY from stdin failed: …" when we only wanted to see what it has to say. */
+/* Our reason in the target's "COPY from stdin failed: …" when we only wanted to see what it has
+   to say. */
 #define ASK_REASON "input arrived during the copy"
 
 enum side_state { SIDE_STARTING, SIDE_COPYING, SIDE_ENDING, SIDE_DONE };
@@ -74,7 +75,8 @@ static PGconn *side_link(const struct side *side)
 	return side->connection ? side->connection->link : NULL;
 }
 
-/* By a timer, not event_active(): that would run us again in this very turn, before anybody else. */
+/* By a timer, not event_active(): that would run us again in this very turn, before anybody
+   else. */
 static void go_on_next_turn(struct pump *pump)
 {
 	static const struct timeval now = { 0, 0 };
@@ -98,7 +100,7 @@ static void fail(struct pump *pump, const struct side *side, const struct error 
 	pump->failed_ms = clock_monotonic_ms();
 }
 
-/* --- results ------------------------------------------------------------------------------------ */
+/* --- results ---------------------------------------------------------------------------------- */
 
 static void begin_copy(struct side *side, const PGresult *result)
 {
@@ -140,7 +142,8 @@ static void take_result(struct side *side, const PGresult *result)
 	case PGRES_COMMAND_OK:
 	case PGRES_TUPLES_OK:
 	case PGRES_EMPTY_QUERY:
-		if (side->state == SIDE_ENDING && strncmp(PQcmdStatus((PGresult *)result), "COPY ", 5) == 0)
+		if (side->state == SIDE_ENDING &&
+		    strncmp(PQcmdStatus((PGresult *)result), "COPY ", 5) == 0)
 			side->rows = strtoll(PQcmdTuples((PGresult *)result), NULL, 10);
 		break;
 	case PGRES_COPY_IN:
@@ -188,7 +191,7 @@ static void take_results(struct side *side)
 	}
 }
 
-/* --- the target --------------------------------------------------------------------------------- */
+/* --- the target ------------------------------------------------------------------------------- */
 
 /* Ends the target's COPY: as complete, or with the reason why it is not to be. */
 static void end_target(struct pump *pump, const char *reason)
@@ -202,10 +205,10 @@ static void end_target(struct pump *pump, const char *reason)
 }
 
 /*
- * Something arrived from the target in the middle of its COPY. libpq parses notices then, but leaves an error alone
- * until the COPY is ended (pqParseInput3), so that a load could go on for hours that failed at its first row.
- * What was no notice is most likely an error; after a moment, in which the rest of a notice would
- * have come, the COPY is ended on purpose to hear it.
+ * Something arrived from the target in the middle of its COPY. libpq parses notices then, but
+ * leaves an error alone until the COPY is ended (pqParseInput3), so that a load could go on for
+ * hours that failed at its first row. What was no notice is most likely an error; after a moment,
+ * in which the rest of a notice would have come, the COPY is ended on purpose to hear it.
  */
 static void note_target_input(struct pump *pump)
 {
@@ -267,7 +270,7 @@ static void put_chunk(struct pump *pump)
 	pump->chunk_length = 0;
 }
 
-/* --- the source --------------------------------------------------------------------------------- */
+/* --- the source ------------------------------------------------------------------------------- */
 
 static void pass_on(struct pump *pump, const char *row, size_t length)
 {
@@ -283,7 +286,8 @@ static void pass_on(struct pump *pump, const char *row, size_t length)
 	}
 }
 
-/* The next row, after reading more input if need be: its length, 0 when there is none yet, negative at the end. */
+/* The next row, after reading more input if need be: its length, 0 when there is none yet,
+   negative at the end. */
 static int next_row(struct side *source, char **row)
 {
 	int length = PQgetCopyData(side_link(source), row, 1);
@@ -325,7 +329,7 @@ static void move_rows(struct pump *pump)
 	}
 }
 
-/* --- both --------------------------------------------------------------------------------------- */
+/* --- both ------------------------------------------------------------------------------------- */
 
 static bool are_compatible(struct pump *pump)
 {
@@ -334,8 +338,9 @@ static bool are_compatible(struct pump *pump)
 
 	if (source->format == target->format && source->columns == target->columns)
 		return true;
-	error_set(&err, ERROR_INTERNAL, "the source sends %d columns as %s, the target expects %d as %s",
-		  source->columns, source->format ? "binary" : "text", target->columns,
+	error_set(&err, ERROR_INTERNAL,
+		  "the source sends %d columns as %s, the target expects %d as %s", source->columns,
+		  source->format ? "binary" : "text", target->columns,
 		  target->format ? "binary" : "text");
 	fail(pump, NULL, &err);
 	return false;
@@ -370,7 +375,8 @@ static void discard_rest(struct pump *pump)
 		pg_connection_reset(source->connection,
 				    "the copy has failed, and its rest would take too long");
 	} else {
-		struct timeval rest = { .tv_sec = rest_ms / 1000, .tv_usec = rest_ms % 1000 * 1000 };
+		struct timeval rest = { .tv_sec = rest_ms / 1000,
+					.tv_usec = rest_ms % 1000 * 1000 };
 
 		event_add(pump->patience, &rest);
 	}
@@ -465,7 +471,7 @@ static void advance(struct pump *pump)
 		finish(pump);
 }
 
-/* --- what happens to it ------------------------------------------------------------------------- */
+/* --- what happens to it ----------------------------------------------------------------------- */
 
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
@@ -510,7 +516,7 @@ static const struct pg_driver side_driver = {
 	.on_lost = on_lost,
 };
 
-/* --- for everybody ------------------------------------------------------------------------------ */
+/* --- for everybody ---------------------------------------------------------------------------- */
 
 static bool is_idle(const struct pg_connection *connection)
 {
@@ -574,7 +580,8 @@ struct pump *pump_start(struct pg_connection *source, const char *source_sql,
 		start_side(&pump->source, source_sql);
 		start_side(&pump->target, target_sql);
 	} else {
-		error_set(&err, ERROR_CONNECTION, "a copy needs two idle connections, the %s is %s, the %s %s",
+		error_set(&err, ERROR_CONNECTION,
+			  "a copy needs two idle connections, the %s is %s, the %s %s",
 			  source->settings.name, pg_state_name(source->state),
 			  target->settings.name, pg_state_name(target->state));
 		fail(pump, NULL, &err);

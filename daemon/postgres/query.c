@@ -1,8 +1,9 @@
 /*
  * The queue of a connection: what is submitted waits here, runs, and is answered exactly once.
  *
- * A query is in one place at a time: in `queue`, in `running`, or in `finished` when its answer is known and its
- * callback is about to be called. A callback may close the connection, which empties all three.
+ * A query is in one place at a time: in `queue`, in `running`, or in `finished` when its answer is
+ * known and its callback is about to be called. A callback may close the connection, which empties
+ * all three.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,7 @@ struct query {
 	struct error error;
 };
 
-/* --- a query ------------------------------------------------------------------------------------ */
+/* --- a query ---------------------------------------------------------------------------------- */
 
 static struct query *query_new(enum query_kind kind, const char *sql, pg_on_answer *on_answer,
 			       void *arg)
@@ -81,7 +82,7 @@ static void keep_result(struct query *query, PGresult *result)
 	query->results[query->result_count++] = result;
 }
 
-/* --- running it --------------------------------------------------------------------------------- */
+/* --- running it ------------------------------------------------------------------------------- */
 
 static bool send_step(PGconn *link, const struct query *query)
 {
@@ -92,13 +93,14 @@ static bool send_step(PGconn *link, const struct query *query)
 		return PQsendQueryParams(link, query->sql, (int)query->value_count, NULL,
 					 (const char *const *)query->values, NULL, NULL, 0);
 	case QUERY_DESCRIBE:
-		return query->prepared ? PQsendDescribePrepared(link, "") :
-					 PQsendPrepare(link, "", query->sql, 0, NULL);
+		return query->prepared ? PQsendDescribePrepared(link, "")
+				       : PQsendPrepare(link, "", query->sql, 0, NULL);
 	}
 	return false;
 }
 
-/* False when libpq would not take the query; a link that failed under it is another matter, and told later. */
+/* False when libpq would not take the query; a link that failed under it is another matter, and
+   told later. */
 static bool query_send(struct pg_connection *connection, struct query *query)
 {
 	if (!send_step(connection->link, query) && PQstatus(connection->link) == CONNECTION_OK) {
@@ -205,7 +207,7 @@ static void on_input(void *arg)
 /* A lost link needs no driver's word: pg_lose() answers for the running query with the others. */
 static const struct pg_driver query_driver = { .on_input = on_input };
 
-/* --- the queue ---------------------------------------------------------------------------------- */
+/* --- the queue -------------------------------------------------------------------------------- */
 
 bool pg_queue_is_empty(const struct pg_connection *connection)
 {
@@ -284,7 +286,7 @@ void pg_queue_done(struct pg_connection *connection)
 	}
 }
 
-/* --- for everybody ------------------------------------------------------------------------------ */
+/* --- for everybody ---------------------------------------------------------------------------- */
 
 static void enqueue(struct pg_connection *connection, struct query *query)
 {

@@ -1,9 +1,10 @@
 /*
  * Quoting names and values for SQL text.
  *
- * libpq's PQescapeIdentifier() wants a connection, because how bytes form characters depends on the client's
- * encoding. Ours is UTF-8 on every connection (see link.c), so generated SQL can be written without one. What is
- * not valid UTF-8 is refused: in it a quote might hide (CVE-2025-1094). A test holds the results against libpq's.
+ * libpq's PQescapeIdentifier() wants a connection, because how bytes form characters depends on the
+ * client's encoding. Ours is UTF-8 on every connection (see link.c), so generated SQL can be
+ * written without one. What is not valid UTF-8 is refused: in it a quote might hide
+ * (CVE-2025-1094). A test holds the results against libpq's.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 #include "common/text.h"
 #include "postgres/connection.h"
 
-/* The number of bytes of the valid character at `bytes`, 0 when there is none (RFC 3629, section 4). */
+/* The number of bytes of the valid character at `bytes`, 0 when there is none (RFC 3629, section
+   4). */
 static size_t character_length(const unsigned char *bytes)
 {
 	unsigned char first = bytes[0];
@@ -36,7 +38,8 @@ static size_t character_length(const unsigned char *bytes)
 	return length;
 }
 
-/* Appends the string with each of the characters in `doubled` doubled; false when it is not UTF-8. */
+/* Appends the string with each of the characters in `doubled` doubled; false when it is not
+   UTF-8. */
 static bool append_doubling(struct text *quoted, const char *string, const char *doubled)
 {
 	while (*string) {
@@ -52,7 +55,8 @@ static bool append_doubling(struct text *quoted, const char *string, const char 
 	return true;
 }
 
-static char *quote(const char *string, const char *opening, const char *closing, const char *doubled)
+static char *quote(const char *string, const char *opening, const char *closing,
+		   const char *doubled)
 {
 	_cleanup_text_ struct text quoted = TEXT_INIT;
 
@@ -68,7 +72,8 @@ char *pg_quote_identifier(const char *name)
 	return quote(name, "\"", "\"", "\"");
 }
 
-/* E'…' is read alike whatever standard_conforming_strings says. The blank keeps it apart from a word before it. */
+/* E'…' is read alike whatever standard_conforming_strings says. The blank keeps it apart from a
+   word before it. */
 char *pg_quote_literal(const char *value)
 {
 	if (strchr(value, '\\'))

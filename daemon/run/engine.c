@@ -17,6 +17,9 @@
 /* Connections a side that are not lanes: one for planning and the store, one for observing. */
 #define CONNECTIONS_BESIDE_LANES 2
 
+/* After this long a session that could not be resumed is looked for again. */
+#define RESUME_AGAIN_S 5
+
 struct engine_subscriber {
 	void (*on_change)(void *arg);
 	void *arg;
@@ -44,6 +47,7 @@ struct engine {
 	struct lane_pool *lanes;
 	struct observatory *observatory;
 	struct event *cycle;
+	struct event *again; /* looks for an unfinished session once more, when it could not be resumed */
 	int64_t next_cycle_us;
 
 	struct request *request;     /* being prepared */
@@ -59,6 +63,7 @@ struct engine {
 };
 
 static void look_for_unfinished(struct engine *engine);
+static void look_again_later(struct engine *engine);
 
 /* --- subscribers ------------------------------------------------------------------------------- */
 
@@ -161,7 +166,7 @@ static void refuse(struct request *request, const struct error *err)
 	else
 		log_error(LOG_WARNING, err);
 	if (request->resume != NULL)
-		engine->resumed = false;
+		look_again_later(engine);
 	request_free(request);
 	on_change(engine);
 }
@@ -205,6 +210,9 @@ static void on_session_started(void *arg, struct session *session, const struct 
 	if (err == NULL)
 		return;
 	engine->session = NULL;
+	/* The answer may be all that was lost: then it stands in the store, and is resumed. */
+	if (err->kind == ERROR_CONNECTION)
+		engine->resumed = false;
 	session_free(session);
 	lane_pool_resize(engine->lanes, 0);
 	on_change(engine);
@@ -389,8 +397,11 @@ static bool may_begin(const struct engine *engine, struct error *err)
 	if (engine->stopping)
 		return error_set(err, ERROR_USAGE, "migrated is stopping");
 	if (down != NULL) {
+		const struct error *reason = pg_connection_last_error(down);
+
 		error_set(err, ERROR_CONNECTION, "the %s database cannot be reached: %s",
-			  pg_connection_name(down), pg_connection_last_error(down)->message);
+			  pg_connection_name(down),
+			  reason->kind != ERROR_NONE ? reason->message : "not connected yet");
 		return error_hint(err, "migratectl status shows both connections");
 	}
 	if (engine_is_busy(engine))
@@ -458,7 +469,7 @@ static void on_unfinished(void *arg, const struct pg_answer *answer)
 	struct request *request;
 
 	if (answer->error != NULL) {
-		engine->resumed = false;
+		look_again_later(engine);
 		return;
 	}
 	if (PQntuples(pg_answer_rows(answer)) == 0 || engine_is_busy(engine))
@@ -473,10 +484,28 @@ static void on_schema_known(void *arg, const struct pg_answer *answer)
 	struct engine *engine = arg;
 
 	if (answer->error != NULL)
-		engine->resumed = false;
+		look_again_later(engine);
 	else if (PQgetvalue(pg_answer_rows(answer), 0, 0)[0] == 't')
 		pg_submit(engine->target, sql_store_session_unfinished, 0, NULL, on_unfinished,
 			  engine);
+}
+
+/* What stood in the way may pass by itself: a connection comes back, or an old backend lets go of its locks. */
+static void look_again_later(struct engine *engine)
+{
+	engine->resumed = false;
+	event_add(engine->again, &(struct timeval){ .tv_sec = RESUME_AGAIN_S });
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct engine *engine = arg;
+
+	(void)fd;
+	(void)what;
+	if (!engine->resumed && !engine->stopping && !engine_is_busy(engine) &&
+	    pg_connection_is_up(engine->source) && pg_connection_is_up(engine->target))
+		look_for_unfinished(engine);
 }
 
 static void look_for_unfinished(struct engine *engine)
@@ -549,6 +578,7 @@ struct engine *engine_new_observing(struct event_base *base, const struct config
 	engine->lost = true;
 	engine->settings = connect_settings_new(config);
 	engine->cycle = event_new(base, -1, 0, on_cycle, engine);
+	engine->again = event_new(base, -1, 0, on_again, engine);
 	engine->lanes = lane_pool_new(base, &(struct lane_pool_settings){
 						    .source = *connect_source(engine->settings),
 						    .target = *connect_target(engine->settings),
@@ -592,6 +622,7 @@ void engine_free(struct engine *engine)
 	while (engine->subscribers != NULL)
 		engine_unsubscribe(engine, engine->subscribers);
 	event_free(engine->cycle);
+	event_free(engine->again);
 	connect_settings_free(engine->settings);
 	free(engine);
 }

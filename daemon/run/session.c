@@ -74,9 +74,11 @@ static void keep_run(struct session *session, const struct entity_run *run)
 	_cleanup_free_ char *total = text_format("%" PRId64, run->total);
 
 	session->opening++;
-	pg_submit(session->means.target, sql_store_session_entity_insert, 5,
+	pg_submit(session->means.target, sql_store_session_entity_insert, 7,
 		  (const char *const[]){ session->id, run->bound->entity->name, level,
-					 run->whole ? "t" : "f", total },
+					 run->whole ? "t" : "f", total,
+					 run->state == ENTITY_FAILED ? "failed" : "pending",
+					 run->reason[0] != '\0' ? run->reason : NULL },
 		  on_opened, session);
 }
 
@@ -147,13 +149,18 @@ static void add_runs_of_analysis(struct session *session, const PGresult *result
 		int row = row_of_entity(result, bound->entity->name);
 		struct entity_run *run;
 
-		if (!wanted[i] || (row < 0 && bound->usable))
+		const char *undetected = json_string_value(
+			json_object_get(session->undetected, bound->entity->name));
+
+		if (!wanted[i] || (row < 0 && bound->usable && undetected == NULL))
 			continue;
 		run = add_run(session, bound);
-		if (!bound->usable) {
+		if (row < 0 || !bound->usable) {
 			run->state = ENTITY_FAILED;
-			snprintf(run->reason, sizeof(run->reason),
-				 "the mapping does not fit the databases; see migratectl check");
+			snprintf(run->reason, sizeof(run->reason), "%s",
+				 undetected != NULL && bound->usable
+					 ? undetected
+					 : "the mapping does not fit the databases; see migratectl check");
 			continue;
 		}
 		run->whole = is_full(session) || PQgetvalue(result, row, 1)[0] == 't';
@@ -199,8 +206,30 @@ static void on_analysis(void *arg, const struct pg_answer *answer)
 
 static void load_analysis(struct session *session)
 {
+	set_phase(session, SESSION_DETECTING);
 	pg_submit(session->means.target, sql_store_analysis_entities, 1,
 		  (const char *const[]){ session->analysis }, on_analysis, session);
+}
+
+/* What could not be looked at is not passed over: those entities fail, with the reason. False: a connection was lost, and all
+   of it is to be done again. */
+static bool note_undetected(struct session *session, const struct detection *detection)
+{
+	size_t count;
+	const struct detection_entity *entities = detection_entities(detection, &count);
+
+	json_decref(session->undetected);
+	session->undetected = json_object();
+	for (size_t i = 0; i < count; i++) {
+		const struct error *err = &entities[i].error;
+
+		if (err->kind == ERROR_CONNECTION)
+			return false;
+		if (err->kind != ERROR_NONE)
+			json_object_set_new(session->undetected, entities[i].bound->entity->name,
+					    json_string(err->message));
+	}
+	return true;
 }
 
 static void on_detected(void *arg, struct detection *detection, const struct error *err)
@@ -208,6 +237,12 @@ static void on_detected(void *arg, struct detection *detection, const struct err
 	struct session *session = arg;
 
 	session->detection = NULL;
+	if (err == NULL && !session->cancelled && !note_undetected(session, detection)) {
+		detection_free(detection);
+		if (pg_connection_is_up(session->means.target))
+			detect(session);
+		return; /* else session_store_ready() comes back */
+	}
 	if (err == NULL) {
 		snprintf(session->analysis, sizeof(session->analysis), "%s",
 			 detection_analysis(detection));
@@ -278,9 +313,13 @@ static void insert_session(struct session *session)
 {
 	_cleanup_free_ char *options = json_dumps(session->options, JSON_COMPACT);
 
-	pg_submit(session->means.target, sql_store_session_insert, 3,
+	/* An analysis that was asked for is the session's from the start; another may turn out not to do. */
+	pg_submit(session->means.target, sql_store_session_insert, 4,
 		  (const char *const[]){ session->id, is_full(session) ? "full" : "differential",
-					 options },
+					 options,
+					 session->analysis_by_default || session->analysis[0] == '\0'
+						 ? NULL
+						 : session->analysis },
 		  on_inserted, session);
 }
 
@@ -298,10 +337,14 @@ static void on_analysis_found(void *arg, const struct pg_answer *answer)
 		if (PQntuples(result) > 0)
 			snprintf(session->analysis, sizeof(session->analysis), "%s",
 				 PQgetvalue(result, 0, 0));
+		/* Kept, so that a later life that finds the session not begun takes the same. */
+		if (!session->analysis_by_default)
+			json_object_set_new(session->options, "analysis",
+					    json_string(session->analysis));
 		insert_session(session);
 		return;
 	}
-	error_set(&err, ERROR_NOT_FOUND,
+	error_set(&err, PQntuples(result) == 0 ? ERROR_NOT_FOUND : ERROR_USAGE,
 		  PQntuples(result) == 0 ? "there is no analysis %s"
 					 : "more than one analysis begins with %s",
 		  session->analysis);
@@ -431,6 +474,9 @@ struct session *session_resume_from(const struct session_means *means, struct bi
 	session->created_us = strtoll(PQgetvalue(row, 0, 6), NULL, 10);
 	session->started_us = strtoll(PQgetvalue(row, 0, 7), NULL, 10);
 	session->resumed = true;
+	if (session->analysis[0] == '\0' && json_object_get(session->options, "analysis") != NULL)
+		snprintf(session->analysis, sizeof(session->analysis), "%s",
+			 json_string_value(json_object_get(session->options, "analysis")));
 	if (session->started_us > 0)
 		session->elapsed_before_ms = (clock_wall_us() - session->started_us) / 1000;
 	if (strcmp(state, "pending") == 0 || session->started_us == 0)
@@ -554,5 +600,6 @@ void session_free(struct session *session)
 	free(session->runs);
 	binding_free(session->binding);
 	json_decref(session->options);
+	json_decref(session->undetected);
 	free(session);
 }

@@ -124,18 +124,19 @@ DELETE FROM migrated.analysis AS a
                          FROM (SELECT created_at FROM migrated.analysis ORDER BY created_at DESC LIMIT 20) AS kept)
 
 -- name: session_insert
-INSERT INTO migrated.session (session, mode, state, options)
-VALUES ($1, $2, 'pending', $3)
+INSERT INTO migrated.session (session, mode, state, options, analysis)
+VALUES ($1, $2, 'pending', $3, $4)
 RETURNING number, created_at
 
 -- name: session_open
+-- Paused before it began, it begins paused.
 UPDATE migrated.session
    SET analysis = $2,
        mode = $3,
-       state = 'running',
+       state = CASE WHEN state = 'pending' THEN 'running' ELSE state END,
        started_at = coalesce(started_at, pg_catalog.clock_timestamp())
  WHERE session = $1
-   AND state = 'pending'
+   AND state IN ('pending', 'running', 'paused')
 
 -- name: session_state
 UPDATE migrated.session
@@ -160,8 +161,8 @@ SELECT session,
  LIMIT 1
 
 -- name: session_entity_insert
-INSERT INTO migrated.session_entity (session, entity, level, whole, state, total)
-VALUES ($1, $2, $3, $4, 'pending', $5)
+INSERT INTO migrated.session_entity (session, entity, level, whole, total, state, reason)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT (session, entity) DO NOTHING
 
 -- name: session_entities

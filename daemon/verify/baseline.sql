@@ -20,8 +20,10 @@ SELECT {keys}
 ) TO STDOUT (FORMAT binary)
 
 -- name: baseline_begin
--- Target. The keys follow.
+-- Target. The keys follow. Whole tables are joined, of which statistics may say little yet (rows just migrated, or just
+-- found gone): a nested loop would take hours.
 BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL enable_nestloop = off;
 SET LOCAL work_mem = '{work_memory}kB';
 CREATE TEMPORARY TABLE IF NOT EXISTS baseline_{entity} (
   {key_columns}

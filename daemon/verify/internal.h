@@ -59,7 +59,10 @@ struct side_state {
 	bool answered; /* role and database are known */
 	char *role;
 	char *database;
-	int backend_pid;
+	int backend_pid; /* that marked the connection */
+	bool looked;
+	bool backend_changed;
+	bool mark_lost;
 	struct identity identity;
 	struct table *tables;
 	size_t table_count;
@@ -98,9 +101,13 @@ void judge_identity(struct preflight *preflight, const PGresult *result);
 void judge_same_database(struct preflight *preflight, const PGresult *result);
 void judge_pooler_mark(struct preflight *preflight, const PGresult *result);
 void judge_pooler_look(struct preflight *preflight, const PGresult *result);
+void judge_poolers(struct preflight *preflight, const PGresult *result);
 void judge_prepared(struct preflight *preflight, const PGresult *result);
 void judge_statistics(struct preflight *preflight, const PGresult *result);
 void judge_disk(struct preflight *preflight, const PGresult *result);
+
+/* What a server_version_num (150018) of that side is worth. */
+enum finding_result preflight_version_result(enum side side, int version);
 
 enum sameness { DATABASES_DIFFER, DATABASES_SAME, DATABASES_COPIES, DATABASES_UNKNOWN };
 enum sameness preflight_sameness(const struct side_state *source, const struct side_state *target);

@@ -74,7 +74,6 @@ static const struct step steps[] = {
 	{ SIDE_SOURCE, 0, sql_verify_preflight_identity, NO_VALUES, NULL, judge_identity, NULL },
 	{ SIDE_TARGET, 0, sql_verify_preflight_identity, NO_VALUES, NULL, judge_identity, NULL },
 	{ SIDE_BOTH, 0, NULL, NO_VALUES, NULL, judge_same_database, NULL },
-	{ SIDE_BOTH, 0, NULL, NO_VALUES, NULL, judge_mapping, NULL },
 	{ SIDE_SOURCE, ACCESS_THEMES, sql_verify_preflight_source_tables, TABLES, NULL,
 	  judge_source_tables, NULL },
 	{ SIDE_SOURCE, ACCESS_THEMES, NULL, NO_VALUES, ask_read, NULL, judge_read_refused },
@@ -96,10 +95,17 @@ static const struct step steps[] = {
 	{ SIDE_SOURCE, BIT(THEME_STATISTICS), sql_verify_preflight_statistics, NO_VALUES, NULL,
 	  judge_statistics, NULL },
 	{ SIDE_SOURCE, 0, sql_verify_preflight_disk, TABLES, NULL, judge_disk, NULL },
+	/* Twice, as a pooler that hands out its backends in turn may come back to the first. */
+	{ SIDE_SOURCE, BIT(THEME_POOLER), sql_verify_preflight_pooler_look, NO_VALUES, NULL,
+	  judge_pooler_look, NULL },
 	{ SIDE_SOURCE, BIT(THEME_POOLER), sql_verify_preflight_pooler_look, NO_VALUES, NULL,
 	  judge_pooler_look, NULL },
 	{ SIDE_TARGET, BIT(THEME_POOLER), sql_verify_preflight_pooler_look, NO_VALUES, NULL,
 	  judge_pooler_look, NULL },
+	{ SIDE_TARGET, BIT(THEME_POOLER), sql_verify_preflight_pooler_look, NO_VALUES, NULL,
+	  judge_pooler_look, NULL },
+	{ SIDE_BOTH, 0, NULL, NO_VALUES, NULL, judge_poolers, NULL },
+	{ SIDE_BOTH, 0, NULL, NO_VALUES, NULL, judge_mapping, NULL },
 	{ SIDE_BOTH, 0, NULL, NO_VALUES, NULL, judge_connection, NULL },
 };
 #define STEP_COUNT (sizeof steps / sizeof steps[0])
@@ -275,9 +281,7 @@ static char *next_question(struct preflight *preflight)
 		char *sql;
 
 		preflight->bound = &binding->entities[preflight->next_entity++];
-		sql = preflight->bound->usable
-			      ? step_of(preflight)->ask(preflight, preflight->bound)
-			      : NULL;
+		sql = step_of(preflight)->ask(preflight, preflight->bound);
 		if (sql != NULL)
 			return sql;
 	}

@@ -68,7 +68,7 @@ void judge_source_tables(struct preflight *preflight, const PGresult *result)
 		bool all = is_true(result, row, 4), some = is_true(result, row, 5);
 
 		table->found = is_true(result, row, 1);
-		table->seen_through = table->found && (!is_true(result, row, 2) || !all);
+		table->seen_through = some && (!is_true(result, row, 2) || !all);
 		if (!table->found)
 			found_no_table(preflight, table);
 		else if (!is_true(result, row, 3))
@@ -131,7 +131,8 @@ void judge_target_tables(struct preflight *preflight, const PGresult *result)
 	preflight_passed(preflight, THEME_ROW_SECURITY, SIDE_TARGET, "no policy hides a row");
 }
 
-/* Of a query, a view, or a table that may be read in part, only the planner knows what reading it takes. */
+/* Of a query, a view, or a table that may be read in part, only the planner knows what reading it takes. What an entity
+   that does not fit would ship may not exist; then it is asked about the rows alone. */
 char *ask_read(const struct preflight *preflight, const struct bound_entity *bound)
 {
 	const struct entity *entity = bound->entity;
@@ -143,7 +144,9 @@ char *ask_read(const struct preflight *preflight, const struct bound_entity *bou
 			     entity->source_table)
 		     ->seen_through)
 		return NULL;
-	for (size_t i = 0; i < bound->shipped_count; i++) {
+	if (!bound->usable)
+		text_append(&values, "1");
+	for (size_t i = 0; bound->usable && i < bound->shipped_count; i++) {
 		text_separate(&values, ", ");
 		text_append(&values, bound->shipped[i].expression);
 	}

@@ -23,6 +23,26 @@ static const char *entity_of_file(const struct entity_set *set, const char *file
 	return "mapping";
 }
 
+/* What keeps our role from reading an entity is no fault of the mapping, and was found where the role's rights were. */
+static bool is_denial(const struct problem *problem)
+{
+	return strstr(problem->message, "permission denied") != NULL ||
+	       strstr(problem->message, "row-level security") != NULL;
+}
+
+static void judge_problem(struct preflight *preflight, const struct problem *problem)
+{
+	const char *entity = entity_of_file(preflight->request.binding->set, problem->file);
+	_cleanup_free_ char *message = problem_format(problem);
+
+	if (is_denial(problem))
+		preflight_found(preflight, THEME_MAPPING, SIDE_BOTH, entity, FINDING_UNKNOWN, NULL,
+				"not verified: the role may not read the entity");
+	else
+		preflight_found(preflight, THEME_MAPPING, SIDE_BOTH, entity, FINDING_FAIL,
+				text_copy("change the mapping, or the schema"), "%s", message);
+}
+
 void judge_mapping(struct preflight *preflight, const PGresult *result)
 {
 	const struct binding *binding = preflight->request.binding;
@@ -33,29 +53,31 @@ void judge_mapping(struct preflight *preflight, const PGresult *result)
 				NULL, "not verified: the catalogs could not be read");
 		return;
 	}
-	for (size_t i = 0; i < binding->problems.count; i++) {
-		const struct problem *problem = &binding->problems.problems[i];
-		_cleanup_free_ char *message = problem_format(problem);
-
-		preflight_found(preflight, THEME_MAPPING, SIDE_BOTH,
-				entity_of_file(binding->set, problem->file), FINDING_FAIL,
-				text_copy("change the mapping, or the schema"), "%s", message);
-	}
+	for (size_t i = 0; i < binding->problems.count; i++)
+		judge_problem(preflight, &binding->problems.problems[i]);
 	preflight_passed(preflight, THEME_MAPPING, SIDE_BOTH, "%zu entities fit both databases",
 			 binding->set->count);
 }
 
 /* --- keys --------------------------------------------------------------------------------------- */
 
-static bool is_table(const struct preflight *preflight, const struct entity *entity)
+/* NULL for a query. */
+static const struct catalog_relation *source_relation(const struct preflight *preflight,
+						      const struct entity *entity)
 {
-	const struct catalog_relation *relation;
-
 	if (entity->source_table == NULL)
-		return false;
-	relation = catalog_relation(&preflight->request.binding->source, entity->source_schema,
-				    entity->source_table);
-	return relation != NULL && (relation->kind == 'r' || relation->kind == 'p');
+		return NULL;
+	return catalog_relation(&preflight->request.binding->source, entity->source_schema,
+				entity->source_table);
+}
+
+/* Is there no index to vouch for the key? Of what is not there nothing can be asked. */
+static bool wants_a_look(const struct preflight *preflight, const struct entity *entity)
+{
+	const struct catalog_relation *relation = source_relation(preflight, entity);
+
+	return relation == NULL ||
+	       (relation->found && relation->kind != 'r' && relation->kind != 'p');
 }
 
 /* A table's key was judged with the mapping: it must have a unique index. */
@@ -65,7 +87,7 @@ char *ask_source_key(const struct preflight *preflight, const struct bound_entit
 	_cleanup_text_ struct text null_key = TEXT_INIT;
 	struct text sql = TEXT_INIT;
 
-	if (is_table(preflight, bound->entity))
+	if (!wants_a_look(preflight, bound->entity))
 		return NULL;
 	for (size_t i = 0; i < bound->entity->source_key.count; i++) {
 		text_separate(&keys, ", ");
@@ -103,16 +125,21 @@ void judge_source_keys(struct preflight *preflight, const PGresult *result)
 	size_t indexed = 0, looked_at = 0;
 
 	(void)result;
-	for (size_t i = 0; binding != NULL && i < binding->set->count; i++) {
-		const struct bound_entity *bound = &binding->entities[i];
+	if (binding == NULL || !preflight->sides[SIDE_SOURCE].answered)
+		return;
+	for (size_t i = 0; i < binding->set->count; i++) {
+		const struct entity *entity = &binding->set->entities[i];
 
-		indexed += bound->usable && is_table(preflight, bound->entity);
-		looked_at += bound->usable && !is_table(preflight, bound->entity);
+		if (wants_a_look(preflight, entity))
+			looked_at++;
+		else
+			indexed += catalog_is_unique(source_relation(preflight, entity),
+						     entity->source_key.names,
+						     entity->source_key.count);
 	}
-	if (binding != NULL && preflight->sides[SIDE_SOURCE].answered)
-		preflight_passed(preflight, THEME_SOURCE_KEY, SIDE_SOURCE,
-				 "every key is unique: %zu by an index, %zu by looking at all rows",
-				 indexed, looked_at);
+	preflight_passed(preflight, THEME_SOURCE_KEY, SIDE_SOURCE,
+			 "%zu keys are unique by an index, %zu by looking at all rows", indexed,
+			 looked_at);
 }
 
 static bool begins_an_index(const struct preflight *preflight, const PGresult *result,

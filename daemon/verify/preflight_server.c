@@ -75,20 +75,28 @@ void judge_connection(struct preflight *preflight, const PGresult *result)
 
 /* --- what server it is -------------------------------------------------------------------------- */
 
+enum finding_result preflight_version_result(enum side side, int version)
+{
+	if (version < known_versions[side].oldest)
+		return FINDING_FAIL;
+	return version / 10000 > known_versions[side].newest_major ? FINDING_WARN : FINDING_PASS;
+}
+
 static void judge_version(struct preflight *preflight, const char *version)
 {
 	enum side side = preflight->side;
-	int number_of_version = pg_connection_server_version(side_of(preflight)->connection);
+	int version_number = pg_connection_server_version(side_of(preflight)->connection);
+	enum finding_result result = preflight_version_result(side, version_number);
 
-	if (number_of_version < known_versions[side].oldest)
-		preflight_found(preflight, THEME_VERSION, side, side_names[side], FINDING_FAIL,
+	if (result == FINDING_FAIL)
+		preflight_found(preflight, THEME_VERSION, side, side_names[side], result,
 				text_format("upgrade it to PostgreSQL %s or newer",
 					    known_versions[side].oldest_name),
 				"PostgreSQL %s is too old: the %s must be %s or newer", version,
 				side_names[side], known_versions[side].oldest_name);
-	else if (number_of_version / 10000 > known_versions[side].newest_major)
+	else if (result == FINDING_WARN)
 		preflight_found(
-			preflight, THEME_VERSION, side, side_names[side], FINDING_WARN,
+			preflight, THEME_VERSION, side, side_names[side], result,
 			text_copy("try the migration on copies of both databases first"),
 			"PostgreSQL %s is newer than any that migrated was tested with (%d)",
 			version, known_versions[side].newest_major);
@@ -269,10 +277,9 @@ void judge_pooler_mark(struct preflight *preflight, const PGresult *result)
 	side_of(preflight)->backend_pid = (int)number(result, 1);
 }
 
-static void found_transaction_pooler(struct preflight *preflight, const char *evidence)
+static void found_transaction_pooler(struct preflight *preflight, enum side side,
+				     const char *evidence)
 {
-	enum side side = preflight->side;
-
 	preflight_found(preflight, THEME_POOLER, side, side_names[side], FINDING_FAIL,
 			text_format("let %s.conninfo lead to the server itself, or to a pooler in "
 				    "session mode",
@@ -283,33 +290,52 @@ static void found_transaction_pooler(struct preflight *preflight, const char *ev
 }
 
 /* The key that cancels a query holds the backend's process id; a pooler gives out keys of its own. */
-static bool key_is_backends(const struct side_state *side, int64_t backend_pid)
+static bool key_is_backends(const struct side_state *side)
 {
-	return pg_connection_backend_pid(side->connection) == backend_pid;
+	return pg_connection_backend_pid(side->connection) == side->backend_pid;
 }
 
 void judge_pooler_look(struct preflight *preflight, const PGresult *result)
 {
-	enum side side = preflight->side;
-	const struct side_state *state = side_of(preflight);
+	struct side_state *side = side_of(preflight);
+
+	side->looked = true;
+	side->backend_changed |= number(result, 1) != side->backend_pid;
+	side->mark_lost |= strcmp(PQgetvalue(result, 0, 0), preflight->mark) != 0;
+}
+
+static void judge_pooler(struct preflight *preflight, enum side side)
+{
+	const struct side_state *state = &preflight->sides[side];
 	const struct settings *settings = preflight->request.settings;
 	const char *conninfo = side == SIDE_SOURCE ? settings->source_conninfo
 						   : settings->target_conninfo;
 
-	if (number(result, 1) != state->backend_pid)
-		found_transaction_pooler(preflight, "two transactions of one connection had "
-						    "different backends");
-	else if (strcmp(PQgetvalue(result, 0, 0), preflight->mark) != 0)
-		found_transaction_pooler(preflight, "a setting did not outlast its transaction");
+	if (!state->looked)
+		return;
+	if (state->backend_changed)
+		found_transaction_pooler(
+			preflight, side,
+			"two transactions of one connection had different backends");
+	else if (state->mark_lost)
+		found_transaction_pooler(preflight, side,
+					 "a setting did not outlast its transaction");
 	else if (conninfo != NULL && preflight_names_port(conninfo, TRANSACTION_POOLER_PORT))
-		found_transaction_pooler(preflight, "port " TRANSACTION_POOLER_PORT);
-	else if (!key_is_backends(state, number(result, 1)))
+		found_transaction_pooler(preflight, side, "port " TRANSACTION_POOLER_PORT);
+	else if (!key_is_backends(state))
 		preflight_found(
 			preflight, THEME_POOLER, side, side_names[side], FINDING_UNKNOWN,
 			text_copy("see that its pool mode is session, or go round it"),
-			"a pooler stands before the server, and whether it is in session mode "
-			"cannot be seen from here");
+			"not verified: a pooler stands before the server, and whether it is in "
+			"session mode cannot be seen from here");
 	preflight_passed(preflight, THEME_POOLER, side, "none before the server");
+}
+
+void judge_poolers(struct preflight *preflight, const PGresult *result)
+{
+	(void)result;
+	judge_pooler(preflight, SIDE_SOURCE);
+	judge_pooler(preflight, SIDE_TARGET);
 }
 
 /* --- what detection and the disk want ----------------------------------------------------------- */

@@ -2,7 +2,8 @@
 
 servers       both PostgreSQL servers, one pair for all tests
 databases     an empty source and an empty target database
-clinic        the clinic's pair at scale 1; make_clinic(scale=…, seed=…, clean=1) for another
+clinic        the clinic's pair at scale 1; make_clinic(scale=…, seed=…, clean=1) for another,
+              make_clinic(loaded=True, …) for one that has been migrated
 start_daemon  starts a daemon between two databases; its log is shown on failure, and one still running
               at the end of the test must stop cleanly
 daemon        one with the clinic's own mapping, on `clinic`
@@ -18,6 +19,7 @@ import pytest
 
 from daemon import Daemon
 from databases import Clinic, Databases
+from loaded_clinic import LoadedClinic
 from servers import Servers
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
@@ -84,8 +86,8 @@ def make_clinic(request, servers):
     show_server_logs(request, servers)
     clinics = []
 
-    def make(scale=1, seed=42, clean=0):
-        clinics.append(Clinic(servers, scale, seed, clean))
+    def make(scale=1, seed=42, clean=0, loaded=False):
+        clinics.append(LoadedClinic(servers, scale, seed, clean) if loaded else Clinic(servers, scale, seed, clean))
         return clinics[-1]
 
     yield make

@@ -5,17 +5,20 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/un.h>
+#include <unistd.h>
 
+#include "base/journal.h"
 #include "common/clock.h"
 #include "common/text.h"
 
-#define LIMIT_MS 20000
+#define LIMIT_MS 60000
 
 const char *rig_server(const char *variable)
 {
@@ -52,13 +55,44 @@ void rig_run(struct event_base *base, int ms)
 	}
 }
 
+int rig_make_base(void **state)
+{
+	journal_init(LOG_CRIT);
+	*state = event_base_new();
+	return 0;
+}
+
+int rig_free_base(void **state)
+{
+	rig_base_free(*state);
+	return 0;
+}
+
+static int spare_stderr;
+
+uint64_t rig_begin_log(int max_priority)
+{
+	spare_stderr = dup(STDERR_FILENO);
+	close(STDERR_FILENO);
+	assert_int_equal(open("/dev/null", O_WRONLY), STDERR_FILENO);
+	journal_init(max_priority);
+	return journal_last_number();
+}
+
+void rig_end_log(void)
+{
+	journal_init(LOG_CRIT);
+	dup2(spare_stderr, STDERR_FILENO);
+	close(spare_stderr);
+}
+
 void rig_base_free(struct event_base *base)
 {
 	event_base_loop(base, EVLOOP_NONBLOCK);
 	event_base_free(base);
 }
 
-/* --- connections ---------------------------------------------------------------------------------- */
+/* --- connections ------------------------------------------------------------------------------ */
 
 static void on_state(void *arg, struct pg_connection *connection, enum pg_state state,
 		     const struct error *err)
@@ -117,12 +151,31 @@ void rig_query(struct rig_link *link, const char *sql, struct rig_answer *ret_an
 	rig_wait(link->base, &ret_answer->count, 1);
 }
 
-/* --- the relay ------------------------------------------------------------------------------------ */
+void rig_must(struct rig_link *link, const char *sql)
+{
+	struct rig_answer answer;
+
+	rig_query(link, sql, &answer);
+	if (answer.error.kind != ERROR_NONE)
+		fail_msg("%s: %s", sql, answer.error.message);
+}
+
+void rig_assert_value(struct rig_link *link, const char *sql, const char *expected)
+{
+	struct rig_answer answer;
+
+	rig_query(link, sql, &answer);
+	assert_string_equal(answer.error.message, "");
+	assert_string_equal(answer.value, expected);
+}
+
+/* --- the relay -------------------------------------------------------------------------------- */
 
 struct pipe {
 	LIST_ENTRY(pipe) entry;
 	struct rig_relay *relay;
 	struct bufferevent *client, *server;
+	bool stalled;
 };
 
 struct rig_relay {
@@ -133,7 +186,7 @@ struct rig_relay {
 	struct sockaddr_storage server;
 	socklen_t server_length;
 	LIST_HEAD(, pipe) pipes;
-	bool stalled, cut_at_startup, answers;
+	bool cut_at_startup, answers;
 	char *sqlstate, *message;
 	int accepted;
 };
@@ -209,16 +262,36 @@ static void answer_startup(struct pipe *pipe)
 	}
 }
 
+#define RELAY_BYTES (1024 * 1024)
+
+/* Holds the client back while the server is slow, as the network would. */
+static void pass_to_server(struct pipe *pipe)
+{
+	bufferevent_write_buffer(pipe->server, bufferevent_get_input(pipe->client));
+	if (evbuffer_get_length(bufferevent_get_output(pipe->server)) > RELAY_BYTES)
+		bufferevent_disable(pipe->client, EV_READ);
+}
+
+static void on_server_drained(struct bufferevent *bev, void *arg)
+{
+	struct pipe *pipe = arg;
+
+	(void)bev;
+	if (!pipe->stalled)
+		bufferevent_enable(pipe->client, EV_READ);
+}
+
 static void on_client_data(struct bufferevent *bev, void *arg)
 {
 	struct pipe *pipe = arg;
 
+	(void)bev;
 	if (pipe->relay->cut_at_startup)
 		pipe_free(pipe);
 	else if (pipe->relay->answers)
 		answer_startup(pipe);
 	else
-		bufferevent_write_buffer(pipe->server, bufferevent_get_input(bev));
+		pass_to_server(pipe);
 }
 
 static void on_server_data(struct bufferevent *bev, void *arg)
@@ -244,7 +317,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	bufferevent_setcb(pipe->client, on_client_data, NULL, on_end, pipe);
 	if (!relay->answers && !relay->cut_at_startup) {
 		pipe->server = bufferevent_socket_new(relay->base, -1, BEV_OPT_CLOSE_ON_FREE);
-		bufferevent_setcb(pipe->server, on_server_data, NULL, on_end, pipe);
+		bufferevent_setcb(pipe->server, on_server_data, on_server_drained, on_end, pipe);
 		bufferevent_socket_connect(pipe->server, (struct sockaddr *)&relay->server,
 					   (int)relay->server_length);
 		bufferevent_enable(pipe->server, EV_READ | EV_WRITE);
@@ -366,11 +439,13 @@ void rig_relay_stall(struct rig_relay *relay, bool stall)
 {
 	struct pipe *pipe;
 
-	LIST_FOREACH(pipe, &relay->pipes, entry)
+	LIST_FOREACH(pipe, &relay->pipes, entry) {
+		pipe->stalled = stall;
 		if (stall)
 			bufferevent_disable(pipe->client, EV_READ);
 		else
 			bufferevent_enable(pipe->client, EV_READ);
+	}
 }
 
 void rig_relay_cut_at_startup(struct rig_relay *relay, bool cut)

@@ -1,4 +1,5 @@
-// From SQLSTATE to kind, and that nothing of a row's values or of a connection string is in a message.
+// From SQLSTATE to kind, and that nothing of a row's values or of a connection string is in a
+// message.
 #include "tests/unit/testing.h"
 
 #include <libpq-fe.h>
@@ -45,7 +46,7 @@ static void test_sqlstates_have_kinds(void **state)
 				 error_kind_name(pg_error_kind(cases[i].sqlstate)));
 }
 
-#define OTHERS                                                                                     \
+#define OTHERS \
 	"a function or trigger of the database raised an error (its text is in the server's log)"
 
 static const struct {
@@ -95,7 +96,8 @@ static const struct {
 	  "invalid input value for enum \"größe\"" },
 
 	/* Class 23 names constraints and columns, no values. */
-	{ "23502", "null value in column \"name\" of relation \"orders\" violates not-null constraint",
+	{ "23502",
+	  "null value in column \"name\" of relation \"orders\" violates not-null constraint",
 	  "null value in column \"name\" of relation \"orders\" violates not-null constraint" },
 	{ "23505", "duplicate key value violates unique constraint \"orders_pkey\"",
 	  "duplicate key value violates unique constraint \"orders_pkey\"" },
@@ -169,11 +171,13 @@ static void test_failed_connections_have_sqlstate_and_safe_words(void **state)
 		const char *libpq, *clean, *sqlstate;
 		enum error_kind kind;
 	} cases[] = {
-		{ AT "FATAL:  28P01: password authentication failed for user \"x\"\nLOCATION:  auth.c\n",
+		{ AT
+		  "FATAL:  28P01: password authentication failed for user \"x\"\nLOCATION:  auth.c\n",
 		  "password authentication failed for user \"x\"", "28P01", ERROR_DENIED },
 		{ AT "Connection refused\n\tIs the server running on that host?\n",
 		  AT "Connection refused", "", ERROR_CONNECTION },
-		{ AT "Connection refused\n" AT "FATAL:  57P03: the database system is starting up\n",
+		{ AT "Connection refused\n" AT
+		     "FATAL:  57P03: the database system is starting up\n",
 		  "the database system is starting up", "57P03", ERROR_BUSY },
 		{ AT "FATAL:  53300: sorry, too many clients already\n" AT "Connection refused\n",
 		  "sorry, too many clients already", "53300", ERROR_BUSY },

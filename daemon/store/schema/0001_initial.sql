@@ -198,15 +198,18 @@ END
 $$;
 COMMENT ON FUNCTION migrated.claim_batch IS 'Locks a batch for the transaction that will do it; errors MG001 (done already), MG002 (session ended)';
 
--- What may be repeated of a server's message: values that it quotes are cut off, users' own messages left out.
-CREATE FUNCTION migrated.safe_message(sqlstate text, message text) RETURNS text
+-- What may be repeated of a server's message: values that it quotes are cut off. What a function or trigger raised by itself
+-- may say anything, whatever its SQLSTATE, so none of it is kept; nor is a message with quotes of another language.
+CREATE FUNCTION migrated.safe_message(sqlstate text, message text, context text DEFAULT '') RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT CASE
-           WHEN sqlstate LIKE '22%' THEN regexp_replace(message, '(: *"|: ''|").*$', '')
+           WHEN context ~ '^[^\n]*RAISE' OR context ~ 'PL/(Perl|Python|Tcl)|Traceback' THEN 'refused by the database'
            WHEN sqlstate LIKE '23%' THEN message
-           ELSE 'refused by the database'
+           WHEN sqlstate NOT LIKE '22%' THEN 'refused by the database'
+           WHEN split_part(message, '"', 1) ~ '[^ -~]' THEN 'a value does not fit its type or its use'
+           ELSE regexp_replace(message, '(: *)?["''].*$', '')
          END
 $$;
 COMMENT ON FUNCTION migrated.safe_message IS 'A server message without row values';
@@ -228,6 +231,7 @@ DECLARE
   constraint_name text;
   column_name text;
   message text;
+  context text;
 BEGIN
   IF cardinality(rows) = 0 OR rows IS NULL THEN
     RETURN '{}';
@@ -243,7 +247,8 @@ BEGIN
         state = RETURNED_SQLSTATE,
         constraint_name = CONSTRAINT_NAME,
         column_name = COLUMN_NAME,
-        message = MESSAGE_TEXT;
+        message = MESSAGE_TEXT,
+        context = PG_EXCEPTION_CONTEXT;
   END;
   IF cardinality(rows) > 1 THEN
     failed := migrated.apply_isolated(statement, letter, rows[1:middle], last_try)
@@ -252,7 +257,7 @@ BEGIN
   END IF;
   IF last_try THEN
     EXECUTE letter USING rows[1], state, nullif(constraint_name, ''), nullif(column_name, ''),
-                         migrated.safe_message(state, message);
+                         migrated.safe_message(state, message, context);
   END IF;
   RETURN rows;
 END

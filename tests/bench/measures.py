@@ -1,0 +1,214 @@
+"""The measures. Each takes a Bench and returns lines of the report, and fails when what was measured did
+something else than it was meant to: a load that is not complete, a sweep that finds what is not there.
+
+Ours and its floor or peer run in turns, and who is first alternates, so that what else happens on the
+machine meets both alike. A further peer is one more entry in a measure's `contestants`.
+"""
+
+import statistics
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from report import Goal, Line
+from world import HERE, ORDERS, contents, migrate, peak_memory_kb, program, settle, stopwatch, wait_until
+
+# Sweeps are short, so there can be more of them.
+SWEEPS_A_REPETITION = 3
+
+STATUS_PAUSE_S = 0.05
+
+# Loads of once and twice as many rows.
+MEMORY_SIZES = (1, 2)
+
+# As much as the daemon's own work_memory.
+UPSERT_WORK_MEMORY = "64MB"
+
+OURS = "migrated"
+
+
+def interleaved(repeat, contestants, prepare=lambda repetition: None):
+    """Runs each contestant `repeat` times in turns; returns what they returned, by name."""
+    results = {name: [] for name in contestants}
+    order = list(contestants)
+    for repetition in range(repeat):
+        prepare(repetition)
+        for name in order:
+            results[name].append(contestants[name]())
+        order.append(order.pop(0))
+    return results
+
+
+def sql_file(name):
+    return (HERE / name).read_text()
+
+
+def check(condition, message):
+    if not condition:
+        raise RuntimeError(message)
+
+
+# --- initial load ---
+
+def initial_load(bench):
+    """The orders into a table with its keys, indexes and constraints; the parents are there already.
+
+    The floor is the server's own COPY of a binary file, which holds these rows as they stand in the target
+    afterwards, into the same table: no reading, no transforming, no id map, no checkpoint.
+    """
+    world = bench.world()
+    expected = contents(world.full)
+    memory = []
+
+    def ours():
+        with world.scratch(world.empty) as target, world.daemon(target, **bench.settings) as daemon:
+            with stopwatch() as wall:
+                session = migrate(daemon, ORDERS)
+            check(contents(target) == expected, "the load is not complete")
+            memory.append(peak_memory_kb(daemon))
+            return wall[0], session["elapsed_ms"] / 1000
+
+    def copy():
+        path = world.floor_file
+        with world.scratch(world.empty) as target, target.connect() as connection:
+            with stopwatch() as wall:
+                connection.execute(f"COPY orders FROM '{path}' (FORMAT binary)")
+            return wall[0]
+
+    results = interleaved(bench.repeat, {OURS: ours, "COPY": copy})
+    return [Line(
+        f"initial load, {bench.rows(world.orders)}", "s", [wall for wall, _ in results[OURS]], Goal(ratio=1.5),
+        "COPY", results["COPY"], max(memory),
+        details={"session_elapsed": [elapsed for _, elapsed in results[OURS]], "peak_memory_kb": memory})]
+
+
+# --- sweep ---
+
+def sweep(bench):
+    """Looking for changes where there are none, against the source's own hash of the same columns."""
+    world = bench.world()
+    with world.scratch(world.full) as target, world.daemon(target, **bench.settings) as daemon:
+        settle(world.legacy, target)
+        with world.legacy.connect() as connection:
+
+            def ours():
+                with stopwatch() as wall:
+                    analysis = daemon.call("Detect", entities=ORDERS)["analysis"]
+                found = analysis["new"] + analysis["modified"] + analysis["deleted"]
+                check(found == 0 and analysis["rows"] == world.orders, f"the sweep found {found} changes of none")
+                return wall[0]
+
+            def hash_query():
+                with stopwatch() as wall:
+                    connection.execute(sql_file("hash.sql")).fetchall()
+                return wall[0]
+
+            results = interleaved(bench.repeat * SWEEPS_A_REPETITION, {OURS: ours, "hash": hash_query})
+            return [Line(
+                f"sweep, nothing changed of {bench.rows(world.orders)}", "s", results[OURS], Goal(ratio=1.5),
+                "hash query", results["hash"], peak_memory_kb(daemon))]
+
+
+# --- changes ---
+
+def changes(bench):
+    """Finding and applying updates of some rows, against the upsert over postgres_fdw people write by hand.
+
+    Both have a target of their own, so that each change is carried over by both.
+    """
+    shares = {0.01: None, 1: Goal(value=2, ratio=0.25), 10: None}
+    if not bench.all:
+        shares = {1: shares[1]}
+    return [changes_of(bench, share, goal) for share, goal in shares.items()]
+
+
+def changes_of(bench, share, goal):
+    world = bench.world()
+    details = {"changed_rows": [], "detect": [], "apply": []}
+    with (world.scratch_legacy() as legacy, world.scratch(world.full) as target,
+          world.scratch(world.full) as peer, peer.connect() as connection,
+          world.daemon(target, legacy, **bench.settings) as daemon):
+        world.make_foreign(peer, legacy)
+        connection.execute(f"SET work_mem = '{UPSERT_WORK_MEMORY}'")
+
+        def prepare(repetition):
+            rows = max(round(world.orders * share / 100), 1)
+            details["changed_rows"].append(legacy.sql(
+                sql_file("changes.sql"), {"rows": rows, "orders": world.orders, "seed": repetition}))
+            settle(legacy, target, peer)
+
+        def ours():
+            with stopwatch() as detecting:
+                analysis = daemon.call("Detect", entities=ORDERS)["analysis"]
+            with stopwatch() as applying:
+                session = migrate(daemon, ORDERS, analysis=analysis["analysis"])
+            check(session["total"] == details["changed_rows"][-1], "what was changed is not what was carried over")
+            details["detect"] += detecting
+            details["apply"] += applying
+            return detecting[0] + applying[0]
+
+        def upsert():
+            with stopwatch() as wall:
+                connection.execute(sql_file("upsert.sql"))
+            return wall[0]
+
+        results = interleaved(bench.repeat, {OURS: ours, "upsert": upsert}, prepare)
+        check(contents(target) == contents(peer), "the upsert's target and ours differ")
+        return Line(
+            f"detect and apply {share:g}% of {bench.rows(world.orders)}", "s", results[OURS], goal,
+            "postgres_fdw upsert", results["upsert"], peak_memory_kb(daemon), details=details)
+
+
+# --- memory ---
+
+def memory(bench):
+    """The daemon's peak memory must not grow with the table."""
+    return [memory_of(bench, bench.world(size)) for size in MEMORY_SIZES]
+
+
+def memory_of(bench, world):
+    with world.scratch(world.empty) as target, world.daemon(target, **bench.settings) as daemon:
+        migrate(daemon, ORDERS)
+        peak = peak_memory_kb(daemon)
+    return Line(f"peak memory, initial load of {bench.rows(world.orders)}", "MB", [peak / 1024], Goal(value=64),
+                peak_memory_kb=peak)
+
+
+# --- status ---
+
+def status(bench):
+    """How long a full-speed initial load keeps somebody waiting who asks how it goes."""
+    world = bench.world()
+    waits = {"socket": [], "migratectl": []}
+    with world.scratch(world.empty) as target, world.daemon(target, **bench.settings) as daemon:
+        command = [program("migratectl"), "-H", daemon.socket, "status"]
+
+        def by_socket():
+            check(daemon.call("Status")["session"], "no session is under way")
+
+        def by_migratectl():
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+
+        with ThreadPoolExecutor(1) as executor:
+            load = executor.submit(migrate, daemon, ORDERS)
+            wait_until(lambda: load.done() or daemon.call("Status")["session"], what="the load has begun")
+            while not load.done():
+                for name, ask in (("socket", by_socket), ("migratectl", by_migratectl)):
+                    with stopwatch() as wall:
+                        ask()
+                    waits[name].append(wall[0] * 1000)
+                time.sleep(STATUS_PAUSE_S)
+            load.result()
+        peak = peak_memory_kb(daemon)
+    return [Line(f"status by {name} during a load, p99 of {len(samples)}", "ms", samples, Goal(value=50),
+                 peak_memory_kb=peak, statistic="p99", details={"median": [statistics.median(samples)]})
+            for name, samples in waits.items()]
+
+
+MEASURES = {
+    "initial": initial_load,
+    "sweep": sweep,
+    "changes": changes,
+    "memory": memory,
+    "status": status,
+}

@@ -1,0 +1,295 @@
+"""The documents tell the truth: what they name exists, what they show loads, and README.md's guide is walked through."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from daemon import BUILD_DIR, Daemon, clean_environment, program
+from servers import ROOT, Servers
+from waiting import wait_until
+
+MARKDOWN = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "ARCHITECTURE.md")]
+MANUALS = sorted([*ROOT.glob("daemon/*.[58]"), *ROOT.glob("ctl/*.1")])
+GUIDE = re.compile(r"^## From nothing.*?(?=^## )", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"(?:^|[$#] |\(|sudo |-u \w+ |Dl |Ql )(migratectl|migrated) ((?:--?[a-zA-Z]|[a-z])[^|;#&)(]*)")
+PROMPT = re.compile(r"^(\$|legacy=#|modern=#) (.*)$")
+UNREACHABLE = {f"{side}_DB_{part}": value for side in ("SOURCE", "TARGET")
+               for part, value in (("HOST", "127.0.0.1"), ("PORT", "1"))}
+
+
+def text(path):
+    return path.read_text()
+
+
+def blocks(path, *languages):
+    return [body for language, body in BLOCK.findall(text(path)) if language in languages]
+
+
+def by_name(paths):
+    return pytest.mark.parametrize("path", paths, ids=lambda path: path.name)
+
+
+def run(*command, **options):
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
+
+
+def plain(mdoc):
+    """A line of a manual without mdoc's escapes."""
+    return mdoc.replace(r"\(dq", '"').replace(r"\&", "").replace(r"\-", "-")
+
+
+# --- what is named exists ---
+
+def code(path):
+    """What a document sets as code: lines of blocks, and spans within its sentences."""
+    if path in MARKDOWN:
+        rest = BLOCK.sub("", text(path))
+        return [line for block in blocks(path, "sh", "text", "console") for line in block.splitlines()
+                ] + re.findall(r"`([^`]+)`", rest)
+    return [plain(line).removeprefix(".") for line in text(path).splitlines() if not line.startswith('.\\"')]
+
+
+def help_of(name, *verb):
+    result = run(program(name), *verb, "--help", env=clean_environment())
+    assert result.returncode == 0, f"{name} {verb}: {result.stderr}"
+    return result.stdout
+
+
+def options_of(help_text):
+    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*|-[a-zA-Z]\b", help_text))
+
+
+def verbs():
+    return re.findall(r"^  ([a-z-]+) {2,}", help_of("migratectl").split("\n\nOptions:")[0], re.MULTILINE)
+
+
+@by_name(MARKDOWN + MANUALS)
+def test_commands_and_options_exist(path):
+    unknown = []
+    for line in code(path):
+        for name, words in COMMAND.findall(line):
+            words = words.split()
+            verb = words[:1] if words[0] in verbs() and name == "migratectl" else []
+            if name == "migratectl" and not verb and not words[0].startswith("-") and path in MARKDOWN:
+                unknown.append(f"{name} {words[0]}")
+            known = options_of(help_of(name, *verb))
+            unknown += [f"{name} {' '.join(verb)} {word}" for word in words
+                        if re.match(r"--?[a-zA-Z]", word) and word.split("=")[0] not in known]
+    assert not unknown
+
+
+def test_options_that_stand_alone_exist():
+    known = options_of(help_of("migrated")).union(*(options_of(help_of("migratectl", verb)) for verb in verbs()))
+    alone = {word for word in re.findall(r"`(--[a-z-]+)`", BLOCK.sub("", text(ROOT / "README.md")))}
+    assert alone and alone <= known
+
+
+@by_name(MARKDOWN)
+def test_links_lead_somewhere(path):
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text(path))
+    assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
+
+
+@by_name([path for path in MARKDOWN if path.name != "CHANGELOG.md"])
+def test_files_that_are_named_exist(path):
+    top = {entry.name for entry in ROOT.iterdir()}
+    rooms = {entry.name for entry in (ROOT / "daemon").iterdir() if entry.is_dir()}
+    missing = []
+    for span in re.findall(r"`([\w./*-]+/[\w./*-]*)`", BLOCK.sub("", text(path))):
+        first = span.split("/")[0]
+        base = ROOT if first in top else ROOT / "daemon" if first in rooms else None
+        if base and not any(base.glob(span.rstrip("/"))) and not re.search("[A-Z]{3}|NNNN", span):
+            missing.append(span)
+    assert not missing
+
+
+@by_name(MARKDOWN)
+def test_make_targets_exist(path):
+    targets = set(re.findall(r"^([a-z-]+):", text(ROOT / "Makefile"), re.MULTILINE))
+    commands = [words for line in code(path) for words in re.findall(r"(?:^|sudo |`)make((?: [\w=./\"-]+)*)", line)]
+    named = {word for words in commands for word in words.split() if re.fullmatch("[a-z][a-z-]*", word)}
+    assert named <= targets
+
+
+@by_name(MANUALS)
+def test_manuals_refer_to_manuals_of_ours_that_exist(path):
+    ours = {page.name for page in MANUALS}
+    named = {f"{name}.{section}" for name, section in re.findall(r"^\.Xr (migrat[\w.]*) (\d)", text(path), re.MULTILINE)}
+    assert named <= ours
+
+
+@by_name(MANUALS)
+def test_manuals_pass_mandoc(path):
+    if not shutil.which("mandoc"):
+        pytest.skip("mandoc is not installed")
+    result = run("mandoc", "-T", "lint", "-W", "style", path)
+    # Which other manuals this machine has is not the page's fault.
+    complaints = [line for line in result.stdout.splitlines() if "referenced manual not found" not in line]
+    assert complaints == []
+
+
+def test_variables_of_the_environment_exist():
+    manuals = "".join(map(text, MANUALS))
+    named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", text(ROOT / "README.md")))
+    assert named and {name for name in named if name not in manuals} == set()
+
+
+def test_the_changelog_knows_this_version():
+    version = re.search(r"^VERSION := (\S+)", text(ROOT / "Makefile"), re.MULTILINE).group(1)
+    assert f"[{version}]" in text(ROOT / "CHANGELOG.md")
+
+
+# --- what is shown is right ---
+
+@by_name([path for path in MARKDOWN if path.name != "CHANGELOG.md"])
+def test_commands_that_are_shown_parse(path):
+    for block in blocks(path, "sh"):
+        result = run("bash", "-n", input=block)
+        assert result.returncode == 0, f"{block}{result.stderr}"
+
+
+def json_of_manual(path):
+    """The JSON of its literal blocks."""
+    shown = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", text(path), re.MULTILINE | re.DOTALL)
+    return [json.loads(plain(block)) for block in shown if block.lstrip().startswith(("{", "["))]
+
+
+def json_of_document(path):
+    return json_of_manual(path) if path in MANUALS else [json.loads(block) for block in blocks(path, "json")]
+
+
+def parents_of(entity):
+    for column in entity["columns"].values():
+        references = column.get("references", []) if isinstance(column, dict) else []
+        yield from [references] if isinstance(references, str) else [one["entity"] for one in references]
+
+
+def stub(name):
+    return {"entity": name, "source": {"table": name, "key": "id"}, "target": {"table": name, "key": "id"},
+            "columns": {"name": "name"}}
+
+
+@by_name([ROOT / "README.md", *[path for path in MANUALS if path.suffix != ".1"]])
+def test_configuration_that_is_shown_loads(path, tmp_path):
+    values = [value for value in json_of_document(path) if isinstance(value, dict)]
+    entities = {value["entity"]: value for value in values if "entity" in value and "columns" in value}
+    for parent in [parent for entity in entities.values() for parent in parents_of(entity)]:
+        entities.setdefault(parent, stub(parent))
+    daemon = Daemon(tmp_path, source="unset", target="unset", entities=list(entities.values()))
+    configs = [value for value in values if "conninfo" in value.get("source", {})] if entities else []
+    try:
+        for config in configs:
+            daemon.config = config
+            daemon.write_config()
+            result = run(program("migrated"), "--check-config", "-c", daemon.config_file,
+                         env={**clean_environment(), **UNREACHABLE})
+            # 69: the files are right, and the databases, which are not there, were asked.
+            assert result.returncode == 69, result.stderr
+    finally:
+        daemon.dispose()
+
+
+# --- the guide, from nothing to a verified row ---
+
+class Walk:
+    """Follows README.md's guide on two servers. Commands run as they stand there, but for sudo and the files' place."""
+
+    def __init__(self, directory):
+        self.servers = Servers()
+        self.databases = {"source": self.servers.source.create_database("legacy"),
+                          "target": self.servers.target.create_database("modern")}
+        ports = {"SOURCE_DB_PORT": self.servers.source.port, "TARGET_DB_PORT": self.servers.target.port}
+        self.daemon = Daemon(directory, source="unset", target="unset", entities=[], environment={
+            **UNREACHABLE, **{name: str(port) for name, port in ports.items()},
+            "SOURCE_DB_PASSWORD": "change me", "TARGET_DB_PASSWORD": "change me"})
+        self.daemon.config = {}
+        self.environment = {**clean_environment(), **self.daemon.environment, "MIGRATED_SOCKET": self.daemon.socket,
+                            "PATH": f"{BUILD_DIR}:{os.environ['PATH']}"}
+
+    def end(self):
+        self.daemon.dispose()
+        self.servers.stop()
+
+    def sql(self, block):
+        side = re.match(r"-- (source|target)\n", block).group(1)
+        self.psql(self.databases[side], block)
+
+    def json(self, block):
+        value = json.loads(block)
+        if "entity" in value:
+            path = self.daemon.entities_directory / f"{value['entity']}.json"
+            path.write_text(block)
+        else:
+            self.daemon.config.update(value)
+            self.daemon.write_config()
+
+    def console(self, block):
+        for prompt, command, expected in steps(block):
+            actual = self.type(prompt, command)
+            assert looks_like(actual, expected), f"{command}\nREADME.md shows:\n{expected}\nbut it is:\n{actual}"
+
+    def type(self, prompt, command):
+        if prompt == "legacy=#":
+            return self.psql(self.databases["source"], command)
+        if prompt == "modern=#":
+            return self.psql(self.databases["target"], command)
+        if command == "sudo systemctl enable --now migrated":
+            self.daemon.start()
+            wait_until(lambda: self.daemon.call("Status")["state"] == "idle", what="the daemon is idle")
+            return ""
+        command = command.removeprefix("sudo -u migrated ").replace(
+            "--check-config", f"--check-config -c {self.daemon.config_file}")
+        result = subprocess.run(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                env=self.environment, timeout=120)
+        assert result.returncode == 0, f"{command}: {result.returncode}\n{result.stdout}\n{self.daemon.log()}"
+        return result.stdout.replace(str(self.daemon.directory), "/etc/migrated")
+
+    def psql(self, database, commands):
+        result = run(f"{self.servers.programs}/psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", database.conninfo, input=commands)
+        assert result.returncode == 0, f"{commands}\n{result.stderr}"
+        return result.stdout
+
+
+def steps(block):
+    """(prompt, command, what it prints) of a block."""
+    found = []
+    for line in block.splitlines():
+        match = PROMPT.match(line)
+        if match:
+            found.append((match.group(1), match.group(2), []))
+        else:
+            found[-1][2].append(line)
+    return [(prompt, command, "\n".join(lines)) for prompt, command, lines in found]
+
+
+def looks_like(actual, expected):
+    """Alike, but for times, ids and blanks at the ends; a line "…" stands for any lines, and nothing for anything."""
+    pattern = ""
+    for line in lines_of(expected):
+        pattern += r"(?:.*\n)*" if line == "…" else re.escape(line) + r"\n"
+    return not pattern or re.fullmatch(pattern, "".join(line + "\n" for line in lines_of(actual))) is not None
+
+
+def lines_of(text_):
+    for pattern, name in ((r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\bsession [0-9a-f]{8}\b", "ID"),
+                          (r"(\d{4}-\d\d-\d\d )?\b\d\d:\d\d:\d\d\b", "TIME"), (r"\b\d+ passed", "N passed")):
+        text_ = re.sub(pattern, name, text_)
+    return [line.rstrip() for line in text_.splitlines() if line.strip()]
+
+
+def test_the_guide_leads_from_nothing_to_a_verified_row(tmp_path):
+    walk = Walk(tmp_path / "etc")
+    try:
+        for language, block in BLOCK.findall(GUIDE.search(text(ROOT / "README.md")).group(0)):
+            if language != "sh":
+                getattr(walk, language)(block)
+        walk.daemon.restart()
+        wait_until(lambda: walk.daemon.call("Status")["next_cycle"], what="a cycle is scheduled")
+        walk.daemon.stop()
+    finally:
+        walk.end()
