@@ -490,26 +490,6 @@ static void on_described(void *arg, const struct pg_answer *answer)
 	describe_next(binder);
 }
 
-/* Entities already known not to fit are not described: the source would only say again what is known. */
-static void describe_next(struct binder *binder)
-{
-	struct binding *binding = binder->binding;
-
-	if (binder->alone) {
-		describe_alone(binder);
-		return;
-	}
-	while (binder->next < binding->set->count && !binding->entities[binder->next].usable)
-		binder->next++;
-	if (binder->next == binding->set->count) {
-		finish(binder, NULL);
-		return;
-	}
-	_cleanup_free_ char *sql = read_for_description(&binding->entities[binder->next]);
-
-	pg_describe(binder->source, sql, on_described, binder);
-}
-
 /* A child cannot be resolved without its parents' id maps. */
 static void spread_unusable(struct binder *binder)
 {
@@ -523,6 +503,27 @@ static void spread_unusable(struct binder *binder)
 				complain(binder, &binding->entities[i], "$.columns",
 					 "it refers to \"%s\", which cannot be migrated as it is",
 					 binding->entities[j].entity->name);
+}
+
+/* Entities already known not to fit are not described: the source would only say again what is known. */
+static void describe_next(struct binder *binder)
+{
+	struct binding *binding = binder->binding;
+
+	if (binder->alone) {
+		describe_alone(binder);
+		return;
+	}
+	while (binder->next < binding->set->count && !binding->entities[binder->next].usable)
+		binder->next++;
+	if (binder->next == binding->set->count) {
+		spread_unusable(binder);
+		finish(binder, NULL);
+		return;
+	}
+	_cleanup_free_ char *sql = read_for_description(&binding->entities[binder->next]);
+
+	pg_describe(binder->source, sql, on_described, binder);
 }
 
 static void on_target_catalog(void *arg, const struct error *err)
@@ -544,7 +545,6 @@ static void on_target_catalog(void *arg, const struct error *err)
 		check_source(binder, bound);
 		bind_target(binder, bound);
 	}
-	spread_unusable(binder);
 	describe_next(binder);
 }
 

@@ -75,10 +75,8 @@ static void on_rolled_back(void *arg, const struct pg_answer *answer)
 /* Whichever side failed, the target may be in a transaction; one that is lost has none. */
 static void fail(struct counting *counting, const struct error *err)
 {
-	enum pg_state state = pg_connection_state(counting->request.target);
-
 	counting->error = *err;
-	if (state == PG_READY || state == PG_BUSY)
+	if (pg_connection_is_up(counting->request.target))
 		pg_submit(counting->request.target, "ROLLBACK", 0, NULL, on_rolled_back, counting);
 	else
 		finish(counting);

@@ -239,12 +239,7 @@ static void on_answer(void *arg, const struct pg_answer *answer)
 
 static bool can_be_asked(const struct side_state *side)
 {
-	enum pg_state state;
-
-	if (side->connection == NULL || side->lost)
-		return false;
-	state = pg_connection_state(side->connection);
-	return state == PG_READY || state == PG_BUSY;
+	return side->connection != NULL && !side->lost && pg_connection_is_up(side->connection);
 }
 
 static void submit(struct preflight *preflight, const char *sql, enum step_values values)
