@@ -24,8 +24,6 @@ const struct option options[] = {
 	{ "--analysis-id", 0, "ID", "migrate", OPTION_STRING, AT(analysis_id),
 	  "carry out exactly this analysis (default: the last one)" },
 	{ "--full", 0, NULL, "migrate", OPTION_FLAG, AT(full), "go through every row" },
-	{ "--dry-run", 0, NULL, "migrate", OPTION_FLAG, AT(dry_run),
-	  "do everything, and roll it back" },
 	{ "--batch-size", 0, "N", "migrate", OPTION_COUNT, AT(batch_size), "rows of a batch" },
 	{ "--parallel", 0, "N", "migrate", OPTION_COUNT, AT(parallel), "entities at a time" },
 	{ "--wait", 0, NULL, "migrate", OPTION_FLAG, AT(wait),

@@ -33,7 +33,6 @@ struct arguments {
 	const char *entity;
 	const char *sql;
 	bool full;
-	bool dry_run;
 	bool wait;
 	bool follow;
 	int64_t batch_size;

@@ -12,7 +12,6 @@ static json_t *parameters_of(const struct arguments *arguments)
 
 	view_set_string(parameters, "analysis", arguments->analysis_id);
 	view_set_flag(parameters, "full", arguments->full);
-	view_set_flag(parameters, "dry_run", arguments->dry_run);
 	view_set_names(parameters, "entities", arguments->entities);
 	view_set_names(parameters, "exclude", arguments->exclude);
 	view_set_count(parameters, "batch_size", arguments->batch_size);

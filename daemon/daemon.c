@@ -31,6 +31,7 @@ struct daemon {
 	struct control *control;
 	struct event *term;
 	struct event *interrupt;
+	struct event *hangup;
 	struct event *patience;
 	struct event *watchdog;
 	struct engine_subscriber *status;
@@ -70,6 +71,15 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
 	notify_stopping();
 	event_add(daemon->patience, &patience);
 	engine_stop(daemon->engine, on_stopped, daemon);
+}
+
+static void on_hangup(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	log_warning(
+		"SIGHUP: the configuration is read when migrated starts; restart it to apply changes");
 }
 
 /* One true line for `systemctl status`. */
@@ -125,6 +135,8 @@ static bool start(struct daemon *daemon, const struct config *config, struct err
 	daemon->patience = event_new(daemon->base, -1, 0, on_patience, daemon);
 	event_add(daemon->term, NULL);
 	event_add(daemon->interrupt, NULL);
+	daemon->hangup = evsignal_new(daemon->base, SIGHUP, on_hangup, daemon);
+	event_add(daemon->hangup, NULL);
 	daemon->watchdog = notify_watchdog_new(daemon->base);
 	daemon->status = engine_subscribe(daemon->engine, on_change, daemon);
 	return true;
@@ -144,6 +156,7 @@ static void stop(struct daemon *daemon)
 	notify_watchdog_free(daemon->watchdog);
 	event_free_any(daemon->term);
 	event_free_any(daemon->interrupt);
+	event_free_any(daemon->hangup);
 	event_free_any(daemon->patience);
 	/* What was to be freed after its own callback goes now. */
 	event_base_loop(daemon->base, EVLOOP_NONBLOCK);

@@ -53,7 +53,6 @@ struct setting {
 		*default_value; /* as one would write it; NULL: there is none, and it must be set */
 	int64_t minimum;	/* in the unit of the member */
 	int64_t maximum;
-	bool reloadable; /* takes effect when the daemon reloads; else when it starts again */
 	bool secret;	 /* never shown */
 	const char *help;
 };

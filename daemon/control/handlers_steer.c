@@ -131,7 +131,6 @@ void handle_detect(void *arg, struct control_call *call)
 struct migrate_parameters {
 	char *analysis;
 	bool full;
-	bool dry_run;
 	json_t *entities;
 	json_t *exclude;
 	int64_t batch_size;
@@ -145,9 +144,6 @@ static const struct json_field migrate_fields[] = {
 	{ .key = "full",
 	  .type = JSON_FIELD_BOOL,
 	  .offset = offsetof(struct migrate_parameters, full) },
-	{ .key = "dry_run",
-	  .type = JSON_FIELD_BOOL,
-	  .offset = offsetof(struct migrate_parameters, dry_run) },
 	{ .key = "entities",
 	  .type = JSON_FIELD_ARRAY,
 	  .offset = offsetof(struct migrate_parameters, entities) },
@@ -233,16 +229,8 @@ void handle_migrate(void *arg, struct control_call *call)
 
 	if (handler_decode(call, migrate_fields, &parameters) &&
 	    handler_names(call, "entities", parameters.entities) &&
-	    handler_names(call, "exclude", parameters.exclude)) {
-		struct error err;
-
-		if (parameters.dry_run) {
-			error_set(&err, ERROR_USAGE, "dry runs are not available yet");
-			handler_fail(call, &err);
-		} else {
-			migrate(handlers, call, &parameters);
-		}
-	}
+	    handler_names(call, "exclude", parameters.exclude))
+		migrate(handlers, call, &parameters);
 	json_decref(parameters.entities);
 	json_decref(parameters.exclude);
 	free(parameters.analysis);

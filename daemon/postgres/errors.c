@@ -344,11 +344,53 @@ void pg_error_from_connecting(struct error *err, const char *libpq_message)
 	memcpy(err->sqlstate, sqlstate, sizeof sqlstate);
 }
 
+/* What libpq says of itself. Its buffer may also hold what the server said of the last query,
+   with values. */
+static bool is_libpqs_own(const char *line)
+{
+	static const char *const beginnings[] = {
+		"server closed the connection",
+		"could not ",
+		"SSL ",
+		"GSSAPI ",
+		"connection to server ",
+		"connection not open",
+		"no connection to the server",
+		"lost synchronization with server",
+		"message contents do not agree",
+		"insufficient data",
+		"out of memory",
+		"timeout expired",
+		"another command is already in progress",
+		"no COPY in progress",
+		"number of parameters",
+		"invalid ",
+	};
+
+	for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+		if (strncmp(line, beginnings[i], strlen(beginnings[i])) == 0)
+			return true;
+	return false;
+}
+
+/* The last line that does not continue another one: libpq appends to what is there. */
+static const char *last_line(const char *message)
+{
+	const char *last = message;
+
+	for (const char *line = message; *line; line += strcspn(line, "\n"), line += *line == '\n')
+		if (*line != '\t' && *line != '\n')
+			last = line;
+	return last;
+}
+
 void pg_error_from_link(struct error *err, const char *libpq_message)
 {
+	const char *line = last_line(libpq_message);
 	_cleanup_text_ struct text clean = TEXT_INIT;
 
-	cut_parameters(&clean, libpq_message, first_line(libpq_message));
+	if (is_libpqs_own(line))
+		cut_parameters(&clean, line, first_line(line));
 	error_set(err, ERROR_CONNECTION, "%s",
 		  clean.length > 0 ? clean.data : "the connection failed");
 }

@@ -47,7 +47,8 @@ struct engine {
 	struct lane_pool *lanes;
 	struct observatory *observatory;
 	struct event *cycle;
-	struct event *again; /* looks for an unfinished session once more, when it could not be resumed */
+	struct event *
+		again; /* looks for an unfinished session once more, when it could not be resumed */
 	int64_t next_cycle_us;
 
 	struct request *request;     /* being prepared */
@@ -227,6 +228,8 @@ static void begin_session(struct request *request)
 
 	request->binding = NULL;
 	session_free(engine->session);
+	pg_submit(engine->target, sql_store_sessions_expire, 0, NULL, NULL, NULL);
+	pg_submit(engine->target, sql_store_analyses_expire, 0, NULL, NULL, NULL);
 	lane_pool_resize(engine->lanes, lane_count(engine, options));
 	engine->session = session_new(&means, binding, options, request->analysis,
 				      on_session_started, request);

@@ -19,7 +19,7 @@ const char *session_state(const struct session *session)
 		return "cancelled";
 	if (session->paused)
 		return "paused";
-	return session->phase == SESSION_RUNNING ? "running" : "pending";
+	return session->phase >= SESSION_OPENING ? "running" : "pending";
 }
 
 int64_t session_elapsed_ms(const struct session *session)

@@ -123,6 +123,13 @@ DELETE FROM migrated.analysis AS a
    AND a.created_at < (SELECT pg_catalog.min(kept.created_at)
                          FROM (SELECT created_at FROM migrated.analysis ORDER BY created_at DESC LIMIT 20) AS kept)
 
+-- name: sessions_expire
+-- Sessions that moved nothing and are over, but the last thousand: what cycles with nothing to do leave behind.
+DELETE FROM migrated.session AS s
+ WHERE s.state IN ('completed', 'failed', 'cancelled')
+   AND s.number < (SELECT pg_catalog.max(number) - 1000 FROM migrated.session)
+   AND NOT EXISTS (SELECT FROM migrated.batch AS b WHERE b.session = s.session)
+
 -- name: session_insert
 INSERT INTO migrated.session (session, mode, state, options, analysis)
 VALUES ($1, $2, 'pending', $3, $4)

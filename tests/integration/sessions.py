@@ -92,13 +92,14 @@ def held(database, *tables):
 
 
 def waiting_backends(database):
-    """The process ids of the daemon's connections that wait for a lock in this database."""
+    """The process ids of the daemon's connections that wait for a table in this database."""
     return [pid for (pid,) in database.sql("""
         SELECT pid
           FROM pg_stat_activity
          WHERE datname = current_database()
            AND application_name = 'migrated'
-           AND wait_event_type = 'Lock'""")]
+           AND wait_event_type = 'Lock'
+           AND wait_event = 'relation'""")]
 
 
 def wait_until_blocked(database):

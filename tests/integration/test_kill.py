@@ -6,12 +6,11 @@ import time
 import psycopg
 import pytest
 
-from sessions import (assert_each_row_once, counts, dead_letters, held, migrate, primary_keys, start_migration, state_of,
-                      wait_until_blocked, wait_until_ended, wait_until_reached, wait_until_resumed_and_ended,
-                      waiting_backends, watch)
+from sessions import (assert_each_row_once, held, migrate, primary_keys, start_migration, state_of, wait_until_blocked,
+wait_until_ended, wait_until_reached, wait_until_resumed_and_ended, waiting_backends)
 from waiting import SLOWNESS, wait_until
 
-SCALE = 0.3
+SCALE = 0.2
 MANY_BATCHES = 25  # rows a batch, so that there are hundreds of transactions
 FEW_LANES = 3
 
@@ -57,6 +56,9 @@ class Case:
         assert_each_row_once(self.clinic, self.session, self.before)
 
 
+long = pytest.mark.long
+
+
 @pytest.fixture(params=["initial", "differential"])
 def case(request, make_clinic, start_daemon):
     return Case(request.param, make_clinic, start_daemon)
@@ -84,7 +86,7 @@ def kill_at_moments(case, moments):
         case.kill_and_start_again()
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=long)])
 def test_killed_at_any_moment_it_resumes_without_loss_or_duplicates(case, chance, kills):
     """The lives are short enough that the run takes several of them, the last is not disturbed."""
     case.start()
@@ -92,7 +94,7 @@ def test_killed_at_any_moment_it_resumes_without_loss_or_duplicates(case, chance
     case.comes_to_its_end()
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(12, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [3, pytest.param(12, marks=long)])
 def test_killed_after_every_few_batches_it_resumes_without_loss_or_duplicates(case, chance, kills):
     case.start()
     for _ in range(kills):
@@ -104,7 +106,7 @@ def test_killed_after_every_few_batches_it_resumes_without_loss_or_duplicates(ca
     case.comes_to_its_end()
 
 
-@pytest.mark.long
+@long
 @pytest.mark.parametrize("number", range(25))
 def test_killed_once_at_a_random_moment(case, chance, number):
     case.start()
@@ -150,7 +152,16 @@ def test_killed_before_an_analysis_is_begun_it_still_carries_out_that_one(make_c
                              " AND contact ->> 'phone' = 'too late'") == []
 
 
-@pytest.mark.parametrize("table", ["offices", "doctors", "messages", "system_messages"])
+@pytest.mark.parametrize("case, table", [
+    ("initial", "offices"),
+    ("initial", "system_messages"),
+    ("differential", "messages"),
+    ("differential", "doctors"),
+    pytest.param("initial", "doctors", marks=long),
+    pytest.param("initial", "messages", marks=long),
+    pytest.param("differential", "offices", marks=long),
+    pytest.param("differential", "system_messages", marks=long),
+], indirect=["case"])
 def test_killed_within_a_batch_that_commits_all_the_same(case, table):
     """The server finishes the statement of a client that is gone: a COMMIT whose answer is lost."""
     if table == "doctors" and case.before["doctors"]:
@@ -342,8 +353,16 @@ def test_a_batch_under_way_is_finished_before_it_stops(initial):
 
 # --- the databases go -----------------------------------------------------------------------------
 
-@pytest.mark.parametrize("mode", ["fast", "immediate"])
-@pytest.mark.parametrize("side", ["source", "target"])
+@pytest.mark.parametrize("case, side, mode", [
+    ("initial", "target", "immediate"),
+    ("initial", "source", "immediate"),
+    ("differential", "target", "fast"),
+    pytest.param("initial", "target", "fast", marks=long),
+    pytest.param("initial", "source", "fast", marks=long),
+    pytest.param("differential", "target", "immediate", marks=long),
+    pytest.param("differential", "source", "fast", marks=long),
+    pytest.param("differential", "source", "immediate", marks=long),
+], indirect=["case"])
 def test_a_server_that_is_restarted_in_the_middle_is_found_again(case, side, mode):
     server = getattr(case.clinic, side).server
     case.start()
@@ -361,7 +380,7 @@ def test_a_server_that_is_restarted_in_the_middle_is_found_again(case, side, mod
     case.is_right()
 
 
-@pytest.mark.parametrize("times", [12, pytest.param(150, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [12, pytest.param(150, marks=long)])
 def test_backends_that_are_terminated_at_random_cost_nothing(case, chance, times):
     sides = [case.clinic.source, case.clinic.target]
     case.start()
@@ -406,7 +425,7 @@ def test_the_connections_that_detect_are_lost(differential, side):
     assert entities_in(case) == 25
 
 
-@pytest.mark.parametrize("moment", range(1, 25, 4))
+@pytest.mark.parametrize("moment", [2, *(pytest.param(moment, marks=long) for moment in range(5, 25, 4))])
 def test_no_entity_is_forgotten_when_the_store_is_lost_during_detection(differential, moment):
     """The store's own connection goes when some entities have been looked at, and others have not."""
     case = differential

@@ -1,8 +1,8 @@
 """The units of systemd/, installed and run under a real systemd.
 
-What needs a running systemd is written as functions named inside_*. They run in one boot of a throw-away systemd on an
-overlay of this machine, made by a tool named with-systemd (with-systemd --timeout SECONDS --dir DIR -- COMMAND…): the one
-that the variable WITH_SYSTEMD names, or the one on PATH. Without it, or without root, those tests are skipped, and say so.
+What needs a running systemd is written as functions named inside_*. They run in one boot of a throw-away systemd on
+an overlay of this machine, made by a tool named with-systemd (with-systemd --timeout SECONDS --dir DIR -- COMMAND…):
+the one that the variable WITH_SYSTEMD names, or the one on PATH. Without it, or without root, they are skipped.
 """
 
 import json
@@ -39,7 +39,8 @@ DROP_IN = pathlib.Path("/run/systemd/system/migrated.service.d/test.conf")
 def run(*command, check=True, **options):
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
     if check:
-        assert result.returncode == 0, f"{' '.join(map(str, command))}: {result.returncode}\n{result.stdout}{result.stderr}"
+        output = result.stdout + result.stderr
+        assert result.returncode == 0, f"{' '.join(map(str, command))}: {result.returncode}\n{output}"
     return result
 
 
@@ -72,8 +73,9 @@ def boot():
     with tempfile.TemporaryDirectory(prefix="migrated-", dir="/var/tmp") as stage:
         run("make", "-C", ROOT, "install", f"DESTDIR={stage}")
         result = run(with_systemd, "--timeout", BOOT_LIMIT_S, "--dir", ROOT, "--",
-                     "/usr/bin/python3", "-B", "-m", "pytest", "-v", "-p", "no:cacheprovider", "-o", "python_functions=inside_*",
-                     __file__, check=False, env={**os.environ, "STAGE": stage, "TMPDIR": "/tmp", "LC_ALL": "C.UTF-8"})
+                     "/usr/bin/python3", "-B", "-m", "pytest", "-v", "-p", "no:cacheprovider",
+                     "-o", "python_functions=inside_*", __file__,
+                     check=False, env={**os.environ, "STAGE": stage, "TMPDIR": "/tmp", "LC_ALL": "C.UTF-8"})
     outcomes = dict(re.findall(r"::(inside_\w+) (PASSED|FAILED|ERROR|SKIPPED)", result.stdout))
     return outcomes, result.stdout + result.stderr
 

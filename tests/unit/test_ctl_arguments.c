@@ -38,7 +38,7 @@ static struct arguments parsed(const char *line)
 static void test_everything_that_was_given_arrives(void **state)
 {
 	struct arguments a = parsed("migratectl migrate --entities a,b --exclude=c --analysis-id "
-				    "5f0c --full --dry-run --batch-size 500 --parallel=2 --wait "
+				    "5f0c --full --batch-size 500 --parallel=2 --wait "
 				    "--json --no-color --quiet --timeout 1.5 -H /tmp/x");
 
 	(void)state;
@@ -46,7 +46,7 @@ static void test_everything_that_was_given_arrives(void **state)
 	assert_string_equal(a.entities, "a,b");
 	assert_string_equal(a.exclude, "c");
 	assert_string_equal(a.analysis_id, "5f0c");
-	assert_true(a.full && a.dry_run && a.wait && a.json && a.no_color && a.quiet);
+	assert_true(a.full && a.wait && a.json && a.no_color && a.quiet);
 	assert_int_equal(a.batch_size, 500);
 	assert_int_equal(a.parallel, 2);
 	assert_int_equal(a.timeout_ms, 1500);
