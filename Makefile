@@ -183,7 +183,7 @@ check: deps ## everything a change must pass; installs what is missing first
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory integration
 
-check-quick: unit-programs ## only what needs no PostgreSQL server: lint and the unit tests
+check-quick: unit-programs ## lint and the unit tests
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit
 

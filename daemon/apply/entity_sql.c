@@ -87,6 +87,8 @@ static void append_revive(struct text *text, const struct bound_entity *bound)
 	for (size_t i = 0; i < bound->entity->mark_count; i++) {
 		_cleanup_free_ char *column = pg_quote_identifier(bound->entity->marks[i].column);
 
+		if (entity_column(bound->entity, bound->entity->marks[i].column) != NULL)
+			continue; /* the row's own value is written anyway */
 		text_separate(&unmark, ", ");
 		text_appendf(&unmark, "%s = DEFAULT", column);
 	}

@@ -21,7 +21,8 @@ static struct {
 	int max_priority;
 	bool to_journal;
 	uint64_t last_number;
-	struct journal_event *recent; /* a ring: event n stands at n % JOURNAL_RECENT; never freed */
+	struct journal_event
+		*recent; /* a ring: event n stands at n % JOURNAL_RECENT; never freed */
 	journal_on_event *on_event;
 	void *arg;
 } journal = { .max_priority = LOG_INFO };

@@ -2,8 +2,10 @@
  * One connection to PostgreSQL as a state machine on the event loop, with a queue of queries.
  *
  * A query is submitted at any time and answered exactly once: with its results, or with an error.
- * When the connection is lost, every query that was submitted gets that error; nothing is repeated
- * here, since only the caller knows what may be. Reconnecting is the connection's own business
+ * When the connection is lost, or an attempt to make it fails, every query that was submitted gets
+ * that error; nothing is repeated here, since only the caller knows what may be. on_state is told
+ * first, the queries are answered then, and what is submitted meanwhile waits for the next link.
+ * No callback is called from within pg_submit(). Reconnecting is the connection's own business
  * (backoff with decorrelated jitter); what it means for the work is not: on_state tells the owner.
  *
  *   DOWN ──▶ CONNECTING ──▶ SETTING_UP ──▶ READY ⇄ BUSY

@@ -305,6 +305,21 @@ static void cut_parameters(struct text *clean, const char *message, size_t lengt
 	}
 }
 
+static const char *next_line(const char *line)
+{
+	line += strcspn(line, "\n");
+	return *line == '\n' ? line + 1 : line;
+}
+
+static void set_link_error(struct error *err, const char *line)
+{
+	_cleanup_text_ struct text clean = TEXT_INIT;
+
+	cut_parameters(&clean, line, first_line(line));
+	error_set(err, ERROR_CONNECTION, "%s",
+		  clean.length > 0 ? clean.data : "the connection failed");
+}
+
 static bool is_sqlstate(const char *string)
 {
 	return strspn(string, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5;
@@ -317,14 +332,25 @@ static const char *find_sqlstate(const char *message)
 {
 	const char *last = NULL;
 
-	for (const char *line = message; *line;
-	     line += strcspn(line, "\n"), line += *line == '\n') {
+	for (const char *line = message; *line; line = next_line(line)) {
 		const char *colon = strstr(line, ":  ");
 
 		if (colon && colon < line + strcspn(line, "\n") && is_sqlstate(colon + 3) &&
 		    strncmp(colon + 8, ": ", 2) == 0)
 			last = colon + 3;
 	}
+	return last;
+}
+
+/* Of several hosts' failures the last is told, as its SQLSTATE would be. */
+static const char *last_attempt(const char *message)
+{
+	static const char beginning[] = "connection to server ";
+	const char *last = message;
+
+	for (const char *line = message; *line; line = next_line(line))
+		if (strncmp(line, beginning, strlen(beginning)) == 0)
+			last = line;
 	return last;
 }
 
@@ -335,7 +361,7 @@ void pg_error_from_connecting(struct error *err, const char *libpq_message)
 	char sqlstate[6] = "";
 
 	if (!found) {
-		pg_error_from_link(err, libpq_message);
+		set_link_error(err, last_attempt(libpq_message));
 		return;
 	}
 	memcpy(sqlstate, found, 5);
@@ -344,8 +370,6 @@ void pg_error_from_connecting(struct error *err, const char *libpq_message)
 	memcpy(err->sqlstate, sqlstate, sizeof sqlstate);
 }
 
-/* What libpq says of itself. Its buffer may also hold what the server said of the last query,
-   with values. */
 static bool is_libpqs_own(const char *line)
 {
 	static const char *const beginnings[] = {
@@ -353,7 +377,6 @@ static bool is_libpqs_own(const char *line)
 		"could not ",
 		"SSL ",
 		"GSSAPI ",
-		"connection to server ",
 		"connection not open",
 		"no connection to the server",
 		"lost synchronization with server",
@@ -361,10 +384,10 @@ static bool is_libpqs_own(const char *line)
 		"insufficient data",
 		"out of memory",
 		"timeout expired",
+		"invalid socket",
 		"another command is already in progress",
 		"no COPY in progress",
 		"number of parameters",
-		"invalid ",
 	};
 
 	for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
@@ -373,24 +396,19 @@ static bool is_libpqs_own(const char *line)
 	return false;
 }
 
-/* The last line that does not continue another one: libpq appends to what is there. */
-static const char *last_line(const char *message)
+/* libpq appends what it has to say to what the server said of the last query, which may hold
+   values. */
+static const char *last_own_line(const char *message)
 {
-	const char *last = message;
+	const char *last = "";
 
-	for (const char *line = message; *line; line += strcspn(line, "\n"), line += *line == '\n')
-		if (*line != '\t' && *line != '\n')
+	for (const char *line = message; *line; line = next_line(line))
+		if (is_libpqs_own(line))
 			last = line;
 	return last;
 }
 
 void pg_error_from_link(struct error *err, const char *libpq_message)
 {
-	const char *line = last_line(libpq_message);
-	_cleanup_text_ struct text clean = TEXT_INIT;
-
-	if (is_libpqs_own(line))
-		cut_parameters(&clean, line, first_line(line));
-	error_set(err, ERROR_CONNECTION, "%s",
-		  clean.length > 0 ? clean.data : "the connection failed");
+	set_link_error(err, last_own_line(libpq_message));
 }

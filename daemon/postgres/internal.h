@@ -44,12 +44,12 @@ struct pg_connection {
 	int64_t ready_ms; /* when it was last made */
 	int64_t since_us; /* when it came into its state, READY and BUSY being one */
 
-	PGconn *link; /* NULL in DOWN, WAITING and CLOSED */
+	PGconn *link;		/* NULL in DOWN, WAITING and CLOSED */
 	struct event *io_event; /* for both directions: see watch() in link.c */
-	short watched;	      /* what io_event is pending for, once connected */
-	struct event *timer;  /* of the state: the deadline of connecting, or the backoff */
-	struct event *kick;   /* something to do that must not be done on the caller's stack */
-	struct error parting; /* the FATAL message after which the server closes the link */
+	short watched;		/* what io_event is pending for, once connected */
+	struct event *timer;	/* of the state: the deadline of connecting, or the backoff */
+	struct event *kick;	/* something to do that must not be done on the caller's stack */
+	struct error parting;	/* the FATAL message after which the server closes the link */
 	uint64_t notice_count;
 	bool link_is_dead; /* libpq has closed the socket; pg_lose() follows from the loop */
 

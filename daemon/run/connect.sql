@@ -15,6 +15,10 @@ SET row_security = off;
 SET lock_timeout = {lock_timeout};
 SET idle_in_transaction_session_timeout = '15min';
 SET statement_timeout = {statement_timeout};
+-- A backend that nobody listens to any more gives up its locks (PostgreSQL 14 and newer).
+SELECT pg_catalog.set_config(name, '5s', false)
+  FROM pg_catalog.pg_settings
+ WHERE name = 'client_connection_check_interval';
 
 -- name: source_pins
 SET default_transaction_read_only = on;

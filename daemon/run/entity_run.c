@@ -68,16 +68,25 @@ static void push(struct batch_spec **list, size_t *count, const struct batch_spe
 	(*list)[(*count)++] = *spec;
 }
 
+/* A range that has just been planned cannot be claimed before it is kept. */
+static bool is_stored(const struct entity_run *run, const struct batch_spec *spec)
+{
+	return spec->kind != BATCH_RANGE || !run->planning_more || spec->number < run->stored_below;
+}
+
 bool entity_run_take(struct entity_run *run, bool deletes, struct batch_spec *ret_spec)
 {
+	size_t i = 0;
 	struct batch_spec *list = deletes ? run->deletes : run->moves;
 	size_t *count = deletes ? &run->delete_count : &run->move_count;
 
-	if (*count == 0)
+	while (i < *count && !is_stored(run, &list[i]))
+		i++;
+	if (i == *count)
 		return false;
-	*ret_spec = list[0];
+	*ret_spec = list[i];
 	(*count)--;
-	memmove(list, list + 1, *count * sizeof(*list));
+	memmove(list + i, list + i + 1, (*count - i) * sizeof(*list));
 	return true;
 }
 
@@ -323,6 +332,7 @@ void entity_run_plan_more(struct entity_run *run)
 	if (!run->whole || run->planned || run->planning_more || run->move_count > RANGES_LEFT)
 		return;
 	run->planning_more = true;
+	run->stored_below = run->next_number;
 	sql = boundaries_sql(run);
 	pg_submit(run->session->means.source, sql, 0, NULL, on_boundaries, run);
 }

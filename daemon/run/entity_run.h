@@ -40,6 +40,7 @@ struct entity_run {
 	bool planned;	    /* every batch is in the store */
 	bool planning_more; /* a query for further ranges is under way */
 	int next_number;    /* of the next range */
+	int stored_below;   /* while planning more: ranges with smaller numbers stand in the store */
 	int known_below;    /* batches with smaller numbers are on the lists, or were */
 	char **boundary;    /* the key the last planned range ends at; NULL: none yet */
 
@@ -82,7 +83,7 @@ void entity_run_plan(struct entity_run *run);
 /* Makes sure that further ranges are planned before the known ones run out. */
 void entity_run_plan_more(struct entity_run *run);
 
-/* Takes the next batch off the list. False: there is none. */
+/* Takes the next batch off the list that stands in the store. False: there is none. */
 bool entity_run_take(struct entity_run *run, bool deletes, struct batch_spec *ret_spec);
 /* Puts it back, to be done again. */
 void entity_run_put_back(struct entity_run *run, const struct batch_spec *spec);

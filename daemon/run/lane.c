@@ -66,7 +66,8 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 
 void lane_pool_wake(struct lane_pool *pool)
 {
-	event_active(pool->wake, 0, 0);
+	/* Not event_active(): what it wakes may wake again, and timers and sockets come first. */
+	event_add(pool->wake, &(struct timeval){ 0 });
 }
 
 static void on_state(void *arg, struct pg_connection *connection, enum pg_state state,

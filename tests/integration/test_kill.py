@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from sessions import (assert_each_row_once, held, migrate, primary_keys, start_migration, state_of, wait_until_blocked,
-wait_until_ended, wait_until_reached, wait_until_resumed_and_ended, waiting_backends)
+                      wait_until_ended, wait_until_reached, wait_until_resumed_and_ended, waiting_backends)
 from waiting import SLOWNESS, wait_until
 
 SCALE = 0.2
@@ -469,3 +469,23 @@ def test_a_database_that_is_down_at_the_start_is_waited_for(make_clinic, start_d
     assert [c["error"] for c in daemon.call("Status")["connections"]] == [None, None]
     migrate(daemon)
     clinic.oracle()
+
+
+# --- the store is slow ----------------------------------------------------------------------------
+
+def test_no_batch_is_begun_before_it_stands_in_the_store(make_clinic, start_daemon):
+    """Ranges are planned while others are carried out; a lane that is faster than the store has to wait."""
+    clinic = make_clinic(scale=SCALE)
+    daemon = start_daemon(clinic)
+    migrate(daemon, entities=["offices"])  # the control schema is there
+    clinic.target_sql("""
+        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          PERFORM pg_sleep(0.3);
+          RETURN NULL;
+        END $$;
+        CREATE TRIGGER slow BEFORE INSERT ON migrated.batch FOR EACH STATEMENT EXECUTE FUNCTION slow()""")
+    migrate(daemon, entities=["profiles"], batch_size=1, parallel=8)
+    assert clinic.target.value("SELECT count(*) FROM migrated.id_map_profiles") + clinic.target.value(
+        "SELECT count(*) FROM migrated.dead_letter WHERE entity = 'profiles'") == clinic.source.value(
+        "SELECT count(*) FROM auth_user")

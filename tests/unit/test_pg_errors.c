@@ -179,6 +179,9 @@ static void test_failed_connections_have_sqlstate_and_safe_words(void **state)
 		{ AT "Connection refused\n" AT
 		     "FATAL:  57P03: the database system is starting up\n",
 		  "the database system is starting up", "57P03", ERROR_BUSY },
+		{ "connection to server at \"a\", port 1 failed: Connection refused\n\tIs it\n" AT
+		  "root certificate file \"/x/root.crt\" does not exist\nEither provide the file.\n",
+		  AT "root certificate file \"…\" does not exist", "", ERROR_CONNECTION },
 		{ AT "FATAL:  53300: sorry, too many clients already\n" AT "Connection refused\n",
 		  "sorry, too many clients already", "53300", ERROR_BUSY },
 		{ AT "FATAL:  3D000: database \"x\" does not exist\nDETAIL:  a:  12345: b\n",
@@ -207,6 +210,32 @@ static void test_failed_connections_have_sqlstate_and_safe_words(void **state)
 	}
 }
 
+static void test_lost_links_repeat_nothing_of_the_last_query(void **state)
+{
+	static const struct {
+		const char *libpq, *clean;
+	} cases[] = {
+		{ "server closed the connection unexpectedly\n\tThis probably means\n\tbefore\n",
+		  "server closed the connection unexpectedly" },
+		{ "ERROR:  patient Jane Doe\nCONTEXT:  secret\nSSL SYSCALL error: EOF detected\n",
+		  "SSL SYSCALL error: EOF detected" },
+		{ "could not receive data from server: Connection timed out\n",
+		  "could not receive data from server: Connection timed out" },
+		{ "ERROR:  patient Jane Doe\n", "the connection failed" },
+		{ "ERROR:  two\nJane Doe", "the connection failed" },
+		{ "", "the connection failed" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct error err;
+
+		pg_error_from_link(&err, cases[i].libpq);
+		assert_string_equal(err.message, cases[i].clean);
+		assert_int_equal(err.kind, ERROR_CONNECTION);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +243,7 @@ int main(void)
 		cmocka_unit_test(test_messages_hold_no_values),
 		cmocka_unit_test(test_long_messages_are_cut_between_characters),
 		cmocka_unit_test(test_failed_connections_have_sqlstate_and_safe_words),
+		cmocka_unit_test(test_lost_links_repeat_nothing_of_the_last_query),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,54 @@
+"""A mapping of a few tables between two empty databases, for the tests that ask about one thing."""
+
+from sessions import detect, migrate, row_versions
+
+
+def entity(name, columns, *, source=None, target=None, key="id", target_key="id", legacy_key="legacy_id", **rest):
+    """A mapping as it stands in entities.d; source and target tables are called like the entity unless said otherwise."""
+    source = source if isinstance(source, dict) else {"table": source or name}
+    target = target if isinstance(target, dict) else {"table": target or name}
+    return {
+        "entity": name,
+        "source": {"key": key, **source},
+        "target": {"key": target_key, **({"legacy_key": legacy_key} if legacy_key else {}), **target},
+        "columns": columns,
+        **rest,
+    }
+
+
+class Pair:
+    """Two databases and the daemon between them."""
+
+    def __init__(self, databases, start_daemon, source_sql, target_sql, entities, **settings):
+        self.databases = databases
+        self.source = databases.source
+        self.target = databases.target
+        self.source_sql = databases.source_sql
+        self.target_sql = databases.target_sql
+        databases.source_sql(source_sql)
+        databases.target_sql(target_sql)
+        self.start_daemon = start_daemon
+        self.settings = settings
+        self.entities = entities
+        self.daemon = start_daemon(databases, entities=entities, settings=settings)
+
+    def migrate(self, **parameters):
+        return migrate(self.daemon, **parameters)
+
+    def detect(self, **parameters):
+        return detect(self.daemon, **parameters)
+
+    def change_mapping(self, entities):
+        """The daemon, started again with this mapping."""
+        self.daemon.stop()
+        self.daemon.write_entities(entities)
+        self.daemon.start()
+
+    def finds_nothing(self):
+        """A further run has nothing to do, and --full writes nothing."""
+        analysis = self.detect()
+        assert (analysis.new, analysis.modified, analysis.deleted) == (0, 0, 0), analysis
+        before = row_versions(self.target)
+        self.migrate()
+        self.migrate(full=True)
+        assert row_versions(self.target) == before
