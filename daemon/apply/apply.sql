@@ -272,6 +272,7 @@ WITH ready AS MATERIALIZED (
    WHERE l.entity = '{entity}'
      AND l.column_name = {column_name}
      AND l.parent_entity = '{parent}'
+     AND {rows}
    LIMIT {limit}
 ),
 filled AS (
@@ -283,6 +284,48 @@ filled AS (
 DELETE FROM migrated.deferred AS l
  USING ready
  WHERE l.ctid = ready.row_id
+
+-- name: fill_letter
+-- Target. The dead letter of one reference that the database refused to fill in: $1 the ctid of its deferral, then as above.
+WITH refused AS (
+  DELETE FROM migrated.deferred AS l
+   WHERE l.ctid = $1
+  RETURNING l.legacy_key, l.column_name, l.session, l.batch
+)
+INSERT INTO migrated.dead_letter AS d
+            (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
+SELECT '{entity}', r.legacy_key, r.session, r.batch, 'fill', $2, $3, coalesce($4, r.column_name), $5, m.h1, m.h2, true
+  FROM refused AS r
+  JOIN {id_map} AS m
+    ON {m_is_r}
+    ON CONFLICT (entity, legacy_key) DO UPDATE
+   SET session = excluded.session,
+       batch = excluded.batch,
+       phase = excluded.phase,
+       sqlstate = excluded.sqlstate,
+       constraint_name = excluded.constraint_name,
+       column_name = excluded.column_name,
+       message = excluded.message,
+       h1 = excluded.h1,
+       h2 = excluded.h2,
+       mapped = true,
+       attempts = d.attempts + 1,
+       state = 'open',
+       updated_at = pg_catalog.now()
+
+-- name: fill_isolate
+SELECT migrated.apply_isolated({apply}, {letter},
+         migrated.apply_isolated({apply}, {letter},
+           (SELECT pg_catalog.array_agg(ready.row_id)
+              FROM (SELECT l.ctid AS row_id
+                      FROM migrated.deferred AS l
+                      JOIN {parent_map} AS p
+                        ON {p_is_l}{parent_present}
+                     WHERE l.entity = '{entity}'
+                       AND l.column_name = {column_name}
+                       AND l.parent_entity = '{parent}'
+                     LIMIT {limit}) AS ready)),
+         true)
 
 -- name: delete
 -- Target. Keys that detection found gone and that the source, asked again, still does not have.

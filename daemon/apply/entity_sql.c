@@ -92,6 +92,8 @@ static void append_revive(struct text *text, const struct bound_entity *bound)
 		text_separate(&unmark, ", ");
 		text_appendf(&unmark, "%s = DEFAULT", column);
 	}
+	if (unmark.length == 0)
+		return;
 	text_fill(text, sql_apply_revive,
 		  (const struct text_hole[]){ { "target", bound->target_relation },
 					      { "unmark", text_string(&unmark) },
@@ -145,19 +147,37 @@ char *entity_sql_write(const struct binding *binding, const struct bound_entity 
 
 /* --- deletions --------------------------------------------------------------------------------- */
 
+/* Several source rows may lead to one row of a join table: it stays as long as one of them is there. */
+static char *unless_shared(const struct bound_entity *bound)
+{
+	size_t keys = bound->entity->source_key.count;
+	_cleanup_free_ char *o_is_g =
+		parts_equal_keys(bound->entity->target_key.count, "o.t", "g.t");
+	_cleanup_free_ char *h_is_o = parts_equal_keys(keys, "h.k", "o.k");
+
+	if (entity_mints_key(bound->entity))
+		return text_copy("");
+	return text_format("\n     AND NOT EXISTS (SELECT FROM %s AS o\n"
+			   "                      WHERE %s\n"
+			   "                        AND o.gone IS NULL\n"
+			   "                        AND NOT EXISTS (SELECT FROM gone AS h WHERE %s))",
+			   bound->id_map, o_is_g, h_is_o);
+}
+
 /* What becomes of a target row whose source row is gone. */
 static char *deletion(const struct bound_entity *bound)
 {
 	struct text text = TEXT_INIT;
 	_cleanup_free_ char *t_is_g = parts_target_is(bound, "g.t");
+	_cleanup_free_ char *unshared = unless_shared(bound);
 
 	switch (bound->entity->on_delete) {
 	case ON_DELETE_IGNORE:
 		text_append(&text, "SELECT 1");
 		break;
 	case ON_DELETE_DELETE:
-		text_appendf(&text, "DELETE FROM %s AS t\n   USING gone AS g\n   WHERE %s",
-			     bound->target_relation, t_is_g);
+		text_appendf(&text, "DELETE FROM %s AS t\n   USING gone AS g\n   WHERE %s%s",
+			     bound->target_relation, t_is_g, unshared);
 		break;
 	case ON_DELETE_MARK:
 		text_appendf(&text, "UPDATE %s AS t\n     SET ", bound->target_relation);
@@ -168,7 +188,7 @@ static char *deletion(const struct bound_entity *bound)
 
 			text_appendf(&text, "%s%s = %s", i > 0 ? ", " : "", column, value);
 		}
-		text_appendf(&text, "\n    FROM gone AS g\n   WHERE %s", t_is_g);
+		text_appendf(&text, "\n    FROM gone AS g\n   WHERE %s%s", t_is_g, unshared);
 		break;
 	}
 	return text_steal(&text);
@@ -257,34 +277,56 @@ char *entity_sql_delete(const struct binding *binding, const struct bound_entity
 /* --- the second pass --------------------------------------------------------------------------- */
 
 char *entity_sql_fill(const struct binding *binding, const struct bound_entity *bound,
-		      const struct written_column *written, size_t alternative, int64_t limit)
+		      const struct written_column *written, size_t alternative, int64_t limit,
+		      bool isolate)
 {
 	struct text text = TEXT_INIT;
+	_cleanup_text_ struct text fill = TEXT_INIT;
+	_cleanup_text_ struct text letter = TEXT_INIT;
 	const char *parent_entity = written->column->references[alternative].entity_name;
 	const struct bound_entity *parent = binding_find(binding, parent_entity);
 	_cleanup_free_ char *m_t = parts_target_keys(bound, "m.");
 	_cleanup_free_ char *m_is_l = parts_keys_from_text(bound, "m", "l.legacy_key");
+	_cleanup_free_ char *m_is_r = parts_keys_from_text(bound, "m", "r.legacy_key");
 	_cleanup_free_ char *p_is_l = parts_keys_from_text(parent, "p", "l.parent_key");
 	_cleanup_free_ char *column_name = pg_quote_literal(written->name);
 	_cleanup_free_ char *t_is_ready = parts_target_is(bound, "ready.t");
 	_cleanup_free_ char *limit_text = text_format("%" PRId64, limit);
+	_cleanup_free_ char *apply_literal = NULL;
+	_cleanup_free_ char *letter_literal = NULL;
 	char present[64];
+	struct text_hole holes[] = {
+		{ "m_t", m_t },
+		{ "id_map", bound->id_map },
+		{ "m_is_l", m_is_l },
+		{ "m_is_r", m_is_r },
+		{ "parent_map", parent->id_map },
+		{ "p_is_l", p_is_l },
+		{ "parent_present", parts_parent_present(parent, "p", present) },
+		{ "entity", bound->entity->name },
+		{ "column_name", column_name },
+		{ "parent", parent_entity },
+		{ "rows", isolate ? "l.ctid = ANY ($1)" : "TRUE" },
+		{ "limit", limit_text },
+		{ "target", bound->target_relation },
+		{ "column", written->quoted },
+		{ "t_is_ready", t_is_ready },
+		{ "apply", "" },
+		{ "letter", "" },
+		{ NULL, NULL }
+	};
 
-	text_fill(&text, sql_apply_fill,
-		  (const struct text_hole[]){
-			  { "m_t", m_t },
-			  { "id_map", bound->id_map },
-			  { "m_is_l", m_is_l },
-			  { "parent_map", parent->id_map },
-			  { "p_is_l", p_is_l },
-			  { "parent_present", parts_parent_present(parent, "p", present) },
-			  { "entity", bound->entity->name },
-			  { "column_name", column_name },
-			  { "parent", parent_entity },
-			  { "limit", limit_text },
-			  { "target", bound->target_relation },
-			  { "column", written->quoted },
-			  { "t_is_ready", t_is_ready },
-			  { NULL, NULL } });
+	text_fill(&fill, sql_apply_fill, holes);
+	if (!isolate)
+		return text_steal(&fill);
+	text_fill(&letter, sql_apply_fill_letter, holes);
+	apply_literal = pg_quote_literal(text_string(&fill));
+	letter_literal = pg_quote_literal(text_string(&letter));
+	for (struct text_hole *hole = holes; hole->name != NULL; hole++)
+		if (strcmp(hole->name, "apply") == 0)
+			hole->value = apply_literal;
+		else if (strcmp(hole->name, "letter") == 0)
+			hole->value = letter_literal;
+	text_fill(&text, sql_apply_fill_isolate, holes);
 	return text_steal(&text);
 }

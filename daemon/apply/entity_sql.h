@@ -33,8 +33,9 @@ char *entity_sql_delete(const struct binding *binding, const struct bound_entity
 			const struct batch_place *place, bool isolate);
 
 /* One round of the second pass over reference column `written`, alternative `alternative`; the command tag's count is
-   how many were filled. */
+   how many were filled. `isolate` bisects around rows that the database refuses. */
 char *entity_sql_fill(const struct binding *binding, const struct bound_entity *bound,
-		      const struct written_column *written, size_t alternative, int64_t limit);
+		      const struct written_column *written, size_t alternative, int64_t limit,
+		      bool isolate);
 
 #endif

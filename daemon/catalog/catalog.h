@@ -15,7 +15,7 @@
 
 struct catalog_column {
 	char *name;
-	char *type;	 /* as declared: "character varying(20)" */
+	char *type; /* as declared: "character varying(20)" */
 	char *base_type; /* to cast to: with a modifier that rounds ("numeric(12,2)"), without one that shortens */
 	bool not_null;
 	bool has_default;

@@ -53,7 +53,7 @@ struct setting {
 		*default_value; /* as one would write it; NULL: there is none, and it must be set */
 	int64_t minimum;	/* in the unit of the member */
 	int64_t maximum;
-	bool secret;	 /* never shown */
+	bool secret; /* never shown */
 	const char *help;
 };
 

@@ -65,21 +65,20 @@ void handle_status(void *arg, struct control_call *call)
 
 	if (!handler_decode(call, none, NULL))
 		return;
-	control_call_reply(call,
-			   json_pack("{s:s, s:i, s:o, s:s, s:o, s:I, s:o, s:[o, o], s:o, s:o}",
-				     "daemon_version", MIGRATED_VERSION, "pid", (int)getpid(), "started",
-				     time_or_null(handlers->started_us), "state", state, "reason",
-				     reason != NULL && reason->kind != ERROR_NONE
-					     ? json_string(reason->message)
-					     : json_null(),
-				     "resident_kb", resident_kb(), "next_cycle",
-				     time_or_null(engine_next_cycle_us(engine)), "connections",
-				     describe_connection(engine_source(engine)),
-				     describe_connection(engine_target(engine)), "session",
-				     session != NULL ? session_describe(session) : json_null(),
-				     "entities",
-				     session != NULL ? session_describe_entities(session)
-						     : json_array()));
+	control_call_reply(
+		call,
+		json_pack("{s:s, s:i, s:o, s:s, s:o, s:I, s:o, s:[o, o], s:o, s:o}",
+			  "daemon_version", MIGRATED_VERSION, "pid", (int)getpid(), "started",
+			  time_or_null(handlers->started_us), "state", state, "reason",
+			  reason != NULL && reason->kind != ERROR_NONE
+				  ? json_string(reason->message)
+				  : json_null(),
+			  "resident_kb", resident_kb(), "next_cycle",
+			  time_or_null(engine_next_cycle_us(engine)), "connections",
+			  describe_connection(engine_source(engine)),
+			  describe_connection(engine_target(engine)), "session",
+			  session != NULL ? session_describe(session) : json_null(), "entities",
+			  session != NULL ? session_describe_entities(session) : json_array()));
 }
 
 /* --- Watch ------------------------------------------------------------------------------------- */

@@ -40,9 +40,9 @@ struct entity_run {
 	bool planned;	    /* every batch is in the store */
 	bool planning_more; /* a query for further ranges is under way */
 	int next_number;    /* of the next range */
-	int stored_below;   /* while planning more: ranges with smaller numbers stand in the store */
-	int known_below;    /* batches with smaller numbers are on the lists, or were */
-	char **boundary;    /* the key the last planned range ends at; NULL: none yet */
+	int stored_below; /* while planning more: ranges with smaller numbers stand in the store */
+	int known_below;  /* batches with smaller numbers are on the lists, or were */
+	char **boundary;  /* the key the last planned range ends at; NULL: none yet */
 
 	/* Batches that are to be done; moved from the front. */
 	struct batch_spec *moves;
@@ -54,6 +54,7 @@ struct entity_run {
 	/* The second pass: which reference is filled, by position. */
 	size_t fill_column;
 	size_t fill_alternative;
+	bool fill_isolates; /* the last round was refused: the next finds the rows at fault */
 
 	unsigned attempts;     /* of the batch that failed last */
 	int64_t not_before_ms; /* no batch is started earlier (backoff) */

@@ -464,12 +464,16 @@ static void on_filled(void *arg, const struct pg_answer *answer)
 	struct errand *errand = arg;
 	struct entity_run *run = errand->run;
 
-	if (answer->error != NULL) {
+	if (answer->error != NULL && answer->error->kind == ERROR_DATA && !run->fill_isolates) {
+		run->fill_isolates = true;
+	} else if (answer->error != NULL) {
 		struct error err = *answer->error;
 
 		snprintf(err.entity, sizeof(err.entity), "%s", name_of(run));
 		snprintf(err.phase, sizeof(err.phase), "fill");
 		errand_failed(run, &err);
+	} else if (run->fill_isolates) {
+		run->fill_isolates = false;
 	} else if (atoll(PQcmdTuples(answer->results[answer->count - 1])) == 0) {
 		run->fill_alternative++;
 	}
@@ -489,7 +493,7 @@ static bool offer_fill(struct entity_run *run, struct lane *lane)
 		return false;
 	}
 	sql = entity_sql_fill(run->session->binding, run->bound, written, run->fill_alternative,
-			      run->session->means.settings->batch_size);
+			      run->session->means.settings->batch_size, run->fill_isolates);
 	pg_submit(lane_target(lane), sql, 0, NULL, on_filled, errand_new(run, lane));
 	return true;
 }

@@ -157,10 +157,11 @@ static void add_runs_of_analysis(struct session *session, const PGresult *result
 		run = add_run(session, bound);
 		if (row < 0 || !bound->usable) {
 			run->state = ENTITY_FAILED;
-			snprintf(run->reason, sizeof(run->reason), "%s",
-				 undetected != NULL && bound->usable
-					 ? undetected
-					 : "the mapping does not fit the databases; see migratectl check");
+			snprintf(
+				run->reason, sizeof(run->reason), "%s",
+				undetected != NULL && bound->usable
+					? undetected
+					: "the mapping does not fit the databases; see migratectl check");
 			continue;
 		}
 		run->whole = is_full(session) || PQgetvalue(result, row, 1)[0] == 't';
@@ -315,11 +316,11 @@ static void insert_session(struct session *session)
 
 	/* An analysis that was asked for is the session's from the start; another may turn out not to do. */
 	pg_submit(session->means.target, sql_store_session_insert, 4,
-		  (const char *const[]){ session->id, is_full(session) ? "full" : "differential",
-					 options,
-					 session->analysis_by_default || session->analysis[0] == '\0'
-						 ? NULL
-						 : session->analysis },
+		  (const char *const[]){
+			  session->id, is_full(session) ? "full" : "differential", options,
+			  session->analysis_by_default || session->analysis[0] == '\0'
+				  ? NULL
+				  : session->analysis },
 		  on_inserted, session);
 }
 

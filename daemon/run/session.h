@@ -53,7 +53,7 @@ struct session {
 	json_t *options; /* of the request: entities, exclude, full, batch_size, parallel */
 	enum session_phase phase;
 	bool resumed;		  /* by a daemon that started again */
-	json_t *undetected; /* entity → why its detection failed; NULL: all went well */
+	json_t *undetected;	  /* entity → why its detection failed; NULL: all went well */
 	bool analysis_by_default; /* nobody named it: it must cover every entity, or a new one is made */
 	bool paused;
 	bool cancelled;

@@ -99,17 +99,40 @@ struct legacy_lists {
 	struct text present; /* t.legacy_id IS NOT NULL */
 };
 
+/* A text column may hold what is no key of the source at all, typed by somebody; such rows are not ours to adopt. */
+static bool is_text_for_other_type(const struct bound_entity *bound, size_t part)
+{
+	const char *name = bound->entity->legacy_key.names[part];
+
+	if (strcmp(bound->key_types[part], "text") == 0)
+		return false;
+	for (size_t i = 0; i < bound->written_count; i++)
+		if (bound->written[i].column == NULL && strcmp(bound->written[i].name, name) == 0)
+			return strcmp(bound->written[i].type, "text") == 0 ||
+			       strcmp(bound->written[i].type, "character varying") == 0;
+	return false;
+}
+
 static void collect_legacy(struct legacy_lists *lists, const struct bound_entity *bound)
 {
 	for (size_t i = 0; i < bound->entity->legacy_key.count; i++) {
 		_cleanup_free_ char *name = pg_quote_identifier(bound->entity->legacy_key.names[i]);
 
 		text_separate(&lists->cast, ", ");
-		text_appendf(&lists->cast, "t.%s::%s", name, bound->key_types[i]);
+		if (is_text_for_other_type(bound, i))
+			text_appendf(&lists->cast,
+				     "CASE WHEN migrated.is_of_type(t.%s, '%s') THEN t.%s::%s END", name,
+				     bound->key_types[i], name, bound->key_types[i]);
+		else
+			text_appendf(&lists->cast, "t.%s::%s", name, bound->key_types[i]);
 		text_separate(&lists->plain, ", ");
 		text_appendf(&lists->plain, "t.%s", name);
 		text_separate(&lists->present, " AND ");
-		text_appendf(&lists->present, "t.%s IS NOT NULL", name);
+		if (is_text_for_other_type(bound, i))
+			text_appendf(&lists->present, "migrated.is_of_type(t.%s, '%s')", name,
+				     bound->key_types[i]);
+		else
+			text_appendf(&lists->present, "t.%s IS NOT NULL", name);
 	}
 }
 

@@ -221,7 +221,7 @@ UPDATE migrated.entity
 -- name: unpark
 -- Parked rows whose parent has come are brought along, as if detection had found them; {parents} is one condition for each parent.
 -- So are dead letters that other rows may have stood in the way of (unique, foreign key, exclusion), when rows of the same
--- entity or of its parents ({related}) have changed since; some at a time.
+-- entity or of its parents ({related}) have changed since, or are about to; some at a time.
 WITH waiting AS (
   SELECT p.legacy_key
     FROM migrated.parked AS p
@@ -236,10 +236,12 @@ WITH waiting AS (
     AND d.state = 'open'
     AND d.phase <> 'delete'
     AND d.sqlstate IN ('23503', '23505', '23P01')
-    AND EXISTS (SELECT FROM migrated.batch AS b
-                 WHERE b.entity = ANY (ARRAY[{related}])
-                   AND b.finished_at > d.updated_at
-                   AND b.inserted + b.updated + b.deleted > 0)
+    AND (EXISTS (SELECT FROM migrated.batch AS b
+                  WHERE b.entity = ANY (ARRAY[{related}])
+                    AND b.finished_at > d.updated_at
+                    AND b.inserted + b.updated + b.deleted > 0)
+         OR EXISTS (SELECT FROM migrated.change AS c
+                     WHERE c.analysis = {analysis} AND c.entity = d.entity))
     AND NOT EXISTS (SELECT FROM migrated.change AS c
                      WHERE c.analysis = {analysis} AND c.entity = d.entity AND c.legacy_key = d.legacy_key)
   ORDER BY d.updated_at

@@ -82,8 +82,8 @@ def print_table(lines):
 def table_row(line):
     return (
         line.measure,
-        with_spread(line.ours, line.ours_value, line.unit),
-        f"{line.peer_name} {with_spread(line.peer, line.peer_value, line.unit)}" if line.peer else "-",
+        with_spread(line, line.ours, line.ours_value),
+        f"{line.peer_name} {with_spread(line, line.peer, line.peer_value)}" if line.peer else "-",
         f"{line.ratio:.2f}" if line.peer else "-",
         line.goal.describe(line.unit) if line.goal else "-",
         line.verdict,
@@ -91,12 +91,14 @@ def table_row(line):
     )
 
 
-def with_spread(samples, value, unit):
-    """The value, and between which others it lies when there are several."""
-    text = f"{number(value)} {unit}"
-    if len(samples) > 1:
-        text += f" ({number(min(samples))}–{number(max(samples))})"
-    return text
+def with_spread(line, samples, value):
+    """The value, and how it stands among the samples when there are several."""
+    text = f"{number(value)} {line.unit}"
+    if len(samples) == 1:
+        return text
+    if line.statistic == "median":
+        return f"{text} ({number(min(samples))}–{number(max(samples))})"
+    return f"{text} (median {number(statistics.median(samples))}, max {number(max(samples))})"
 
 
 def number(value):

@@ -264,6 +264,21 @@ END
 $$;
 COMMENT ON FUNCTION migrated.apply_isolated IS 'Bisects a batch around its bad rows';
 
+-- Can this text be read as a value of this type?
+CREATE FUNCTION migrated.is_of_type(value text, type text) RETURNS boolean
+LANGUAGE plpgsql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  EXECUTE pg_catalog.format('SELECT CAST(%L AS %s)', value, type);
+  RETURN true;
+EXCEPTION
+  WHEN data_exception THEN
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION migrated.is_of_type IS 'Whether a text can be read as a value of a type';
+
 -- Text that should hold JSON; NULL when it does not.
 CREATE FUNCTION migrated.json_or_null(value text) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE STRICT
