@@ -15,7 +15,7 @@ SELECT {expressions},
  WHERE {filter}
    AND {which}
  ORDER BY {order}
-OFFSET 0
+OFFSET bigint '0'
        ) AS s
 ) TO STDOUT (FORMAT binary)
 

@@ -1,5 +1,6 @@
 -- A sweep compares every row of the source with what was handled of it, by hash. {holes} by sweep.c.
--- Whatever is shipped here is ordered by nothing: the target joins it.
+-- Whatever is shipped here is ordered by nothing: the target joins it. OFFSET keeps the row's text from being made once for each
+-- hash; written as a bigint constant it does not keep the planner from using parallel workers, as a plain 0 would.
 
 -- name: known
 -- Target. Has this entity ever been migrated, and with this mapping?
@@ -31,7 +32,7 @@ SELECT {key}::bigint >> {shift} AS leaf,
        ROW({values})::text AS r
   FROM {relation}
  WHERE {filter}
-OFFSET 0
+OFFSET bigint '0'
        ) AS s
  GROUP BY s.leaf
 ) TO STDOUT (FORMAT binary)
@@ -79,7 +80,7 @@ SELECT {expressions},
        ROW({values})::text AS r
   FROM {relation}
  WHERE {filter}
-OFFSET 0
+OFFSET bigint '0'
        ) AS s
 ) TO STDOUT (FORMAT binary)
 
@@ -96,7 +97,7 @@ SELECT {expressions},
   JOIN {relation}
     ON {key} BETWEEN wanted.leaf << {shift} AND (wanted.leaf << {shift}) + {mask}
  WHERE {filter}
-OFFSET 0
+OFFSET bigint '0'
        ) AS s
 ) TO STDOUT (FORMAT binary)
 

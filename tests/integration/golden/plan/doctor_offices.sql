@@ -15,7 +15,7 @@ SELECT source."doctor_id" AS k1,
  WHERE TRUE
    AND TRUE
  ORDER BY source."doctor_id", source."office_id"
-OFFSET 0
+OFFSET bigint '0'
        ) AS s
 ) TO STDOUT (FORMAT binary)
 
@@ -23,7 +23,6 @@ OFFSET 0
 -- stage, target
 
 BEGIN ISOLATION LEVEL READ COMMITTED;
-SET LOCAL synchronous_commit = off;
 SET LOCAL random_page_cost = 0.3;
 SET LOCAL work_mem = '65536kB';
 SET CONSTRAINTS ALL IMMEDIATE;
@@ -238,6 +237,10 @@ written AS (
   DELETE FROM "public"."doctor_offices" AS t
    USING gone AS g
    WHERE t."doctor_id" = g.t1 AND t."office_id" = g.t2
+     AND NOT EXISTS (SELECT FROM migrated.id_map_doctor_offices AS o
+                      WHERE o.t1 = g.t1 AND o.t2 = g.t2
+                        AND o.gone IS NULL
+                        AND NOT EXISTS (SELECT FROM gone AS h WHERE h.k1 = o.k1 AND h.k2 = o.k2))
 ),
 closed AS (
   UPDATE migrated.dead_letter AS d

@@ -22,7 +22,7 @@ SELECT source."id" AS k1,
  WHERE (NOT is_test)
    AND TRUE
  ORDER BY source."id"
-OFFSET 0
+OFFSET bigint '0'
        ) AS s
 ) TO STDOUT (FORMAT binary)
 
@@ -30,7 +30,6 @@ OFFSET 0
 -- stage, target
 
 BEGIN ISOLATION LEVEL READ COMMITTED;
-SET LOCAL synchronous_commit = off;
 SET LOCAL random_page_cost = 0.3;
 SET LOCAL work_mem = '65536kB';
 SET CONSTRAINTS ALL IMMEDIATE;
@@ -78,7 +77,7 @@ WITH resolved AS MATERIALIZED (
          CAST(CASE s.c3 WHEN '0' THEN 'draft' WHEN '1' THEN 'sent' WHEN '2' THEN 'accepted' WHEN '3' THEN 'in_production' WHEN '4' THEN 'shipped' WHEN '5' THEN 'cancelled' ELSE 'unknown' END AS order_status) AS v3,
          CAST(s.c4 AS smallint) AS v4,
          CAST(s.c5 AS text) AS v5,
-         CAST(s.c6 AS numeric) AS v6,
+         CAST(s.c6 AS numeric(12,2)) AS v6,
          CAST(s.c7 AS date) AS v7,
          CAST(s.c8 AS text) AS v8,
          CAST(s.c9 AS jsonb) AS v9,

@@ -24,7 +24,7 @@ SELECT source."id" AS k1,
  WHERE TRUE
    AND TRUE
  ORDER BY source."id"
-OFFSET 0
+OFFSET bigint '0'
        ) AS s
 ) TO STDOUT (FORMAT binary)
 
@@ -32,7 +32,6 @@ OFFSET 0
 -- stage, target
 
 BEGIN ISOLATION LEVEL READ COMMITTED;
-SET LOCAL synchronous_commit = off;
 SET LOCAL random_page_cost = 0.3;
 SET LOCAL work_mem = '65536kB';
 SET CONSTRAINTS ALL IMMEDIATE;
