@@ -151,17 +151,18 @@ char *entity_sql_write(const struct binding *binding, const struct bound_entity 
 static char *unless_shared(const struct bound_entity *bound)
 {
 	size_t keys = bound->entity->source_key.count;
-	_cleanup_free_ char *o_is_g =
-		parts_equal_keys(bound->entity->target_key.count, "o.t", "g.t");
+	_cleanup_free_ char *o_is_g = parts_equal_keys(bound->entity->target_key.count, "o.t",
+						       "g.t");
 	_cleanup_free_ char *h_is_o = parts_equal_keys(keys, "h.k", "o.k");
 
 	if (entity_mints_key(bound->entity))
 		return text_copy("");
-	return text_format("\n     AND NOT EXISTS (SELECT FROM %s AS o\n"
-			   "                      WHERE %s\n"
-			   "                        AND o.gone IS NULL\n"
-			   "                        AND NOT EXISTS (SELECT FROM gone AS h WHERE %s))",
-			   bound->id_map, o_is_g, h_is_o);
+	return text_format(
+		"\n     AND NOT EXISTS (SELECT FROM %s AS o\n"
+		"                      WHERE %s\n"
+		"                        AND o.gone IS NULL\n"
+		"                        AND NOT EXISTS (SELECT FROM gone AS h WHERE %s))",
+		bound->id_map, o_is_g, h_is_o);
 }
 
 /* What becomes of a target row whose source row is gone. */
@@ -295,26 +296,25 @@ char *entity_sql_fill(const struct binding *binding, const struct bound_entity *
 	_cleanup_free_ char *apply_literal = NULL;
 	_cleanup_free_ char *letter_literal = NULL;
 	char present[64];
-	struct text_hole holes[] = {
-		{ "m_t", m_t },
-		{ "id_map", bound->id_map },
-		{ "m_is_l", m_is_l },
-		{ "m_is_r", m_is_r },
-		{ "parent_map", parent->id_map },
-		{ "p_is_l", p_is_l },
-		{ "parent_present", parts_parent_present(parent, "p", present) },
-		{ "entity", bound->entity->name },
-		{ "column_name", column_name },
-		{ "parent", parent_entity },
-		{ "rows", isolate ? "l.ctid = ANY ($1)" : "TRUE" },
-		{ "limit", limit_text },
-		{ "target", bound->target_relation },
-		{ "column", written->quoted },
-		{ "t_is_ready", t_is_ready },
-		{ "apply", "" },
-		{ "letter", "" },
-		{ NULL, NULL }
-	};
+	struct text_hole holes[] = { { "m_t", m_t },
+				     { "id_map", bound->id_map },
+				     { "m_is_l", m_is_l },
+				     { "m_is_r", m_is_r },
+				     { "parent_map", parent->id_map },
+				     { "p_is_l", p_is_l },
+				     { "parent_present",
+				       parts_parent_present(parent, "p", present) },
+				     { "entity", bound->entity->name },
+				     { "column_name", column_name },
+				     { "parent", parent_entity },
+				     { "rows", isolate ? "l.ctid = ANY ($1)" : "TRUE" },
+				     { "limit", limit_text },
+				     { "target", bound->target_relation },
+				     { "column", written->quoted },
+				     { "t_is_ready", t_is_ready },
+				     { "apply", "" },
+				     { "letter", "" },
+				     { NULL, NULL } };
 
 	text_fill(&fill, sql_apply_fill, holes);
 	if (!isolate)

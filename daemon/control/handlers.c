@@ -47,14 +47,32 @@ static void on_problem(void *arg, const char *path, const char *message)
 		*parameter = text_copy(strncmp(path, "$.", 2) == 0 ? path + 2 : path);
 }
 
+/* NULL: all of them are known. */
+static char *unknown_parameter(json_t *parameters, const struct json_field *fields)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(parameters, name, value) {
+		const struct json_field *field = fields;
+
+		while (field->key != NULL && strcmp(field->key, name) != 0)
+			field++;
+		if (field->key == NULL)
+			return text_copy(name);
+	}
+	return NULL;
+}
+
 bool handler_decode(struct control_call *call, const struct json_field *fields, void *target)
 {
-	_cleanup_free_ char *parameter = NULL;
+	_cleanup_free_ char *parameter = unknown_parameter(control_call_parameters(call), fields);
 	struct json_report report = { .on_problem = on_problem,
 				      .arg = &parameter,
 				      .null_is_absent = true };
 
-	if (json_decode(&report, "$", control_call_parameters(call), fields, target))
+	if (parameter == NULL &&
+	    json_decode(&report, "$", control_call_parameters(call), fields, target))
 		return true;
 	control_call_invalid(call, parameter);
 	return false;

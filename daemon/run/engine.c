@@ -101,11 +101,13 @@ static void on_change(void *arg)
 
 /* --- stopping ---------------------------------------------------------------------------------- */
 
+/* The store is waited for, too: that a session was paused, or has ended, must not be forgotten. */
 static void stop_when_drained(struct engine *engine)
 {
 	void (*on_stopped)(void *arg) = engine->on_stopped;
 
-	if (!engine->stopping || on_stopped == NULL || lane_pool_busy(engine->lanes) > 0)
+	if (!engine->stopping || on_stopped == NULL || lane_pool_busy(engine->lanes) > 0 ||
+	    pg_connection_state(engine->target) == PG_BUSY)
 		return;
 	engine->on_stopped = NULL;
 	on_stopped(engine->on_stopped_arg);
@@ -177,6 +179,8 @@ static void on_session_end(void *arg, struct session *session)
 	struct engine *engine = arg;
 
 	(void)session;
+	if (engine->stopping)
+		return;
 	lane_pool_resize(engine->lanes, 0);
 	on_change(engine);
 }
@@ -506,8 +510,10 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (!engine->resumed && !engine->stopping && !engine_is_busy(engine) &&
-	    pg_connection_is_up(engine->source) && pg_connection_is_up(engine->target))
+	if (engine->stopping)
+		stop_when_drained(engine);
+	else if (!engine->resumed && !engine_is_busy(engine) &&
+		 pg_connection_is_up(engine->source) && pg_connection_is_up(engine->target))
 		look_for_unfinished(engine);
 }
 
@@ -524,6 +530,10 @@ static void on_connection_state(void *arg, struct pg_connection *connection, enu
 
 	(void)connection;
 	(void)err;
+	if (engine->stopping) {
+		event_active(engine->again, 0, 0); /* when this connection's queue has moved on */
+		return;
+	}
 	if (state != PG_READY) {
 		engine->lost |= state != PG_BUSY;
 		if (state != PG_BUSY)

@@ -13,10 +13,12 @@
 
 const char *session_state(const struct session *session)
 {
-	if (session->final_state[0] != '\0')
-		return session->phase == SESSION_ENDED ? session->final_state : "running";
+	if (session->phase == SESSION_ENDED)
+		return session->final_state;
 	if (session->cancelled)
-		return "cancelled";
+		return "cancelling"; /* until what is under way has finished */
+	if (session->final_state[0] != '\0')
+		return "running";
 	if (session->paused)
 		return "paused";
 	return session->phase >= SESSION_OPENING ? "running" : "pending";

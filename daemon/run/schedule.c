@@ -85,7 +85,8 @@ static void set_state(struct entity_run *run, enum entity_state state, const cha
 	bool was_over = entity_run_is_over(run);
 
 	run->state = state;
-	snprintf(run->reason, sizeof(run->reason), "%s", reason != NULL ? reason : "");
+	if (reason != NULL || !run->paused || state >= ENTITY_COMPLETED)
+		snprintf(run->reason, sizeof(run->reason), "%s", reason != NULL ? reason : "");
 	if (run->started_ms == 0 && state > ENTITY_PENDING)
 		run->started_ms = clock_monotonic_ms();
 	if (was_over || !entity_run_is_over(run)) {
@@ -404,7 +405,8 @@ static void on_batch_done(void *arg, const struct batch_counts *counts, const st
 			entity_run_put_back(run, &errand->spec);
 	} else {
 		run->attempts = 0;
-		run->reason[0] = '\0';
+		if (!run->paused)
+			run->reason[0] = '\0';
 		entity_run_count(run, counts);
 		update_rate(run->session);
 		batch_spec_done(&errand->spec);

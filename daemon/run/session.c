@@ -512,8 +512,9 @@ static void on_end_kept(void *arg, const struct pg_answer *answer)
 {
 	struct session *session = arg;
 
-	if (answer->error != NULL && answer->error->kind == ERROR_CONNECTION)
-		return; /* session_store_ready() keeps it again */
+	if (session->phase == SESSION_ENDED ||
+	    (answer->error != NULL && answer->error->kind == ERROR_CONNECTION))
+		return; /* kept already; or session_store_ready() keeps it again */
 	if (answer->error != NULL)
 		log_error(LOG_ERR, answer->error);
 	session->finished_us = clock_wall_us();

@@ -121,8 +121,8 @@ static void collect_legacy(struct legacy_lists *lists, const struct bound_entity
 		text_separate(&lists->cast, ", ");
 		if (is_text_for_other_type(bound, i))
 			text_appendf(&lists->cast,
-				     "CASE WHEN migrated.is_of_type(t.%s, '%s') THEN t.%s::%s END", name,
-				     bound->key_types[i], name, bound->key_types[i]);
+				     "CASE WHEN migrated.is_of_type(t.%s, '%s') THEN t.%s::%s END",
+				     name, bound->key_types[i], name, bound->key_types[i]);
 		else
 			text_appendf(&lists->cast, "t.%s::%s", name, bound->key_types[i]);
 		text_separate(&lists->plain, ", ");

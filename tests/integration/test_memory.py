@@ -1,0 +1,80 @@
+"""The daemon's memory does not grow with a table."""
+
+import pathlib
+import re
+
+import pytest
+
+from mapping import Pair, entity
+from sessions import migrate
+
+LIMIT_KB = 64 * 1024
+ALIKE_KB = 8 * 1024
+
+
+def high_water_kb(daemon):
+    status = pathlib.Path(f"/proc/{daemon.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
+
+
+def memory_of_migrating(databases, start_daemon, rows, **parameters):
+    """(resident memory afterwards, its peak) of a load, then of changes to half of the rows, then of a --full."""
+    pair = Pair(
+        databases, start_daemon,
+        f"""CREATE TABLE things (id bigint PRIMARY KEY, parent bigint, a text, b text, c numeric, d timestamptz);
+            INSERT INTO things SELECT i, nullif(i / 2, 0), repeat('x', 80), md5(i::text), i / 7.0, now()
+              FROM generate_series(1, {rows}) AS i; ANALYZE things""",
+        """CREATE TABLE things (id uuid PRIMARY KEY, legacy_id bigint UNIQUE, parent uuid, a text, b text, c numeric,
+                                d timestamptz)""",
+        [entity("things", {"parent": {"references": "things", "from": "parent", "if_missing": "null"},
+                           "a": "a", "b": "b", "c": "c", "d": "d"})])
+    assert migrate(pair.daemon, **parameters).done == rows
+    pair.source_sql("UPDATE things SET a = 'changed' WHERE id % 2 = 0")
+    assert migrate(pair.daemon, **parameters).done == rows // 2
+    migrate(pair.daemon, full=True, **parameters)
+    assert pair.target_sql("SELECT a = 'changed', count(*) FROM things GROUP BY 1 ORDER BY 1") == \
+        [(False, rows - rows // 2), (True, rows // 2)]
+    resident = pair.daemon.call("Status")["resident_kb"]
+    peak = high_water_kb(pair.daemon)
+    pair.daemon.stop()
+    return resident, peak
+
+
+@pytest.mark.parametrize("few, many", [(10_000, 100_000), pytest.param(20_000, 1_000_000, marks=pytest.mark.long)])
+def test_memory_does_not_grow_with_the_table(servers, start_daemon, few, many):
+    from databases import Databases
+
+    measured = []
+    for rows in (few, many):
+        databases = Databases(servers)
+        try:
+            measured.append(memory_of_migrating(databases, start_daemon, rows))
+        finally:
+            databases.drop()
+    (resident_few, peak_few), (resident_many, peak_many) = measured
+    assert max(peak_few, peak_many) < LIMIT_KB, measured
+    assert peak_many - peak_few < ALIKE_KB, measured
+    assert resident_many - resident_few < ALIKE_KB, measured
+
+
+def test_wide_rows_do_not_pile_up_either(servers, start_daemon):
+    """A slow target is not overrun: 100 MB pass through while its table is held."""
+    from databases import Databases
+    from sessions import held, start_migration, wait_until_ended
+
+    databases = Databases(servers)
+    try:
+        pair = Pair(databases, start_daemon,
+                    """CREATE TABLE things (id integer PRIMARY KEY, value text);
+                       ALTER TABLE things ALTER value SET STORAGE EXTERNAL;
+                       INSERT INTO things SELECT i, repeat(md5(i::text), 1600) FROM generate_series(1, 2000) AS i""",
+                    "CREATE TABLE things (id uuid PRIMARY KEY, legacy_id integer UNIQUE, value text)",
+                    [entity("things", {"value": "value"})])
+        with held(databases.target, "things"):
+            start_migration(pair.daemon, batch_size=500)
+        wait_until_ended(pair.daemon)
+        assert databases.target.value("SELECT sum(length(value)) FROM things") == 2000 * 32 * 1600
+        assert high_water_kb(pair.daemon) < LIMIT_KB
+        pair.daemon.stop()
+    finally:
+        databases.drop()
