@@ -5,8 +5,9 @@ import re
 
 import pytest
 
+from databases import Databases
 from mapping import Pair, entity
-from sessions import migrate
+from sessions import held, migrate, start_migration, wait_until_blocked, wait_until_ended
 
 LIMIT_KB = 64 * 1024
 ALIKE_KB = 8 * 1024
@@ -42,8 +43,6 @@ def memory_of_migrating(databases, start_daemon, rows, **parameters):
 
 @pytest.mark.parametrize("few, many", [(10_000, 100_000), pytest.param(20_000, 1_000_000, marks=pytest.mark.long)])
 def test_memory_does_not_grow_with_the_table(servers, start_daemon, few, many):
-    from databases import Databases
-
     measured = []
     for rows in (few, many):
         databases = Databases(servers)
@@ -59,9 +58,6 @@ def test_memory_does_not_grow_with_the_table(servers, start_daemon, few, many):
 
 def test_wide_rows_do_not_pile_up_either(servers, start_daemon):
     """A slow target is not overrun: 100 MB pass through while its table is held."""
-    from databases import Databases
-    from sessions import held, start_migration, wait_until_ended
-
     databases = Databases(servers)
     try:
         pair = Pair(databases, start_daemon,
@@ -72,6 +68,7 @@ def test_wide_rows_do_not_pile_up_either(servers, start_daemon):
                     [entity("things", {"value": "value"})])
         with held(databases.target, "things"):
             start_migration(pair.daemon, batch_size=500)
+            wait_until_blocked(databases.target)
         wait_until_ended(pair.daemon)
         assert databases.target.value("SELECT sum(length(value)) FROM things") == 2000 * 32 * 1600
         assert high_water_kb(pair.daemon) < LIMIT_KB
