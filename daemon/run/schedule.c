@@ -261,7 +261,7 @@ void session_entity_planned(struct entity_run *run, const struct error *err)
 {
 	if (entity_run_is_over(run) || run->session->phase != SESSION_RUNNING)
 		return;
-	if (err != NULL && err->kind == ERROR_CONNECTION) {
+	if (err != NULL && session_will_reconnect(run->session, err)) {
 		run->planning_more = false;
 		set_state(run, ENTITY_PENDING, err->message);
 	} else if (err != NULL) {

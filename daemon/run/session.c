@@ -41,12 +41,19 @@ static void fail(struct session *session, const struct error *err)
 	end(session);
 }
 
+bool session_will_reconnect(const struct session *session, const struct error *err)
+{
+	return err->kind == ERROR_CONNECTION || err->kind == ERROR_BUSY ||
+	       !pg_connection_is_up(session->means.source) ||
+	       !pg_connection_is_up(session->means.target);
+}
+
 /* The store could not be asked. A lost connection comes back (session_store_ready); anything else ends the session. */
 static bool store_failed(struct session *session, const struct error *err)
 {
 	if (err == NULL)
 		return false;
-	if (err->kind != ERROR_CONNECTION)
+	if (!session_will_reconnect(session, err))
 		fail(session, err);
 	return true;
 }
@@ -224,7 +231,7 @@ static bool note_undetected(struct session *session, const struct detection *det
 	for (size_t i = 0; i < count; i++) {
 		const struct error *err = &entities[i].error;
 
-		if (err->kind == ERROR_CONNECTION)
+		if (session_will_reconnect(session, err))
 			return false;
 		if (err->kind != ERROR_NONE)
 			json_object_set_new(session->undetected, entities[i].bound->entity->name,
@@ -513,7 +520,7 @@ static void on_end_kept(void *arg, const struct pg_answer *answer)
 	struct session *session = arg;
 
 	if (session->phase == SESSION_ENDED ||
-	    (answer->error != NULL && answer->error->kind == ERROR_CONNECTION))
+	    (answer->error != NULL && session_will_reconnect(session, answer->error)))
 		return; /* kept already; or session_store_ready() keeps it again */
 	if (answer->error != NULL)
 		log_error(LOG_ERR, answer->error);

@@ -114,6 +114,10 @@ const char *session_state(const struct session *session);
 
 int64_t session_elapsed_ms(const struct session *session);
 
+/* Is this error one of a connection that was lost, or cannot be made yet, whatever the server says of it (starting up, too many
+   connections)? Then session_store_ready() follows when both are up again. */
+bool session_will_reconnect(const struct session *session, const struct error *err);
+
 /* Ends the session, in the state its entities are in; batches under way are let finish. */
 void session_finish(struct session *session);
 

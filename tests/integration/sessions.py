@@ -170,3 +170,11 @@ def assert_each_row_once(databases, session, before=None):
            {table: count for table, count in new.items() if count}
     undone = databases.target_sql("SELECT entity, number FROM migrated.batch WHERE NOT done")
     assert undone == []
+    # Nor was any row counted in two batches, or in none.
+    counted = databases.target_sql("""
+        SELECT e.entity, e.total, coalesce(sum(b.inserted + b.updated + b.unchanged + b.deleted + b.failed + b.parked), 0)
+          FROM migrated.session_entity AS e
+          LEFT JOIN migrated.batch AS b USING (session, entity)
+         WHERE e.session = %s
+         GROUP BY e.entity, e.total""", [session])
+    assert [row for row in counted if row[1] != row[2]] == []

@@ -380,6 +380,19 @@ def test_a_server_that_is_restarted_in_the_middle_is_found_again(case, side, mod
     case.is_right()
 
 
+def test_a_crash_of_the_target_takes_no_batch_back_that_was_told_as_done(initial):
+    """Small transactions one after the other, the last of them just before the crash."""
+    case = initial
+    case.start(entities=["profiles"], batch_size=1, parallel=2)
+    wait_until(lambda: case.batches_done() >= 20, 30)
+    case.clinic.target.server.down("immediate")
+    case.clinic.target.server.up()
+    wait_until_ended(case.daemon)
+    assert_each_row_once(case.clinic, case.session, case.before)
+    assert case.target.value("SELECT count(*) FROM profiles") + case.target.value(
+        "SELECT count(*) FROM migrated.dead_letter") == case.clinic.source.value("SELECT count(*) FROM auth_user")
+
+
 @pytest.mark.parametrize("times", [12, pytest.param(150, marks=long)])
 def test_backends_that_are_terminated_at_random_cost_nothing(case, chance, times):
     sides = [case.clinic.source, case.clinic.target]

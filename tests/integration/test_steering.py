@@ -10,7 +10,7 @@ import pytest
 from daemon import program
 from interface import Interface, interface
 from mapping import Pair, entity
-from sessions import (dead_letters, held, migrate, start_migration, state_of, summary, wait_until_blocked, wait_until_ended,
+from sessions import (counts, dead_letters, held, migrate, start_migration, state_of, summary, wait_until_blocked, wait_until_ended,
                       wait_until_reached, watch)
 from varlink import VarlinkError
 from waiting import wait_until
@@ -237,6 +237,12 @@ def test_watching_shows_progress_that_only_grows_and_ends_with_the_session(make_
     assert_progress_is_sane(session.frames)
     states = [frame["session"]["state"] for frame in session.frames]
     assert states[-1] == "completed" and "completed" not in states[:-1]
+    stored = counts(clinic, session.session)
+    assert {name: tuple(entity[word] for word in ("inserted", "updated", "deleted", "failed", "parked"))
+            for name, entity in session.entities.items()} == stored
+    (listed,) = daemon.call("List")["sessions"]
+    assert [listed[word] for word in ("done", "total", "failed", "parked")] == \
+        [getattr(session, word) for word in ("done", "total", "failed", "parked")]
     clinic.day(seed=1)
     assert_progress_is_sane(migrate(daemon, batch_size=20).frames)
 
