@@ -119,7 +119,8 @@ def changes(bench):
 
     Both have a target of their own, so that each change is carried over by both.
     """
-    shares = {0.01: None, 1: Goal(value=2, ratio=0.25), 10: None}
+    seconds = 2 * bench.world().orders / 1_000_000
+    shares = {0.01: None, 1: Goal(value=seconds, ratio=0.25), 10: None}
     if not bench.all:
         shares = {1: shares[1]}
     return [changes_of(bench, share, goal) for share, goal in shares.items()]
@@ -187,7 +188,7 @@ def status(bench):
         command = [program("migratectl"), "-H", daemon.socket, "status"]
 
         def by_socket():
-            check(daemon.call("Status")["session"], "no session is under way")
+            daemon.call("Status")
 
         def by_migratectl():
             subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
@@ -195,7 +196,7 @@ def status(bench):
         with ThreadPoolExecutor(1) as executor:
             load = executor.submit(migrate, daemon, ORDERS)
             wait_until(lambda: load.done() or daemon.call("Status")["session"], what="the load has begun")
-            while not load.done():
+            while not load.done() or not waits["migratectl"]:
                 for name, ask in (("socket", by_socket), ("migratectl", by_migratectl)):
                     with stopwatch() as wall:
                         ask()
