@@ -490,7 +490,8 @@ static void on_described(void *arg, const struct pg_answer *answer)
 	describe_next(binder);
 }
 
-/* A child cannot be resolved without its parents' id maps. */
+/* A child cannot be resolved without its parents' id maps. A parent that only the source refuses, later, fails when a session
+   runs, and its children with it. */
 static void spread_unusable(struct binder *binder)
 {
 	struct binding *binding = binder->binding;
@@ -517,7 +518,6 @@ static void describe_next(struct binder *binder)
 	while (binder->next < binding->set->count && !binding->entities[binder->next].usable)
 		binder->next++;
 	if (binder->next == binding->set->count) {
-		spread_unusable(binder);
 		finish(binder, NULL);
 		return;
 	}
@@ -545,6 +545,7 @@ static void on_target_catalog(void *arg, const struct error *err)
 		check_source(binder, bound);
 		bind_target(binder, bound);
 	}
+	spread_unusable(binder);
 	describe_next(binder);
 }
 

@@ -260,7 +260,7 @@ def test_a_password_appears_nowhere(databases, configured, login, given, right):
         wait_until_reached(daemon)
     else:
         wait_until(lambda: daemon.call("Status")["state"] == "unavailable", 20)
-    verbs = ["status", "list", "check", "migrate", *(["analyze", "plan"] if right else [])]
+    verbs = ["status", "list", "migrate", *(["analyze", "check", "plan"] if right else [])]
     assert FRAGMENTS.search(everything_said(daemon, *verbs)) is None
     checked = check(daemon, environment=variables)
     assert checked.returncode == (EX_OK if right else EX_UNAVAILABLE), checked.stderr
