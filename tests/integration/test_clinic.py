@@ -56,8 +56,7 @@ def test_full_on_a_migrated_target_rewrites_nothing(make_clinic, start_daemon):
     before = row_versions(clinic.target)
     session = migrate(daemon, full=True)
     assert session.mode == "full"
-    assert session.done == clinic.source.value("SELECT count(*) FROM dispatch_patient") + sum(
-        entity["done"] for name, entity in session.entities.items() if name != "patients")
+    assert session.entities["patients"]["done"] == clinic.source.value("SELECT count(*) FROM dispatch_patient")
     assert row_versions(clinic.target) == before
     clinic.oracle()
 
@@ -470,7 +469,7 @@ def test_no_value_of_a_row_leaves_the_tables(make_clinic, start_daemon):
     clinic.target_sql("""
         CREATE FUNCTION talkative() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-          IF new.first_name ILIKE '%kanarien%' OR new.medical_notes ILIKE '%kanarien%' OR new.last_name ILIKE '%kanarien%' THEN
+          IF concat(new.first_name, new.last_name, new.medical_notes) ILIKE '%kanarien%' THEN
             RAISE EXCEPTION 'patient % % is %', new.first_name, new.last_name, new.medical_notes
               USING ERRCODE = (ARRAY['P0001', '23514', '22023'])[1 + new.legacy_patient_id % 3],
                     HINT = new.last_name, DETAIL = new.first_name;

@@ -120,7 +120,7 @@ def test_all_that_does_not_fit_the_databases_is_named_at_once(databases, configu
         entity("c", {"value": "value"}, source="nullable", target="plain"),
         entity("d", {"value": "value"}, source="nowhere", target="plain"),
         entity("e", {"value": "value"}, source="things", target="nowhere"),
-        entity("f", {"value": {"sql": "vaule || 'x'"}, "needed": {"sql": "1 +"}}, source="things", target="plain2"),
+        entity("f", {"value": "value"}, source="things", target="plain2"),
         entity("g", {"value": {"sql": "vaule || 'x'"}}, source="things", target="plain"),
         entity("h", {"value": "value"}, source={"query": "SELECT * FROM missing"}, target="plain"),
         entity("i", {"value": "value"}, source={"table": "things", "where": "vaule = 1"}, target="plain"),

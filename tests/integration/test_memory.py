@@ -8,6 +8,9 @@ import pytest
 from databases import Databases
 from mapping import Pair, entity
 from sessions import held, migrate, start_migration, wait_until_blocked, wait_until_ended
+from waiting import SLOWNESS
+
+pytestmark = pytest.mark.skipif(SLOWNESS > 1, reason="a sanitizer keeps what was freed")
 
 LIMIT_KB = 64 * 1024
 ALIKE_KB = 8 * 1024

@@ -10,8 +10,8 @@ import pytest
 from daemon import program
 from interface import Interface, interface
 from mapping import Pair, entity
-from sessions import (counts, dead_letters, held, migrate, start_migration, state_of, summary, wait_until_blocked, wait_until_ended,
-                      wait_until_reached, watch)
+from sessions import (counts, dead_letters, held, migrate, start_migration, state_of, summary, wait_until_blocked,
+                      wait_until_ended, wait_until_reached, watch)
 from varlink import VarlinkError
 from waiting import wait_until
 
@@ -223,9 +223,9 @@ def assert_progress_is_sane(frames):
             assert progress["done"] >= done_before.get(name, 0), (name, done_before[name], progress)
             done_before[name] = progress["done"]
         assert 0 <= frame["session"]["percent"] <= 100
-        for entity in frame["entities"]:
-            assert entity["done"] == sum(entity[word] for word in
-                                         ("inserted", "updated", "deleted", "unchanged", "failed", "parked"))
+        for part in frame["entities"]:
+            assert part["done"] == sum(part[word] for word in
+                                       ("inserted", "updated", "deleted", "unchanged", "failed", "parked"))
 
 
 def test_watching_shows_progress_that_only_grows_and_ends_with_the_session(make_clinic, start_daemon):
@@ -332,8 +332,8 @@ def test_every_reply_is_of_the_type_the_interface_says(clinic, daemon):
 
 def test_every_error_is_of_the_type_the_interface_says(clinic, daemon):
     agreed = interface()
-    errors = [refusal(daemon, "Pause"), refusal(daemon, "Migrate", entities=["x"]), refusal(daemon, "Migrate", analysis="0000"),
-              refusal(daemon, "Plan", sql="x")]
+    errors = [refusal(daemon, "Pause"), refusal(daemon, "Migrate", entities=["x"]),
+              refusal(daemon, "Migrate", analysis="0000"), refusal(daemon, "Plan", sql="x")]
     with held(clinic.target, "offices"):
         start(daemon)
         wait_until_blocked(clinic.target)
