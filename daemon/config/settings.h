@@ -19,10 +19,14 @@ struct settings {
 	char *target_conninfo; /* secret: never logged */
 	char *control_socket;
 
-	int64_t batch_size;		 /* rows of a batch */
+	int64_t batch_size;		 /* most rows of a batch */
+	int64_t batch_time_ms;		 /* what a batch should take; 0: always batch_size rows */
+	int64_t batch_memory_kb;	 /* most that a batch should ship */
 	int64_t max_concurrent_entities; /* lanes: pairs of connections that carry batches */
 	int64_t connection_pool_size;	 /* connections a side, the two for control and planning
 					    included */
+	int64_t source_connections;	 /* on that side, at most; 0: connection_pool_size */
+	int64_t target_connections;
 	int64_t max_retry_attempts;
 	int64_t migration_timeout_ms; /* of a session; 0: none */
 
@@ -30,9 +34,25 @@ struct settings {
 	int64_t statement_timeout_ms;
 	int64_t lock_timeout_ms;
 	int64_t reconnect_max_ms; /* cap of the backoff */
+	int64_t peer_timeout_ms;  /* a peer that acknowledges nothing is given up after this */
+	int64_t stall_timeout_ms; /* and one that acknowledges and does not go on; 0: never */
+	int64_t probe_every_ms;	  /* how often what holds a session up is tried again */
 	int64_t work_memory_kb;	  /* work_mem of the statements of a batch on the target */
 
-	int64_t schedule_every_ms; /* detect-and-migrate cycles; 0: only when asked */
+	int64_t schedule_every_ms;	 /* detect-and-migrate cycles; 0: only when asked */
+	char *schedule_window;		 /* "22:00-06:00": cycles begin only within; "" any time */
+	char *schedule_time_zone;	 /* of the window */
+	int64_t schedule_sweep_every_ms; /* cycles that sweep; 0: never */
+	int64_t schedule_jitter_ms;	 /* up to so much is added to each interval, at random */
+
+	int64_t breaker_error_rate;	 /* percent of rows that fail; 0: never */
+	int64_t breaker_error_min_rows;	 /* and no less than this */
+	int64_t breaker_delete_share;	 /* percent of an entity's rows that are gone; 0: never */
+	int64_t breaker_delete_min_rows; /* and no less than this */
+
+	char *throttle_query; /* one number, asked of the target; "" none */
+	int64_t throttle_max;
+	int64_t throttle_every_ms;
 };
 
 enum setting_type {
