@@ -102,7 +102,7 @@ static void decode_string(const struct slot *slot)
 		expected(slot, "a string");
 		return;
 	}
-	if (json_string_length(slot->value) == 0) {
+	if (json_string_length(slot->value) == 0 && !slot->field->may_be_empty) {
 		json_problem(slot->report, slot->path, "must not be empty");
 		return;
 	}

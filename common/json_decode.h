@@ -27,7 +27,7 @@ void json_problem(struct json_report *report, const char *path, const char *form
 	__attribute__((format(printf, 3, 4)));
 
 enum json_field_type {
-	JSON_FIELD_STRING,   /* char *: a copy, never ""; what stood there before is freed */
+	JSON_FIELD_STRING, /* char *: a copy, not "" unless it may be; what stood there before is freed */
 	JSON_FIELD_BOOL,     /* bool */
 	JSON_FIELD_INTEGER,  /* int64_t, within minimum and maximum */
 	JSON_FIELD_DURATION, /* int64_t, milliseconds; "30s", and 0 where the minimum is 0 */
@@ -45,7 +45,8 @@ struct json_field {
 	enum json_field_type type;
 	size_t offset;
 	bool required;
-	int64_t minimum; /* INTEGER, DURATION, SIZE; no limits when both are 0 */
+	bool may_be_empty; /* STRING: "" is a value */
+	int64_t minimum;   /* INTEGER, DURATION, SIZE; no limits when both are 0 */
 	int64_t maximum;
 	int64_t scale; /* SIZE: 1024 keeps kilobytes, 0 bytes; limits are in the same unit */
 	const char *const *choices; /* CHOICE; ends with NULL */

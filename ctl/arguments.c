@@ -21,6 +21,8 @@ const struct option options[] = {
 	  "only these entities" },
 	{ "--exclude", 0, "A,B", "analyze detect migrate", OPTION_NAMES, AT(exclude),
 	  "all entities but these" },
+	{ "--strategy", 0, "HOW", "detect migrate", OPTION_STRING, AT(strategy),
+	  "sweep: compare every row; watermark: what is marked" },
 	{ "--analysis-id", 0, "ID", "migrate", OPTION_STRING, AT(analysis_id),
 	  "carry out exactly this analysis (default: the last one)" },
 	{ "--full", 0, NULL, "migrate", OPTION_FLAG, AT(full), "go through every row" },

@@ -32,6 +32,7 @@ struct arguments {
 	const char *analysis_id;
 	const char *entity;
 	const char *sql;
+	const char *strategy;
 	bool full;
 	bool wait;
 	bool follow;

@@ -11,6 +11,7 @@ static json_t *parameters_of(const struct arguments *arguments)
 
 	view_set_names(parameters, "entities", arguments->entities);
 	view_set_names(parameters, "exclude", arguments->exclude);
+	view_set_string(parameters, "strategy", arguments->strategy);
 	return parameters;
 }
 

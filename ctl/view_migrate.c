@@ -14,6 +14,7 @@ static json_t *parameters_of(const struct arguments *arguments)
 	view_set_flag(parameters, "full", arguments->full);
 	view_set_names(parameters, "entities", arguments->entities);
 	view_set_names(parameters, "exclude", arguments->exclude);
+	view_set_string(parameters, "strategy", arguments->strategy);
 	view_set_count(parameters, "batch_size", arguments->batch_size);
 	view_set_count(parameters, "parallel", arguments->parallel);
 	return parameters;

@@ -174,6 +174,7 @@ static struct json_field setting_field(const struct setting *setting, const char
 		.key = key,
 		.type = types[setting->type],
 		.offset = setting->offset,
+		.may_be_empty = setting->default_value && !setting->default_value[0],
 		.minimum = setting->minimum,
 		.maximum = setting->maximum,
 		.scale = 1024,

@@ -54,6 +54,38 @@ static json_t *describe_connection(const struct pg_connection *connection)
 			 "since", time_or_null(pg_connection_since_us(connection)));
 }
 
+static json_t *string_or_null(const char *string)
+{
+	return string != NULL && string[0] != '\0' ? json_string(string) : json_null();
+}
+
+/* Which daemon owns the control schema, when it is another one; NULL: this one. */
+static const char *standby_of(const struct engine *engine)
+{
+	(void)engine;
+	return NULL;
+}
+
+/* Why no batch is begun just now; NULL: they are. */
+static const char *throttled_of(const struct engine *engine)
+{
+	(void)engine;
+	return NULL;
+}
+
+static json_t *describe_cycles(const struct engine *engine)
+{
+	const struct settings *settings = &engine_config(engine)->settings;
+	bool windowed = settings->schedule_window[0] != '\0';
+
+	return json_pack("{s:I, s:o, s:o, s:I, s:o, s:n, s:[]}", "every_ms",
+			 (json_int_t)settings->schedule_every_ms, "window",
+			 string_or_null(settings->schedule_window), "time_zone",
+			 windowed ? string_or_null(settings->schedule_time_zone) : json_null(),
+			 "sweep_every_ms", (json_int_t)settings->schedule_sweep_every_ms, "next",
+			 time_or_null(engine_next_cycle_us(engine)), "lag_ms", "last");
+}
+
 void handle_status(void *arg, struct control_call *call)
 {
 	struct handlers *handlers = arg;
@@ -67,7 +99,7 @@ void handle_status(void *arg, struct control_call *call)
 		return;
 	control_call_reply(
 		call,
-		json_pack("{s:s, s:i, s:o, s:s, s:o, s:I, s:o, s:[o, o], s:o, s:o}",
+		json_pack("{s:s, s:i, s:o, s:s, s:o, s:I, s:o, s:[o, o], s:o, s:o, s:o, s:o, s:o}",
 			  "daemon_version", MIGRATED_VERSION, "pid", (int)getpid(), "started",
 			  time_or_null(handlers->started_us), "state", state, "reason",
 			  reason != NULL && reason->kind != ERROR_NONE
@@ -78,7 +110,9 @@ void handle_status(void *arg, struct control_call *call)
 			  describe_connection(engine_source(engine)),
 			  describe_connection(engine_target(engine)), "session",
 			  session != NULL ? session_describe(session) : json_null(), "entities",
-			  session != NULL ? session_describe_entities(session) : json_array()));
+			  session != NULL ? session_describe_entities(session) : json_array(),
+			  "standby", string_or_null(standby_of(engine)), "throttled",
+			  string_or_null(throttled_of(engine)), "cycles", describe_cycles(engine)));
 }
 
 /* --- Watch ------------------------------------------------------------------------------------- */
@@ -249,14 +283,14 @@ static json_t *listed_session(const PGresult *result, int row)
 	if (completed || done > total)
 		total = done;
 	return json_pack(
-		"{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, "
+		"{s:s, s:o, s:s, s:s, s:n, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, "
 		"s:n}",
 		"session", PQgetvalue(result, row, 0), "analysis", text_or_null(result, row, 1),
-		"mode", PQgetvalue(result, row, 2), "state", PQgetvalue(result, row, 3), "reason",
-		text_or_null(result, row, 4), "created", time_value(result, row, 5), "started",
-		time_value(result, row, 6), "finished", time_value(result, row, 7), "elapsed_ms",
-		(json_int_t)elapsed, "total", (json_int_t)total, "done", (json_int_t)done, "failed",
-		(json_int_t)failed, "parked",
+		"mode", PQgetvalue(result, row, 2), "state", PQgetvalue(result, row, 3), "hold",
+		"reason", text_or_null(result, row, 4), "created", time_value(result, row, 5),
+		"started", time_value(result, row, 6), "finished", time_value(result, row, 7),
+		"elapsed_ms", (json_int_t)elapsed, "total", (json_int_t)total, "done",
+		(json_int_t)done, "failed", (json_int_t)failed, "parked",
 		(json_int_t)strtoll(PQgetvalue(result, row, 11), NULL, 10), "percent",
 		total > 0   ? (double)(done * 1000 / total) / 10
 		: completed ? 100.0

@@ -11,12 +11,28 @@
 /* Assumed for an entity that has never been measured. */
 #define ROWS_PER_SECOND 20000.0
 
+static bool strategy_is_good(struct control_call *call, const char *strategy)
+{
+	bool good = strategy == NULL || strcmp(strategy, "sweep") == 0 ||
+		    strcmp(strategy, "watermark") == 0;
+
+	if (!good)
+		control_call_invalid(call, "strategy");
+	return good;
+}
+
+static void set_string(json_t *options, const char *name, const char *value)
+{
+	if (value != NULL)
+		json_object_set_new(options, name, json_string(value));
+}
+
 /* --- Detect ------------------------------------------------------------------------------------ */
 
 struct detect_parameters {
 	json_t *entities;
 	json_t *exclude;
-	char *strategy;
+	char *strategy; /* NULL, "sweep", "watermark" */
 };
 
 static const struct json_field detect_fields[] = {
@@ -107,6 +123,18 @@ static void on_detected(void *arg, const struct detection *detection, const doub
 			  "estimate_ms", (json_int_t)sums.estimate_ms));
 }
 
+static json_t *detect_options(const struct detect_parameters *parameters)
+{
+	json_t *options = json_object();
+
+	if (parameters->entities != NULL)
+		json_object_set(options, "entities", parameters->entities);
+	if (parameters->exclude != NULL)
+		json_object_set(options, "exclude", parameters->exclude);
+	set_string(options, "strategy", parameters->strategy);
+	return options;
+}
+
 void handle_detect(void *arg, struct control_call *call)
 {
 	struct handlers *handlers = arg;
@@ -114,13 +142,10 @@ void handle_detect(void *arg, struct control_call *call)
 
 	if (handler_decode(call, detect_fields, &parameters) &&
 	    handler_names(call, "entities", parameters.entities) &&
-	    handler_names(call, "exclude", parameters.exclude)) {
-		if (parameters.strategy != NULL && strcmp(parameters.strategy, "sweep") != 0)
-			control_call_invalid(call, "strategy");
-		else
-			engine_detect(handlers->engine, parameters.entities, parameters.exclude,
-				      on_detected, pending_call_new(handlers, call));
-	}
+	    handler_names(call, "exclude", parameters.exclude) &&
+	    strategy_is_good(call, parameters.strategy))
+		engine_detect(handlers->engine, detect_options(&parameters), on_detected,
+			      pending_call_new(handlers, call));
 	json_decref(parameters.entities);
 	json_decref(parameters.exclude);
 	free(parameters.strategy);
@@ -135,6 +160,7 @@ struct migrate_parameters {
 	json_t *exclude;
 	int64_t batch_size;
 	int64_t parallel;
+	char *strategy;
 };
 
 static const struct json_field migrate_fields[] = {
@@ -160,6 +186,9 @@ static const struct json_field migrate_fields[] = {
 	  .offset = offsetof(struct migrate_parameters, parallel),
 	  .minimum = 1,
 	  .maximum = 1000 },
+	{ .key = "strategy",
+	  .type = JSON_FIELD_STRING,
+	  .offset = offsetof(struct migrate_parameters, strategy) },
 	{ .key = NULL },
 };
 
@@ -203,6 +232,7 @@ static json_t *session_options(const struct migrate_parameters *parameters)
 		json_object_set_new(options, "batch_size", json_integer(parameters->batch_size));
 	if (parameters->parallel > 0)
 		json_object_set_new(options, "parallel", json_integer(parameters->parallel));
+	set_string(options, "strategy", parameters->strategy);
 	return options;
 }
 
@@ -229,11 +259,13 @@ void handle_migrate(void *arg, struct control_call *call)
 
 	if (handler_decode(call, migrate_fields, &parameters) &&
 	    handler_names(call, "entities", parameters.entities) &&
-	    handler_names(call, "exclude", parameters.exclude))
+	    handler_names(call, "exclude", parameters.exclude) &&
+	    strategy_is_good(call, parameters.strategy))
 		migrate(handlers, call, &parameters);
 	json_decref(parameters.entities);
 	json_decref(parameters.exclude);
 	free(parameters.analysis);
+	free(parameters.strategy);
 }
 
 /* --- Pause, Resume, Cancel ----------------------------------------------------------------------- */

@@ -448,20 +448,16 @@ void engine_migrate(struct engine *engine, json_t *options, const char *analysis
 		begin(request);
 }
 
-void engine_detect(struct engine *engine, const json_t *entities, const json_t *exclude,
-		   engine_on_detected *on_detected, void *arg)
+void engine_detect(struct engine *engine, json_t *options, engine_on_detected *on_detected,
+		   void *arg)
 {
 	struct request *request = memory_new(sizeof(*request));
 	struct error err;
 
 	*request = (struct request){ .engine = engine,
-				     .options = json_object(),
+				     .options = options,
 				     .on_detected = on_detected,
 				     .arg = arg };
-	if (entities != NULL)
-		json_object_set_new(request->options, "entities", json_deep_copy(entities));
-	if (exclude != NULL)
-		json_object_set_new(request->options, "exclude", json_deep_copy(exclude));
 	if (!may_begin(engine, &err))
 		refuse(request, &err);
 	else

@@ -25,16 +25,18 @@ void engine_stop(struct engine *engine, void (*on_stopped)(void *arg), void *arg
 void engine_free(struct engine *engine);
 
 /* Starts a session. on_started is called once; the session is the engine's. Options: entities, exclude (arrays of strings),
-   full (bool), batch_size, parallel (integers), fresh (bool: never take an older analysis); taken over. */
+   full (bool), batch_size, parallel (integers), fresh (bool: never take an older analysis), strategy ("sweep", "watermark");
+   taken over. */
 void engine_migrate(struct engine *engine, json_t *options, const char *analysis,
 		    session_on_started *on_started, void *arg);
 
-/* Detects changes and keeps them. The detection and the entities' rates (rows a second, 0: not known, by index in the
+/* Detects changes and keeps them. Options: entities, exclude (arrays of strings), strategy ("sweep", "watermark"); taken over.
+   The detection and the entities' rates (rows a second, 0: not known, by index in the
    detection) are borrowed for the callback. */
 typedef void engine_on_detected(void *arg, const struct detection *detection, const double *rates,
 				const struct error *err);
-void engine_detect(struct engine *engine, const json_t *entities, const json_t *exclude,
-		   engine_on_detected *on_detected, void *arg);
+void engine_detect(struct engine *engine, json_t *options, engine_on_detected *on_detected,
+		   void *arg);
 
 /* For those who only look. */
 struct observatory *engine_observatory(const struct engine *engine);

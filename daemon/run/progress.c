@@ -81,6 +81,16 @@ static double run_rate(const struct entity_run *run)
 	return (double)run->moved_here * 1000 / (double)(elapsed > 0 ? elapsed : 1);
 }
 
+/* When it may go on after a failure. */
+static json_t *retry_or_null(const struct entity_run *run)
+{
+	int64_t left_ms = run->not_before_ms - clock_monotonic_ms();
+
+	return left_ms > 0 && !entity_run_is_over(run)
+		       ? time_or_null(clock_wall_us() + left_ms * 1000)
+		       : json_null();
+}
+
 static json_t *describe_entity(const struct entity_run *run)
 {
 	int64_t total = total_of(run), done = done_of(run);
@@ -89,18 +99,19 @@ static json_t *describe_entity(const struct entity_run *run)
 		      clock_monotonic_ms() - run->started_ms >= RATE_KNOWN_AFTER_MS);
 	bool going = strcmp(entity_run_status(run), "running") == 0;
 
-	return json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
-			 "entity", run->bound->entity->name, "level",
-			 (json_int_t)run->bound->entity->level, "status", entity_run_status(run),
-			 "total", (json_int_t)total, "done", (json_int_t)done, "inserted",
-			 (json_int_t)run->counts.inserted, "updated",
-			 (json_int_t)run->counts.updated, "deleted",
-			 (json_int_t)run->counts.deleted, "unchanged",
-			 (json_int_t)run->counts.unchanged, "failed",
-			 (json_int_t)run->counts.failed, "parked", (json_int_t)run->counts.parked,
-			 "rows_per_second", rate_or_null(run_rate(run), known), "eta_ms",
-			 eta_or_null(total - done, run->rate, known && going), "reason",
-			 string_or_null(run->reason));
+	return json_pack(
+		"{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:i, "
+		"s:o, s:I}",
+		"entity", run->bound->entity->name, "level", (json_int_t)run->bound->entity->level,
+		"status", entity_run_status(run), "total", (json_int_t)total, "done",
+		(json_int_t)done, "inserted", (json_int_t)run->counts.inserted, "updated",
+		(json_int_t)run->counts.updated, "deleted", (json_int_t)run->counts.deleted,
+		"unchanged", (json_int_t)run->counts.unchanged, "failed",
+		(json_int_t)run->counts.failed, "parked", (json_int_t)run->counts.parked,
+		"rows_per_second", rate_or_null(run_rate(run), known), "eta_ms",
+		eta_or_null(total - done, run->rate, known && going), "reason",
+		string_or_null(run->reason), "attempts", going ? (int)run->attempts : 0, "retry_at",
+		retry_or_null(run), "batch_size", (json_int_t)0);
 }
 
 json_t *session_describe_entities(const struct session *session)
@@ -110,6 +121,13 @@ json_t *session_describe_entities(const struct session *session)
 	for (size_t i = 0; i < session->run_count; i++)
 		json_array_append_new(array, describe_entity(&session->runs[i]));
 	return array;
+}
+
+/* Why it stands still. */
+static json_t *hold_or_null(const struct session *session)
+{
+	return strcmp(session_state(session), "paused") == 0 ? json_string("operator")
+							     : json_null();
 }
 
 static double percent_of(const struct session *session, int64_t done, int64_t total)
@@ -137,13 +155,13 @@ json_t *session_describe(const struct session *session)
 		parked += session->runs[i].counts.parked;
 	}
 	return json_pack(
-		"{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, "
+		"{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, "
 		"s:o}",
 		"session", session->id, "analysis", string_or_null(session->analysis), "mode",
-		session->mode, "state", session_state(session), "reason",
-		string_or_null(session->reason), "created", time_or_null(session->created_us),
-		"started", time_or_null(session->started_us), "finished",
-		time_or_null(session->finished_us), "elapsed_ms",
+		session->mode, "state", session_state(session), "hold", hold_or_null(session),
+		"reason", string_or_null(session->reason), "created",
+		time_or_null(session->created_us), "started", time_or_null(session->started_us),
+		"finished", time_or_null(session->finished_us), "elapsed_ms",
 		(json_int_t)session_elapsed_ms(session), "total", (json_int_t)total, "done",
 		(json_int_t)done, "failed", (json_int_t)failed, "parked", (json_int_t)parked,
 		"percent", percent_of(session, done, total), "success_rate",

@@ -50,7 +50,7 @@ struct session {
 	int number;
 	char analysis[UUID_TEXT_SIZE]; /* "" until known */
 	char mode[16];		       /* initial, differential, full */
-	json_t *options; /* of the request: entities, exclude, full, batch_size, parallel */
+	json_t *options; /* of the request: entities, exclude, full, batch_size, parallel, strategy */
 	enum session_phase phase;
 	bool resumed;		  /* by a daemon that started again */
 	json_t *undetected;	  /* entity → why its detection failed; NULL: all went well */

@@ -206,6 +206,7 @@ def test_what_cannot_be_done_is_refused_by_name(clinic, daemon):
     ("List", {"limit": 0}, "limit"),
     ("Status", {"verbose": True}, "verbose"),
     ("Detect", {"strategy": "oracle"}, "strategy"),
+    ("Migrate", {"strategy": "hybrid"}, "strategy"),
 ])
 def test_a_wrong_parameter_is_named(daemon, method, parameters, culprit):
     error = refusal(daemon, method, **parameters)
