@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const strategy_names[] = {
+	[STRATEGY_HYBRID] = "hybrid",	    [STRATEGY_SWEEP] = "sweep",
+	[STRATEGY_TIMESTAMP] = "timestamp", [STRATEGY_ID] = "id",
+	[STRATEGY_XMIN] = "xmin",	    NULL,
+};
+
 const struct entity *entity_find(const struct entity_set *set, const char *name)
 {
 	for (size_t i = 0; i < set->count; i++)
@@ -97,8 +103,7 @@ static void entity_done(struct entity *entity)
 	for (size_t i = 0; i < entity->column_count; i++)
 		column_done(&entity->columns[i]);
 	free(entity->columns);
-	free(entity->detect_strategy);
-	json_decref(entity->detect);
+	free(entity->detect.updated_at);
 	for (size_t i = 0; i < entity->mark_count; i++) {
 		free(entity->marks[i].column);
 		json_decref(entity->marks[i].value);

@@ -13,6 +13,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/error.h"
 
@@ -84,6 +85,24 @@ struct mark {
 	json_t *value;
 };
 
+/* How changes of an entity are looked for; daemon/migrated.json.5 says what each may miss. */
+enum strategy {
+	STRATEGY_HYBRID, /* a sweep when people ask, else the best watermark its table offers */
+	STRATEGY_SWEEP,
+	STRATEGY_TIMESTAMP,
+	STRATEGY_ID,
+	STRATEGY_XMIN,
+};
+
+/* As they are written: "hybrid"; ends with NULL. */
+extern const char *const strategy_names[];
+
+struct detect_config {
+	enum strategy strategy;
+	char *updated_at;   /* a column of the source; NULL: one of that name, if there is one */
+	int64_t overlap_ms; /* by how much a look at updated_at reaches back behind the watermark */
+};
+
 struct entity {
 	char *name;
 	char *file; /* for messages */
@@ -102,8 +121,7 @@ struct entity {
 	struct column *columns;
 	size_t column_count;
 
-	char *detect_strategy; /* as written; "hybrid" means "sweep" today; NULL: default */
-	json_t *detect;	       /* the whole object, for the strategies to come; NULL when absent */
+	struct detect_config detect;
 
 	enum on_delete on_delete;
 	struct mark *marks; /* ON_DELETE_MARK */

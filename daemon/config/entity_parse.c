@@ -25,15 +25,6 @@ static const char *const uuid_names[] = {
 	NULL,
 };
 
-/* Those that are carried out today come first. */
-enum strategy { STRATEGY_SWEEP, STRATEGY_HYBRID, STRATEGY_TIMESTAMP, STRATEGY_ID, STRATEGY_XMIN };
-
-static const char *const strategy_names[] = {
-	[STRATEGY_SWEEP] = "sweep",	    [STRATEGY_HYBRID] = "hybrid",
-	[STRATEGY_TIMESTAMP] = "timestamp", [STRATEGY_ID] = "id",
-	[STRATEGY_XMIN] = "xmin",	    NULL,
-};
-
 static void decode_names(struct json_report *report, const char *path, json_t *value,
 			 const struct json_field *field, void *target)
 {
@@ -128,50 +119,50 @@ static void decode_target(struct json_report *report, const char *path, json_t *
 	check_relation(report, path, value);
 }
 
-struct detect {
-	enum strategy strategy;
-	char *updated_at;
-	int64_t overlap_ms;
-};
+#define OVERLAP_DEFAULT_MS (INT64_C(10) * 60 * 1000)
+#define OVERLAP_MAX_MS (INT64_C(7) * 86400 * 1000)
+#define DETECT(member) offsetof(struct detect_config, member)
 
 static const struct json_field detect_fields[] = {
 	{ .key = "strategy",
 	  .type = JSON_FIELD_CHOICE,
-	  .offset = offsetof(struct detect, strategy),
+	  .offset = DETECT(strategy),
 	  .choices = strategy_names },
-	{ .key = "updated_at",
-	  .type = JSON_FIELD_STRING,
-	  .offset = offsetof(struct detect, updated_at) },
+	{ .key = "updated_at", .type = JSON_FIELD_STRING, .offset = DETECT(updated_at) },
 	{ .key = "overlap",
 	  .type = JSON_FIELD_DURATION,
-	  .offset = offsetof(struct detect, overlap_ms),
-	  .maximum = INT64_C(7) * 86400 * 1000 },
+	  .offset = DETECT(overlap_ms),
+	  .maximum = OVERLAP_MAX_MS },
 	{ .key = NULL },
 };
+
+/* Which strategies look at a time, so that what is said of it has a meaning. */
+static bool looks_at_time(enum strategy strategy)
+{
+	return strategy == STRATEGY_HYBRID || strategy == STRATEGY_TIMESTAMP;
+}
 
 static void decode_detect(struct json_report *report, const char *path, json_t *value,
 			  const struct json_field *field, void *target)
 {
-	struct entity *entity = target;
-	struct detect detect = { .strategy = STRATEGY_SWEEP };
-	_cleanup_free_ char *strategy_path = json_path_key(path, "strategy");
+	static const char *const of_time[] = { "updated_at", "overlap" };
+	struct detect_config *detect = &((struct entity *)target)->detect;
 	_cleanup_free_ char *updated_at_path = json_path_key(path, "updated_at");
+	size_t before = report->count;
 
 	(void)field;
-	if (json_decode(report, path, value, detect_fields, &detect) && detect.overlap_ms > 0 &&
-	    !detect.updated_at)
-		json_problem(report, path, "\"overlap\" has no meaning without \"updated_at\"");
-	if (detect.strategy > STRATEGY_HYBRID)
-		json_problem(
-			report, strategy_path,
-			"the strategy \"%s\" is not available yet: write \"sweep\" or \"hybrid\"",
-			strategy_names[detect.strategy]);
-	if (detect.updated_at)
-		name_check(report, updated_at_path, detect.updated_at);
-	if (json_object_get(value, "strategy"))
-		entity->detect_strategy = text_copy(strategy_names[detect.strategy]);
-	entity->detect = json_incref(value);
-	free(detect.updated_at);
+	json_decode(report, path, value, detect_fields, detect);
+	if (detect->updated_at)
+		name_check(report, updated_at_path, detect->updated_at);
+	for (size_t i = 0; report->count == before && i < 2; i++) {
+		_cleanup_free_ char *key_path = json_path_key(path, of_time[i]);
+
+		if (json_object_get(value, of_time[i]) && !looks_at_time(detect->strategy))
+			json_problem(report, key_path,
+				     "has no meaning with the strategy \"%s\", which looks at no "
+				     "time: leave it out, or write \"hybrid\" or \"timestamp\"",
+				     strategy_names[detect->strategy]);
+	}
 }
 
 static void decode_marks(struct json_report *report, const char *path, json_t *value,
@@ -294,6 +285,24 @@ static void check_available(struct json_report *report, const struct entity *ent
 			     uuid_names[entity->uuid]);
 }
 
+/* What a strategy needs of the source, as far as the mapping alone says it. */
+static void check_strategy(struct json_report *report, const struct entity *entity)
+{
+	enum strategy strategy = entity->detect.strategy;
+
+	if (strategy == STRATEGY_ID && entity->source_key.count > 1)
+		json_problem(
+			report, "$.detect.strategy",
+			"\"id\" takes rows with a higher key than the last, but the key has %zu "
+			"columns: write \"hybrid\", \"timestamp\", \"xmin\" or \"sweep\"",
+			entity->source_key.count);
+	if (strategy == STRATEGY_XMIN && entity->source_query)
+		json_problem(
+			report, "$.detect.strategy",
+			"\"xmin\" is known of the rows of a table, not of those of a query: write "
+			"\"hybrid\", \"timestamp\", \"id\" or \"sweep\"");
+}
+
 /* A key of one column may be minted; what is to fill a key of several must be said. */
 static void check_target_key(struct json_report *report, const struct entity *entity)
 {
@@ -355,7 +364,8 @@ void entity_parse(json_t *root, const char *file, const char *name, struct probl
 	struct json_report report = problem_report(&sink);
 	struct entity *entity = ret_entity;
 
-	*entity = (struct entity){ .file = text_copy(file) };
+	*entity = (struct entity){ .file = text_copy(file),
+				   .detect = { .overlap_ms = OVERLAP_DEFAULT_MS } };
 	if (root)
 		json_decode(&report, "$", root, entity_fields, entity);
 	if (!entity->name)
@@ -363,6 +373,7 @@ void entity_parse(json_t *root, const char *file, const char *name, struct probl
 	else
 		check_name(&report, entity, name);
 	check_available(&report, entity);
+	check_strategy(&report, entity);
 	check_target_key(&report, entity);
 	check_legacy_key(&report, entity);
 	check_marks(&report, entity);

@@ -32,7 +32,7 @@ static const char good_entity[] =
 	" 'source': {'schema': 'lab', 'table': 'dispatch_instruction', 'key': 'id',"
 	"            'where': 'NOT is_test'},"
 	" 'target': {'table': 'orders', 'key': 'id', 'legacy_key': 'legacy_instruction_id'},"
-	" 'detect': {'strategy': 'hybrid', 'updated_at': 'updated_at', 'overlap': '10min'},"
+	" 'detect': {'strategy': 'timestamp', 'updated_at': 'changed', 'overlap': '30s'},"
 	" 'on_delete': {'mark': {'is_active': false, 'gone': null}},"
 	" 'on_conflict': 'source_wins', 'uuid': 'random',"
 	" 'columns': {"
@@ -64,8 +64,9 @@ static void check_head(const struct entity *entity)
 	assert_string_equal(entity->target_table, "orders");
 	assert_string_equal(entity->target_key.names[0], "id");
 	assert_string_equal(entity->legacy_key.names[0], "legacy_instruction_id");
-	assert_string_equal(entity->detect_strategy, "hybrid");
-	assert_int_equal(json_object_size(entity->detect), 3);
+	assert_int_equal(entity->detect.strategy, STRATEGY_TIMESTAMP);
+	assert_string_equal(entity->detect.updated_at, "changed");
+	assert_int_equal(entity->detect.overlap_ms, 30000);
 	assert_int_equal(entity->on_delete, ON_DELETE_MARK);
 	assert_int_equal(entity->mark_count, 2);
 	assert_string_equal(entity->marks[0].column, "is_active");
@@ -181,8 +182,9 @@ static void test_what_may_be_left_out_has_defaults(void **state)
 	assert_int_equal(entity->legacy_key.count, 2);
 	assert_string_equal(entity->target_schema, "public");
 	assert_int_equal(entity->on_delete, ON_DELETE_IGNORE);
-	assert_null(entity->detect_strategy);
-	assert_null(entity->detect);
+	assert_int_equal(entity->detect.strategy, STRATEGY_HYBRID);
+	assert_null(entity->detect.updated_at);
+	assert_int_equal(entity->detect.overlap_ms, 600000);
 	assert_false(entity_mints_key(entity));
 	config_files_done(&files);
 }
@@ -290,16 +292,38 @@ static const struct {
 	  .path = "$.target.legacy_key",
 	  .message = "the column 'id' is also the key of the target" },
 	/* detection */
-	{ .rest = "'detect': {'strategy': 'timestamp', 'updated_at': 'u'},",
-	  .path = "$.detect.strategy",
-	  .message = "the strategy 'timestamp' is not available yet: write 'sweep' or 'hybrid'" },
 	{ .rest = "'detect': {'strategy': 'sweeep'},",
 	  .path = "$.detect.strategy",
-	  .message = "expected 'sweep', 'hybrid', 'timestamp', 'id' or 'xmin', found 'sweeep' "
-		     "(did you mean 'sweep'?)" },
-	{ .rest = "'detect': {'overlap': '10min'},",
-	  .path = "$.detect",
-	  .message = "'overlap' has no meaning without 'updated_at'" },
+	  .message = "expected 'hybrid', 'sweep', 'timestamp', 'id' or 'xmin', "
+		     "found 'sweeep' (did you mean 'sweep'?)" },
+	{ .rest = "'detect': {'strategy': 'sweep', 'overlap': '10min'},",
+	  .path = "$.detect.overlap",
+	  .message = "has no meaning with the strategy 'sweep', which looks at no "
+		     "time: leave it out, or write 'hybrid' or 'timestamp'" },
+	{ .rest = "'detect': {'strategy': 'xmin', 'updated_at': 'u'},",
+	  .path = "$.detect.updated_at",
+	  .message = "has no meaning with the strategy 'xmin', which looks at no "
+		     "time: leave it out, or write 'hybrid' or 'timestamp'" },
+	{ .rest = "'detect': {'strategy': 'id', 'updated_at': 'u'},",
+	  .path = "$.detect.updated_at",
+	  .message = "has no meaning with the strategy 'id', which looks at no "
+		     "time: leave it out, or write 'hybrid' or 'timestamp'" },
+	{ .source = "{'table': 't', 'key': ['a', 'b']}",
+	  .rest = "'detect': {'strategy': 'id'},",
+	  .path = "$.detect.strategy",
+	  .message = "'id' takes rows with a higher key than the last, but the key "
+		     "has 2 columns: write 'hybrid', 'timestamp', 'xmin' or 'sweep'" },
+	{ .source = "{'query': 'SELECT 1 AS id', 'key': 'id'}",
+	  .rest = "'detect': {'strategy': 'xmin'},",
+	  .path = "$.detect.strategy",
+	  .message = "'xmin' is known of the rows of a table, not of those of a "
+		     "query: write 'hybrid', 'timestamp', 'id' or 'sweep'" },
+	{ .rest = "'detect': {'updated_at': ''},",
+	  .path = "$.detect.updated_at",
+	  .message = "must not be empty" },
+	{ .rest = "'detect': {'overlap': '8d'},",
+	  .path = "$.detect.overlap",
+	  .message = "must be between 0s and 7d, found 8d" },
 	{ .rest = "'detect': {'updated_at': 'u', 'overlap': 10},",
 	  .path = "$.detect.overlap",
 	  .message = "expected a duration with its unit, as in '30s', found a number" },

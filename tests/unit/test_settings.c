@@ -57,7 +57,7 @@ static void test_defaults(void **state)
 	assert_int_equal(settings->connect_timeout_ms, 10000);
 	assert_int_equal(settings->statement_timeout_ms, 600000);
 	assert_int_equal(settings->lock_timeout_ms, 30000);
-	assert_int_equal(settings->reconnect_max_ms, 30000);
+	assert_int_equal(settings->reconnect_max_ms, 3000);
 	assert_int_equal(settings->work_memory_kb, 65536);
 	assert_int_equal(settings->schedule_every_ms, 0);
 	config_files_done(&files);
