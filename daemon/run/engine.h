@@ -8,6 +8,7 @@
 #define DAEMON_RUN_ENGINE_H
 
 #include "config/config.h"
+#include "run/cycle.h"
 #include "run/observe.h"
 #include "run/session.h"
 
@@ -47,7 +48,8 @@ struct session *engine_session(const struct engine *engine);
 /* Is a session or a detection under way? */
 bool engine_is_busy(const struct engine *engine);
 
-/* "starting" (a database was never reached), "idle", "detecting", "running", "paused", "unavailable", "stopping". */
+/* "starting" (a database was never reached), "idle", "detecting", "running", "paused", "standby" (another daemon owns the control
+   schema), "unavailable", "stopping". */
 const char *engine_state(const struct engine *engine, const struct error **ret_reason);
 
 struct pg_connection *engine_source(const struct engine *engine);
@@ -56,6 +58,15 @@ const struct config *engine_config(const struct engine *engine);
 
 /* When the next cycle begins (microseconds since the epoch); 0: none is scheduled. */
 int64_t engine_next_cycle_us(const struct engine *engine);
+
+/* Cycles: when the next begins, and how the last ones went; their settings are the configuration's. */
+const struct cycles *engine_cycles(const struct engine *engine);
+
+/* Which other daemon owns the control schema, so that this one only observes; NULL: none does. */
+const char *engine_standby(const struct engine *engine);
+
+/* Why no batch is begun just now (a value on the target is too high); NULL: nothing stands in the way. */
+const char *engine_throttled(const struct engine *engine);
 
 /* Told of every change that one may wish to see; as often as they come. Removed with engine_unsubscribe(). */
 struct engine_subscriber *engine_subscribe(struct engine *engine, void (*on_change)(void *arg),

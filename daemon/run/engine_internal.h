@@ -1,0 +1,73 @@
+/*
+ * What engine.c and request.c share: the engine itself, and a request on its way to a session or a detection.
+ *
+ * engine.c knows connections, lanes, and the session that an earlier life left unfinished; request.c leads what is asked
+ * for through control schema, binding and id maps to its beginning.
+ */
+#ifndef DAEMON_RUN_ENGINE_INTERNAL_H
+#define DAEMON_RUN_ENGINE_INTERNAL_H
+
+#include "run/cycle.h"
+#include "run/engine.h"
+
+/* What was asked for, until it is a session or has been detected. */
+struct request {
+	struct engine *engine;
+	json_t *options;
+	char *analysis;
+	struct binding *binding;
+	session_on_started *on_started;	 /* migrate */
+	engine_on_detected *on_detected; /* detect */
+	bool resume; /* an unfinished session, whose row is asked for again when all is prepared */
+	void *arg;
+};
+
+struct engine {
+	struct event_base *base;
+	const struct config *config;
+	struct connect_settings *settings;
+	struct pg_connection *source;
+	struct pg_connection *target;
+	struct lane_pool *lanes;
+	struct observatory *observatory;
+	struct event *cycle;
+	struct cycles cycles;
+	struct event *
+		again; /* looks for an unfinished session once more, when it could not be resumed */
+
+	struct request *request;     /* being prepared */
+	struct detection *detection; /* of a detect request */
+	struct session *session;
+	bool resumed; /* the store was asked for an unfinished session */
+	bool reached; /* both databases have answered once */
+	bool lost;    /* one of the connections was lost since both were up */
+	bool stopping;
+	void (*on_stopped)(void *arg);
+	void *on_stopped_arg;
+	struct engine_subscriber *subscribers;
+};
+
+/* --- engine.c ---------------------------------------------------------------------------------- */
+
+void engine_changed(struct engine *engine);
+
+/* The connection that cannot be asked, or NULL. */
+const struct pg_connection *engine_down(const struct engine *engine);
+
+/* How many lanes these options of a session (may be NULL) ask for, within what is allowed. */
+size_t engine_lane_count(const struct engine *engine, const json_t *options);
+
+/* An unfinished session is looked for again, soon. */
+void engine_look_again_later(struct engine *engine);
+
+/* --- request.c --------------------------------------------------------------------------------- */
+
+/* Why no request can be taken now; false with the reason. */
+bool request_may_begin(const struct engine *engine, struct error *err);
+
+/* Resumes the session that the store says is unfinished. */
+void request_resume(struct engine *engine);
+
+void request_free(struct request *request);
+
+#endif

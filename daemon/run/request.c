@@ -1,0 +1,343 @@
+/*
+ * A request on its way: may it begin, then control schema, binding and id maps, then the session or the detection that was
+ * asked for. One at a time; whoever asks is told once, that it has begun (or has been detected) or why not.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/text.h"
+#include "run/engine_internal.h"
+#include "run/selection.h"
+#include "sql_store.h"
+#include "store/store.h"
+
+/* --- life -------------------------------------------------------------------------------------- */
+
+void request_free(struct request *request)
+{
+	json_decref(request->options);
+	binding_free(request->binding);
+	free(request->analysis);
+	free(request);
+}
+
+static void refuse(struct request *request, const struct error *err)
+{
+	struct engine *engine = request->engine;
+
+	if (engine->request == request)
+		engine->request = NULL;
+	if (request->on_started != NULL)
+		request->on_started(request->arg, NULL, err);
+	else if (request->on_detected != NULL)
+		request->on_detected(request->arg, NULL, NULL, err);
+	else
+		log_error(LOG_WARNING, err);
+	if (request->resume)
+		engine_look_again_later(engine);
+	request_free(request);
+	engine_changed(engine);
+}
+
+/* --- a session ------------------------------------------------------------------------------- */
+
+static void on_session_change(void *arg)
+{
+	engine_changed(arg);
+}
+
+static void on_session_end(void *arg, struct session *session)
+{
+	struct engine *engine = arg;
+
+	(void)session;
+	if (engine->stopping)
+		return;
+	lane_pool_resize(engine->lanes, 0);
+	engine_changed(engine);
+}
+
+static struct session_means session_means(struct engine *engine)
+{
+	return (struct session_means){
+		.base = engine->base,
+		.set = &engine->config->entities,
+		.settings = &engine->config->settings,
+		.source = engine->source,
+		.target = engine->target,
+		.lanes = engine->lanes,
+		.on_change = on_session_change,
+		.on_end = on_session_end,
+		.arg = engine,
+	};
+}
+
+/* The session's own answer; a session that was refused is not kept. */
+static void on_session_started(void *arg, struct session *session, const struct error *err)
+{
+	struct request *request = arg;
+	struct engine *engine = request->engine;
+
+	engine->request = NULL;
+	if (request->on_started != NULL)
+		request->on_started(request->arg, err == NULL ? session : NULL, err);
+	else if (err != NULL)
+		log_error(LOG_WARNING, err);
+	request_free(request);
+	if (err == NULL)
+		return;
+	engine->session = NULL;
+	/* The answer may be all that was lost: then it stands in the store, and is resumed. */
+	if (err->kind == ERROR_CONNECTION)
+		engine->resumed = false;
+	session_free(session);
+	lane_pool_resize(engine->lanes, 0);
+	engine_changed(engine);
+}
+
+static void begin_session(struct request *request)
+{
+	struct engine *engine = request->engine;
+	struct session_means means = session_means(engine);
+	struct binding *binding = request->binding;
+	json_t *options = json_incref(request->options);
+
+	request->binding = NULL;
+	session_free(engine->session);
+	pg_submit(engine->target, sql_store_sessions_expire, 0, NULL, NULL, NULL);
+	pg_submit(engine->target, sql_store_analyses_expire, 0, NULL, NULL, NULL);
+	lane_pool_resize(engine->lanes, engine_lane_count(engine, options));
+	engine->session = session_new(&means, binding, options, request->analysis,
+				      on_session_started, request);
+}
+
+static void on_unfinished_again(void *arg, const struct pg_answer *answer)
+{
+	struct request *request = arg;
+	struct engine *engine = request->engine;
+	const PGresult *result = pg_answer_rows(answer);
+	struct session_means means = session_means(engine);
+	struct binding *binding = request->binding;
+
+	if (answer->error != NULL || PQntuples(result) == 0) {
+		struct error err = { 0 };
+
+		if (answer->error != NULL)
+			err = *answer->error;
+		refuse(request, &err);
+		return;
+	}
+	request->binding = NULL;
+	engine->request = NULL;
+	session_free(engine->session);
+	engine->session = session_resume_from(&means, binding, result);
+	lane_pool_resize(engine->lanes, engine_lane_count(engine, engine->session->options));
+	request_free(request);
+}
+
+/* --- detection on its own ----------------------------------------------------------------------- */
+
+static void tell_detected(struct request *request, struct detection *detection,
+			  const PGresult *states)
+{
+	size_t count;
+	const struct detection_entity *entities = detection_entities(detection, &count);
+	_cleanup_free_ double *rates = memory_new((count + 1) * sizeof(*rates));
+
+	for (size_t i = 0; i < count; i++)
+		for (int row = 0; states != NULL && row < PQntuples(states); row++)
+			if (strcmp(PQgetvalue(states, row, 0), entities[i].bound->entity->name) ==
+			    0)
+				rates[i] = strtod(PQgetvalue(states, row, 2), NULL);
+	request->on_detected(request->arg, detection, rates, NULL);
+}
+
+static void end_detection(struct request *request)
+{
+	struct engine *engine = request->engine;
+	struct detection *detection = engine->detection;
+
+	engine->detection = NULL;
+	engine->request = NULL;
+	detection_free(detection);
+	request_free(request);
+	lane_pool_resize(engine->lanes, 0);
+	engine_changed(engine);
+}
+
+static void on_states(void *arg, const struct pg_answer *answer)
+{
+	struct request *request = arg;
+
+	if (answer->error != NULL)
+		request->on_detected(request->arg, NULL, NULL, answer->error);
+	else
+		tell_detected(request, request->engine->detection, pg_answer_rows(answer));
+	end_detection(request);
+}
+
+static void on_detection_done(void *arg, struct detection *detection, const struct error *err)
+{
+	struct request *request = arg;
+
+	(void)detection;
+	if (err != NULL) {
+		request->on_detected(request->arg, NULL, NULL, err);
+		end_detection(request);
+		return;
+	}
+	pg_submit(request->engine->target, sql_store_entity_states, 0, NULL, on_states, request);
+}
+
+static void begin_detection(struct request *request)
+{
+	struct engine *engine = request->engine;
+	struct error err;
+	_cleanup_free_ bool *selected = selection_make(
+		&engine->config->entities, json_object_get(request->options, "entities"),
+		json_object_get(request->options, "exclude"), &err);
+
+	if (selected == NULL) {
+		refuse(request, &err);
+		return;
+	}
+	pg_submit(engine->target, sql_store_analyses_expire, 0, NULL, NULL, NULL);
+	lane_pool_resize(engine->lanes, engine_lane_count(engine, NULL));
+	engine->detection = detection_new(
+		&(struct detection_request){
+			.binding = request->binding,
+			.selected = selected,
+			.lanes = engine->lanes,
+			.store = engine->target,
+			.work_memory_kb = engine->config->settings.work_memory_kb,
+		},
+		on_detection_done, request);
+	engine_changed(engine);
+}
+
+/* --- control schema, binding, id maps ------------------------------------------------------------- */
+
+static void on_prepared(void *arg, const struct error *err)
+{
+	struct request *request = arg;
+
+	if (err != NULL)
+		refuse(request, err);
+	else if (request->resume)
+		pg_submit(request->engine->target, sql_store_session_unfinished, 0, NULL,
+			  on_unfinished_again, request);
+	else if (request->on_detected != NULL)
+		begin_detection(request);
+	else
+		begin_session(request);
+}
+
+static void log_problems(const struct binding *binding)
+{
+	for (size_t i = 0; i < binding->problems.count; i++) {
+		_cleanup_free_ char *line = problem_format(&binding->problems.problems[i]);
+
+		log_warning("%s", line);
+	}
+}
+
+static void on_bound(void *arg, struct binding *binding, const struct error *err)
+{
+	struct request *request = arg;
+
+	if (err != NULL) {
+		refuse(request, err);
+		return;
+	}
+	log_problems(binding);
+	request->binding = binding;
+	store_prepare(request->engine->target, binding, on_prepared, request);
+}
+
+static void on_upgraded(void *arg, const struct error *err)
+{
+	struct request *request = arg;
+	struct engine *engine = request->engine;
+
+	if (err != NULL)
+		refuse(request, err);
+	else
+		binding_make(&engine->config->entities, engine->source, engine->target, on_bound,
+			     request);
+}
+
+bool request_may_begin(const struct engine *engine, struct error *err)
+{
+	const struct pg_connection *down = engine_down(engine);
+
+	if (engine->stopping)
+		return error_set(err, ERROR_USAGE, "migrated is stopping");
+	if (down != NULL) {
+		const struct error *reason = pg_connection_last_error(down);
+
+		error_set(err, ERROR_CONNECTION, "the %s database cannot be reached: %s",
+			  pg_connection_name(down),
+			  reason->kind != ERROR_NONE ? reason->message : "not connected yet");
+		return error_hint(err, "migratectl status shows both connections");
+	}
+	if (engine_is_busy(engine))
+		return error_set(err, ERROR_BUSY, "%s",
+				 engine->detection != NULL || engine->request != NULL
+					 ? "a detection or a session is just starting"
+					 : "a session is under way");
+	return true;
+}
+
+static void begin(struct request *request)
+{
+	struct engine *engine = request->engine;
+
+	engine->request = request;
+	store_upgrade(engine->target, on_upgraded, request);
+	engine_changed(engine);
+}
+
+void engine_migrate(struct engine *engine, json_t *options, const char *analysis,
+		    session_on_started *on_started, void *arg)
+{
+	struct request *request = memory_new(sizeof(*request));
+	_cleanup_free_ bool *selected = NULL;
+	struct error err;
+
+	*request = (struct request){ .engine = engine,
+				     .options = options,
+				     .analysis = text_copy(analysis),
+				     .on_started = on_started,
+				     .arg = arg };
+	selected = selection_make(&engine->config->entities, json_object_get(options, "entities"),
+				  json_object_get(options, "exclude"), &err);
+	if (selected == NULL || !request_may_begin(engine, &err))
+		refuse(request, &err);
+	else
+		begin(request);
+}
+
+void engine_detect(struct engine *engine, json_t *options, engine_on_detected *on_detected,
+		   void *arg)
+{
+	struct request *request = memory_new(sizeof(*request));
+	struct error err;
+
+	*request = (struct request){ .engine = engine,
+				     .options = options,
+				     .on_detected = on_detected,
+				     .arg = arg };
+	if (!request_may_begin(engine, &err))
+		refuse(request, &err);
+	else
+		begin(request);
+}
+
+void request_resume(struct engine *engine)
+{
+	struct request *request = memory_new(sizeof(*request));
+
+	*request = (struct request){ .engine = engine, .resume = true };
+	begin(request);
+}
