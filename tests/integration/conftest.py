@@ -4,6 +4,7 @@ servers       both PostgreSQL servers, one pair for all tests
 databases     an empty source and an empty target database
 clinic        the clinic's pair at scale 1; make_clinic(scale=…, seed=…, clean=1) for another,
               make_clinic(loaded=True, …) for one that has been migrated
+make_proxy    make_proxy(server) is a fault proxy before it (proxy.py); closed when the test is over
 start_daemon  starts a daemon between two databases; its log is shown on failure, and one still running
               at the end of the test must stop cleanly
 daemon        one with the clinic's own mapping, on `clinic`
@@ -20,6 +21,7 @@ import pytest
 from daemon import Daemon
 from databases import Clinic, Databases
 from loaded_clinic import LoadedClinic
+from proxy import proxy_for
 from servers import Servers
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
@@ -101,18 +103,41 @@ def clinic(make_clinic):
 
 
 @pytest.fixture
-def start_daemon(request, tmp_path):
-    """start_daemon(databases, **options): options are those of Daemon, and start=False."""
+def make_proxy():
+    proxies = []
+
+    def make(server, unix=False):
+        proxies.append(proxy_for(server, unix))
+        return proxies[-1]
+
+    yield make
+    for proxy in proxies:
+        proxy.close()
+
+
+@pytest.fixture
+def start_daemon(request, tmp_path, make_proxy):
+    """start_daemon(databases, **options): options are those of Daemon, and start=False.
+
+    through=("source", "target") leads these connections through a fault proxy each: daemon.proxies["target"].
+    """
     daemons = []
 
-    def start(databases=None, *, start=True, **options):
+    def start(databases=None, *, start=True, through=(), **options):
         number = len(daemons) + 1
+        proxies = {side: make_proxy(getattr(databases, side).server) for side in through}
+        for side, proxy in proxies.items():
+            options[side] = proxy.conninfo(getattr(databases, side))
         daemon = Daemon(tmp_path / f"migrated-{number}", databases, **options)
+        daemon.proxies = proxies
         daemons.append(daemon)
         show_on_failure(request, f"migrated's log ({number})", daemon.log)
         return daemon.start() if start else daemon
 
     yield start
+    for daemon in daemons:
+        for proxy in daemon.proxies.values():
+            proxy.heal()
     try:
         for daemon in daemons:
             if daemon.running:
