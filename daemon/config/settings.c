@@ -1,5 +1,6 @@
 /*
- * The table of settings, and what follows from it: defaults, the file, the environment, the limits.
+ * The table of settings, and what follows from it: defaults, the file, the environment. What contradicts each other is found by
+ * settings_check.c.
  */
 #include "config/settings.h"
 
@@ -8,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "common/clock.h"
 #include "common/json_decode.h"
 #include "common/text.h"
 #include "config/conninfo.h"
+#include "config/settings_check.h"
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
@@ -99,16 +100,6 @@ const struct setting setting_table[] = {
 };
 const size_t setting_count = sizeof setting_table / sizeof setting_table[0];
 
-/* What settings_load() works with. */
-struct loader {
-	struct settings *settings;
-	const char *file;
-	char *const *environment;
-	struct problem_list *problems;
-	struct problem_list *warnings;
-	bool file_was_read;
-};
-
 const char *environment_get(char *const *environment, const char *name)
 {
 	size_t length = strlen(name);
@@ -133,11 +124,6 @@ static char **text_member(const struct setting *setting, struct settings *settin
 	return (char **)((char *)settings + setting->offset);
 }
 
-static int64_t number_member(const struct setting *setting, const struct settings *settings)
-{
-	return *(const int64_t *)((const char *)settings + setting->offset);
-}
-
 char *setting_format(const struct setting *setting, const struct settings *settings)
 {
 	char buffer[32];
@@ -151,11 +137,12 @@ char *setting_format(const struct setting *setting, const struct settings *setti
 		return text_copy(text ? text : "");
 	}
 	case SETTING_COUNT:
-		return text_format("%" PRId64, number_member(setting, settings));
+		return text_format("%" PRId64, setting_number(setting, settings));
 	case SETTING_DURATION:
-		return text_copy(clock_format_duration(buffer, number_member(setting, settings)));
+		return text_copy(clock_format_duration(buffer, setting_number(setting, settings)));
 	case SETTING_MEMORY:
-		return text_copy(text_format_size(buffer, 1024 * number_member(setting, settings)));
+		return text_copy(
+			text_format_size(buffer, 1024 * setting_number(setting, settings)));
 	}
 	abort();
 }
@@ -200,8 +187,8 @@ static json_t *text_value(const struct setting *setting, const char *text)
 }
 
 /* Decodes one setting from text, by the same table, so that it is judged in the same words. */
-static void load_text(struct loader *loader, const struct setting *setting, const char *name,
-		      const char *text)
+static void load_text(struct settings_loader *loader, const struct setting *setting,
+		      const char *name, const char *text)
 {
 	struct json_field fields[] = { setting_field(setting, name), { .key = NULL } };
 	struct problem_list found = { 0 };
@@ -224,7 +211,7 @@ static void load_text(struct loader *loader, const struct setting *setting, cons
 	problem_list_done(&found);
 }
 
-static void load_defaults(struct loader *loader)
+static void load_defaults(struct settings_loader *loader)
 {
 	for (size_t i = 0; i < setting_count; i++)
 		if (setting_table[i].default_value)
@@ -245,7 +232,7 @@ static void load_section(struct json_report *report, const char *path, json_t *v
 	free(fields);
 }
 
-static void load_file(struct loader *loader, json_t *root)
+static void load_file(struct settings_loader *loader, json_t *root)
 {
 	struct problem_sink sink = { loader->problems, loader->file };
 	struct json_report report = problem_report(&sink);
@@ -261,7 +248,7 @@ static void load_file(struct loader *loader, json_t *root)
 	free(sections);
 }
 
-static void load_environment(struct loader *loader)
+static void load_environment(struct settings_loader *loader)
 {
 	for (size_t i = 0; i < setting_count; i++) {
 		const struct setting *setting = &setting_table[i];
@@ -274,99 +261,8 @@ static void load_environment(struct loader *loader)
 	}
 }
 
-/* Where a setting's value came from. */
-struct place {
-	const char *file;
-	char path[96];
-};
-
-static struct place setting_place(const struct loader *loader, const struct setting *setting)
-{
-	struct place place = { .file = loader->file };
-
-	if (setting->variable && environment_get(loader->environment, setting->variable)) {
-		place.file = "environment";
-		snprintf(place.path, sizeof place.path, "%s", setting->variable);
-	} else {
-		snprintf(place.path, sizeof place.path, "$.%s.%s", setting->section, setting->key);
-	}
-	return place;
-}
-
-/* Says that a setting contradicts something, unless what it says was not understood anyway. */
-static void contradiction(struct loader *loader, const char *section, const char *key,
-			  const char *message)
-{
-	struct place place = setting_place(loader, setting_find(section, key));
-
-	if (!problem_list_names(loader->problems, place.file, place.path))
-		problem_add(loader->problems, place.file, 0, place.path, "%s", message);
-}
-
-static bool was_understood(const struct loader *loader, const char *section, const char *key)
-{
-	struct place place = setting_place(loader, setting_find(section, key));
-
-	return !problem_list_names(loader->problems, place.file, place.path);
-}
-
-static void check_pool(struct loader *loader)
-{
-	const struct settings *settings = loader->settings;
-	int64_t needed = settings->max_concurrent_entities + 2;
-
-	if (settings->connection_pool_size >= needed ||
-	    !was_understood(loader, "settings", "max_concurrent_entities"))
-		return;
-	_cleanup_free_ char *message = text_format(
-		"connection_pool_size is %" PRId64 ", but max_concurrent_entities = %" PRId64
-		" needs at least %" PRId64 ": one for each entity and two for control and planning",
-		settings->connection_pool_size, settings->max_concurrent_entities, needed);
-
-	contradiction(loader, "settings", "connection_pool_size", message);
-}
-
-static void check_timeouts(struct loader *loader)
-{
-	const struct settings *settings = loader->settings;
-	char lock[32], statement[32];
-
-	if (settings->statement_timeout_ms == 0 ||
-	    settings->lock_timeout_ms < settings->statement_timeout_ms ||
-	    !was_understood(loader, "settings", "statement_timeout"))
-		return;
-	_cleanup_free_ char *message = text_format(
-		"lock_timeout is %s, but statement_timeout = %s ends the statement no later: "
-		"lock_timeout must be the shorter one",
-		clock_format_duration(lock, settings->lock_timeout_ms),
-		clock_format_duration(statement, settings->statement_timeout_ms));
-
-	contradiction(loader, "settings", "lock_timeout", message);
-}
-
-static void check_schedule(struct loader *loader)
-{
-	int64_t every = loader->settings->schedule_every_ms;
-
-	if (every > 0 && every < SECOND)
-		contradiction(loader, "schedule", "every",
-			      "must be at least 1s, or 0 for no schedule");
-}
-
-static void check_socket(struct loader *loader)
-{
-	const char *socket = loader->settings->control_socket;
-
-	if (socket[0] != '/')
-		contradiction(loader, "control", "socket",
-			      "must be an absolute path, beginning with \"/\"");
-	else if (strlen(socket) >= sizeof((struct sockaddr_un *)0)->sun_path)
-		contradiction(loader, "control", "socket",
-			      "too long: the path of a Unix socket has at most 107 bytes");
-}
-
 /* The variables of a side that say where its database is. */
-static bool environment_names_database(const struct loader *loader, const char *prefix)
+static bool environment_names_database(const struct settings_loader *loader, const char *prefix)
 {
 	_cleanup_free_ char *host = text_format("%sHOST", prefix);
 	_cleanup_free_ char *name = text_format("%sNAME", prefix);
@@ -375,15 +271,15 @@ static bool environment_names_database(const struct loader *loader, const char *
 	       environment_get(loader->environment, name);
 }
 
-static void load_conninfo(struct loader *loader, const char *side, const char *prefix)
+static void load_conninfo(struct settings_loader *loader, const char *side, const char *prefix)
 {
 	const struct setting *setting = setting_find(side, "conninfo");
 	char **conninfo = text_member(setting, loader->settings);
-	struct place place = setting_place(loader, setting);
+	struct setting_place place = setting_place(loader, setting);
 	struct conninfo_origin origin = { prefix, place.file, place.path, *conninfo,
 					  loader->environment };
 
-	if (!was_understood(loader, side, "conninfo"))
+	if (!setting_was_understood(loader, setting))
 		return;
 	if (!*conninfo && !environment_names_database(loader, prefix)) {
 		_cleanup_free_ char *section = json_path_key("$", side);
@@ -408,7 +304,8 @@ void settings_load(struct settings *settings, const char *file, json_t *root,
 		   char *const *environment, struct problem_list *problems,
 		   struct problem_list *warnings)
 {
-	struct loader loader = { settings, file, environment, problems, warnings, root != NULL };
+	struct settings_loader loader = { settings, file,     environment,
+					  problems, warnings, root != NULL };
 
 	*settings = (struct settings){ 0 };
 	load_defaults(&loader);
@@ -417,10 +314,7 @@ void settings_load(struct settings *settings, const char *file, json_t *root,
 	load_environment(&loader);
 	load_conninfo(&loader, "source", "SOURCE_DB_");
 	load_conninfo(&loader, "target", "TARGET_DB_");
-	check_pool(&loader);
-	check_timeouts(&loader);
-	check_schedule(&loader);
-	check_socket(&loader);
+	settings_check(&loader);
 }
 
 void settings_done(struct settings *settings)
