@@ -285,11 +285,6 @@ static const struct json_field steer_fields[] = {
 	{ .key = NULL },
 };
 
-static bool do_pause(struct session *session, const char *entity, struct error *err)
-{
-	return session_pause(session, entity, "paused by an operator", err);
-}
-
 typedef bool steer(struct session *session, const char *entity, struct error *err);
 
 static void steer_session(struct handlers *handlers, struct control_call *call,
@@ -326,7 +321,7 @@ static void handle_steer(void *arg, struct control_call *call, steer *steer_it)
 
 void handle_pause(void *arg, struct control_call *call)
 {
-	handle_steer(arg, call, do_pause);
+	handle_steer(arg, call, session_pause);
 }
 
 void handle_resume(void *arg, struct control_call *call)

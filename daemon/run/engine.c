@@ -299,7 +299,7 @@ const char *engine_state(const struct engine *engine, const struct error **ret_r
 		return engine->reached || (*ret_reason)->kind != ERROR_NONE ? "unavailable"
 									    : "starting";
 	if (engine->session != NULL && engine->session->phase != SESSION_ENDED)
-		return engine->session->paused			     ? "paused"
+		return engine->session->hold != HOLD_NONE	     ? "paused"
 		       : engine->session->phase == SESSION_DETECTING ? "detecting"
 								     : "running";
 	return engine->detection != NULL || engine->request != NULL ? "detecting" : "idle";

@@ -45,7 +45,7 @@ const char *entity_run_status(const struct entity_run *run)
 		return "failed";
 	if (run->state == ENTITY_CANCELLED)
 		return "cancelled";
-	if (run->paused || run->session->paused)
+	if (run->paused || run->session->hold != HOLD_NONE)
 		return "paused";
 	return run->state == ENTITY_PENDING ? "pending" : "running";
 }

@@ -19,7 +19,7 @@ const char *session_state(const struct session *session)
 		return "cancelling"; /* until what is under way has finished */
 	if (session->final_state[0] != '\0')
 		return "running";
-	if (session->paused)
+	if (session->hold != HOLD_NONE)
 		return "paused";
 	return session->phase >= SESSION_OPENING ? "running" : "pending";
 }
@@ -126,8 +126,9 @@ json_t *session_describe_entities(const struct session *session)
 /* Why it stands still. */
 static json_t *hold_or_null(const struct session *session)
 {
-	return strcmp(session_state(session), "paused") == 0 ? json_string("operator")
-							     : json_null();
+	const char *name = hold_name(session->hold);
+
+	return name != NULL ? json_string(name) : json_null();
 }
 
 static double percent_of(const struct session *session, int64_t done, int64_t total)

@@ -105,6 +105,7 @@ static void begin_session(struct request *request)
 
 	request->binding = NULL;
 	session_free(engine->session);
+	engine->session = NULL;
 	pg_submit(engine->target, sql_store_sessions_expire, 0, NULL, NULL, NULL);
 	pg_submit(engine->target, sql_store_analyses_expire, 0, NULL, NULL, NULL);
 	lane_pool_resize(engine->lanes, engine_lane_count(engine, options));
@@ -131,6 +132,7 @@ static void on_unfinished_again(void *arg, const struct pg_answer *answer)
 	request->binding = NULL;
 	engine->request = NULL;
 	session_free(engine->session);
+	engine->session = NULL;
 	engine->session = session_resume_from(&means, binding, result);
 	lane_pool_resize(engine->lanes, engine_lane_count(engine, engine->session->options));
 	request_free(request);

@@ -34,7 +34,7 @@ static const char *name_of(const struct entity_run *run)
 
 /* --- keeping an entity's state ------------------------------------------------------------------- */
 
-static const char *kept_state(const struct entity_run *run)
+const char *schedule_kept_state(const struct entity_run *run)
 {
 	if (run->state < ENTITY_COMPLETED && run->paused)
 		return "paused";
@@ -54,11 +54,11 @@ static void on_kept(void *arg, const struct pg_answer *answer)
 		log_error(LOG_ERR, answer->error);
 }
 
-static void keep(struct entity_run *run)
+void schedule_keep(struct entity_run *run)
 {
 	run->unkept = false;
 	pg_submit(run->session->means.target, sql_store_session_entity_state, 4,
-		  (const char *const[]){ run->session->id, name_of(run), kept_state(run),
+		  (const char *const[]){ run->session->id, name_of(run), schedule_kept_state(run),
 					 run->reason[0] != '\0' ? run->reason : NULL },
 		  on_kept, run);
 	run->session->means.on_change(run->session->means.arg);
@@ -76,11 +76,10 @@ static void keep_completed(struct entity_run *run)
 		  (const char *const[]){ name_of(run), run->bound->fingerprint, rate,
 					 run->whole ? "t" : "f" },
 		  on_kept, run);
-	keep(run);
+	schedule_keep(run);
 }
 
-/* The one place where an entity changes its state. */
-static void set_state(struct entity_run *run, enum entity_state state, const char *reason)
+void schedule_set_state(struct entity_run *run, enum entity_state state, const char *reason)
 {
 	bool was_over = entity_run_is_over(run);
 
@@ -97,7 +96,7 @@ static void set_state(struct entity_run *run, enum entity_state state, const cha
 	if (state == ENTITY_COMPLETED)
 		keep_completed(run);
 	else
-		keep(run);
+		schedule_keep(run);
 }
 
 void schedule_fail_entity(struct entity_run *run, const char *reason)
@@ -105,7 +104,7 @@ void schedule_fail_entity(struct entity_run *run, const char *reason)
 	log_event(LOG_ERR,
 		  &(struct log_fields){ .session = run->session->id, .entity = name_of(run) },
 		  "%s stops: %s", name_of(run), reason);
-	set_state(run, ENTITY_FAILED, reason);
+	schedule_set_state(run, ENTITY_FAILED, reason);
 }
 
 /* --- from state to state ----------------------------------------------------------------------- */
@@ -122,12 +121,14 @@ static bool parents_have_moved(struct entity_run *run)
 		if (parent->state == ENTITY_FAILED || parent->state == ENTITY_CANCELLED) {
 			_cleanup_free_ char *reason = text_format("it refers to \"%s\", which %s",
 								  name_of(parent),
-								  entity_run_status(parent));
+								  parent->state == ENTITY_FAILED
+									  ? "failed"
+									  : "was cancelled");
 
 			if (parent->state == ENTITY_FAILED)
 				schedule_fail_entity(run, reason);
 			else
-				set_state(run, ENTITY_CANCELLED, reason);
+				schedule_set_state(run, ENTITY_CANCELLED, reason);
 			return false;
 		}
 		if (!entity_run_has_moved(parent))
@@ -171,9 +172,9 @@ static bool children_have_deleted(const struct entity_run *run)
 static void complete_or_go_on(struct entity_run *run)
 {
 	if (run->delete_count == 0 && !has_references_to_fill(run))
-		set_state(run, ENTITY_COMPLETED, NULL);
+		schedule_set_state(run, ENTITY_COMPLETED, NULL);
 	else
-		set_state(run, ENTITY_MOVED, NULL);
+		schedule_set_state(run, ENTITY_MOVED, NULL);
 }
 
 static bool store_is_up(const struct session *session)
@@ -192,8 +193,8 @@ static bool step(struct entity_run *run)
 		if (run->active > 0 || session->cancelled || !store_is_up(session) ||
 		    !parents_have_moved(run))
 			return run->state != ENTITY_PENDING;
-		set_state(run, ENTITY_PLANNING, NULL);
-		keep(run);
+		schedule_set_state(run, ENTITY_PLANNING, NULL);
+		schedule_keep(run);
 		entity_run_plan(run);
 		return true;
 	case ENTITY_MOVING:
@@ -204,33 +205,23 @@ static bool step(struct entity_run *run)
 	case ENTITY_MOVED:
 		if (!all_have_reached(session, ENTITY_MOVED))
 			return false;
-		set_state(run, has_references_to_fill(run) ? ENTITY_FILLING : ENTITY_FILLED, NULL);
+		schedule_set_state(run,
+				   has_references_to_fill(run) ? ENTITY_FILLING : ENTITY_FILLED,
+				   NULL);
 		return true;
 	case ENTITY_FILLED:
 		if (!all_have_reached(session, ENTITY_FILLED) || !children_have_deleted(run))
 			return false;
-		set_state(run, ENTITY_DELETING, NULL);
+		schedule_set_state(run, ENTITY_DELETING, NULL);
 		return true;
 	case ENTITY_DELETING:
 		if (run->delete_count > 0 || run->active > 0)
 			return false;
-		set_state(run, ENTITY_COMPLETED, NULL);
+		schedule_set_state(run, ENTITY_COMPLETED, NULL);
 		return true;
 	default:
 		return false;
 	}
-}
-
-static void check_timeout(struct session *session)
-{
-	int64_t limit = session->means.settings->migration_timeout_ms;
-
-	if (limit == 0 || session->cancelled || session_elapsed_ms(session) < limit)
-		return;
-	error_set(&session->failure, ERROR_CANCELLED,
-		  "the session took longer than migration_timeout");
-	snprintf(session->reason, sizeof(session->reason), "%s", session->failure.message);
-	session_finish(session);
 }
 
 void schedule_advance(struct session *session)
@@ -241,7 +232,7 @@ void schedule_advance(struct session *session)
 		session_finish(session);
 		return;
 	}
-	if (session->phase != SESSION_RUNNING)
+	if (session->phase != SESSION_RUNNING || session->hold != HOLD_NONE)
 		return;
 	while (changed) {
 		changed = false;
@@ -250,8 +241,6 @@ void schedule_advance(struct session *session)
 	}
 	if (all_have_reached(session, ENTITY_COMPLETED))
 		session_finish(session);
-	else
-		check_timeout(session);
 	lane_pool_wake(session->means.lanes);
 }
 
@@ -263,12 +252,12 @@ void session_entity_planned(struct entity_run *run, const struct error *err)
 		return;
 	if (err != NULL && session_will_reconnect(run->session, err)) {
 		run->planning_more = false;
-		set_state(run, ENTITY_PENDING, err->message);
+		schedule_set_state(run, ENTITY_PENDING, err->message);
 	} else if (err != NULL) {
 		schedule_fail_entity(run, err->message);
 	} else {
 		if (run->state == ENTITY_PLANNING)
-			set_state(run, ENTITY_MOVING, NULL);
+			schedule_set_state(run, ENTITY_MOVING, NULL);
 		entity_run_plan_more(run);
 	}
 	schedule_advance(run->session);
@@ -280,7 +269,7 @@ void schedule_store_ready(struct session *session)
 		if (session->runs[i].unkept && session->runs[i].state == ENTITY_COMPLETED)
 			keep_completed(&session->runs[i]);
 		else if (session->runs[i].unkept)
-			keep(&session->runs[i]);
+			schedule_keep(&session->runs[i]);
 	schedule_advance(session);
 }
 
@@ -335,7 +324,7 @@ static void errand_failed(struct entity_run *run, const struct error *err)
 	struct error told = *err;
 
 	log_error(may_try_again(run, err) ? LOG_WARNING : LOG_ERR, err);
-	if (run->session->phase != SESSION_RUNNING)
+	if (run->session->phase != SESSION_RUNNING || entity_run_is_over(run))
 		return;
 	if (may_try_again(run, err)) {
 		retry_later(run, err);
@@ -490,7 +479,7 @@ static bool offer_fill(struct entity_run *run, struct lane *lane)
 	if (run->active > 0)
 		return false;
 	if (written == NULL) {
-		set_state(run, ENTITY_FILLED, NULL);
+		schedule_set_state(run, ENTITY_FILLED, NULL);
 		schedule_advance(run->session);
 		return false;
 	}
@@ -518,128 +507,15 @@ static bool offer(struct entity_run *run, struct lane *lane)
 
 void session_offer(struct session *session, struct lane *lane)
 {
-	if (session->phase == SESSION_DETECTING && session->detection != NULL) {
-		detection_offer(session->detection, lane);
+	if (session->hold != HOLD_NONE)
 		return;
-	}
-	if (session->phase != SESSION_RUNNING || session->paused || session->cancelled)
+	if (session->phase == SESSION_DETECTING && session->detection != NULL)
+		detection_offer(session->detection, lane);
+	if (session->phase != SESSION_RUNNING || session->cancelled)
 		return;
 	for (size_t i = 0; i < session->run_count; i++)
 		if (offer(&session->runs[i], lane))
 			return;
-}
-
-/* --- what people ask for ----------------------------------------------------------------------- */
-
-static struct entity_run *run_of(struct session *session, const char *entity, struct error *err)
-{
-	for (size_t i = 0; i < session->run_count; i++)
-		if (strcmp(name_of(&session->runs[i]), entity) == 0)
-			return &session->runs[i];
-	error_set(err, ERROR_NOT_FOUND, "entity \"%s\" takes no part in session %s", entity,
-		  session->id);
-	snprintf(err->entity, sizeof(err->entity), "%s", entity);
-	return NULL;
-}
-
-static void on_session_kept(void *arg, const struct pg_answer *answer)
-{
-	(void)arg;
-	if (answer->error != NULL)
-		log_error(LOG_ERR, answer->error);
-}
-
-static void keep_session(struct session *session)
-{
-	pg_submit(session->means.target, sql_store_session_state, 3,
-		  (const char *const[]){ session->id, session_state(session),
-					 session->reason[0] != '\0' ? session->reason : NULL },
-		  on_session_kept, NULL);
-	session->means.on_change(session->means.arg);
-}
-
-static bool is_going(struct session *session, struct error *err)
-{
-	if (session->phase < SESSION_ENDING && !session->cancelled)
-		return true;
-	return error_set(err, ERROR_USAGE, "session %s is %s", session->id, session_state(session));
-}
-
-bool session_pause(struct session *session, const char *entity, const char *reason,
-		   struct error *err)
-{
-	struct entity_run *run = NULL;
-
-	if (!is_going(session, err))
-		return false;
-	if (entity == NULL) {
-		session->paused = true;
-		snprintf(session->reason, sizeof(session->reason), "%s", reason);
-		log_event(LOG_NOTICE, &(struct log_fields){ .session = session->id },
-			  "session %s paused: %s", session->id, reason);
-		keep_session(session);
-		return true;
-	}
-	run = run_of(session, entity, err);
-	if (run == NULL)
-		return false;
-	if (entity_run_is_over(run))
-		return error_set(err, ERROR_USAGE, "entity \"%s\" is %s", entity,
-				 entity_run_status(run));
-	run->paused = true;
-	snprintf(run->reason, sizeof(run->reason), "%s", reason);
-	keep(run);
-	return true;
-}
-
-bool session_continue(struct session *session, const char *entity, struct error *err)
-{
-	struct entity_run *run = NULL;
-
-	if (!is_going(session, err))
-		return false;
-	if (entity == NULL) {
-		session->paused = false;
-		session->reason[0] = '\0';
-		log_event(LOG_NOTICE, &(struct log_fields){ .session = session->id },
-			  "session %s resumed", session->id);
-		keep_session(session);
-	} else {
-		run = run_of(session, entity, err);
-		if (run == NULL)
-			return false;
-		run->paused = false;
-		run->reason[0] = '\0';
-		keep(run);
-	}
-	schedule_advance(session);
-	return true;
-}
-
-bool session_cancel(struct session *session, const char *entity, struct error *err)
-{
-	struct entity_run *run = NULL;
-
-	if (!is_going(session, err))
-		return false;
-	if (entity != NULL) {
-		run = run_of(session, entity, err);
-		if (run == NULL)
-			return false;
-		if (!entity_run_is_over(run))
-			set_state(run, ENTITY_CANCELLED, "cancelled by an operator");
-		schedule_advance(session);
-		return true;
-	}
-	session->cancelled = true;
-	session->paused = false;
-	snprintf(session->reason, sizeof(session->reason), "cancelled by an operator");
-	for (size_t i = 0; i < session->run_count; i++)
-		if (!entity_run_is_over(&session->runs[i]))
-			set_state(&session->runs[i], ENTITY_CANCELLED, session->reason);
-	if (session->phase == SESSION_RUNNING || session->phase == SESSION_OPENING)
-		session_finish(session);
-	return true;
 }
 
 void schedule_init(struct session *session)

@@ -18,6 +18,13 @@ void schedule_advance(struct session *session);
 /* Entities whose planning or keeping a lost connection interrupted go on. */
 void schedule_store_ready(struct session *session);
 
+/* The one place where an entity changes its state; that it is over is kept. `reason` may be NULL. */
+void schedule_set_state(struct entity_run *run, enum entity_state state, const char *reason);
+
+/* Keeps in the store what schedule_kept_state() says of it, as soon as the store can be reached. */
+void schedule_keep(struct entity_run *run);
+const char *schedule_kept_state(const struct entity_run *run);
+
 /* Stops one entity, and those that depend on it. */
 void schedule_fail_entity(struct entity_run *run, const char *reason);
 

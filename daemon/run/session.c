@@ -13,11 +13,12 @@
 #include "common/text.h"
 #include "run/schedule.h"
 #include "run/selection.h"
+#include "run/steer.h"
 #include "sql_store.h"
 
 static void detect(struct session *session);
 static void open_runs(struct session *session);
-static void load_analysis(struct session *session);
+static void detect_or_load(struct session *session);
 static void end(struct session *session);
 
 static void log_session(const struct session *session, int priority, const char *what)
@@ -58,6 +59,15 @@ static bool store_failed(struct session *session, const struct error *err)
 	return true;
 }
 
+/* Answers that are still on their way find nobody. Not once the connections are closed: then none is on its way. */
+static void forget(struct session *session, const void *arg)
+{
+	if (session->abandoned)
+		return;
+	pg_forget(session->means.source, arg);
+	pg_forget(session->means.target, arg);
+}
+
 /* --- opening: the session's rows in the store ---------------------------------------------------- */
 
 static void on_opened(void *arg, const struct pg_answer *answer)
@@ -72,7 +82,7 @@ static void on_opened(void *arg, const struct pg_answer *answer)
 	session->started_ms = clock_monotonic_ms();
 	log_session(session, LOG_NOTICE, "started");
 	set_phase(session, SESSION_RUNNING);
-	schedule_advance(session);
+	schedule_store_ready(session);
 }
 
 static void keep_run(struct session *session, const struct entity_run *run)
@@ -83,8 +93,7 @@ static void keep_run(struct session *session, const struct entity_run *run)
 	session->opening++;
 	pg_submit(session->means.target, sql_store_session_entity_insert, 7,
 		  (const char *const[]){ session->id, run->bound->entity->name, level,
-					 run->whole ? "t" : "f", total,
-					 run->state == ENTITY_FAILED ? "failed" : "pending",
+					 run->whole ? "t" : "f", total, schedule_kept_state(run),
 					 run->reason[0] != '\0' ? run->reason : NULL },
 		  on_opened, session);
 }
@@ -162,6 +171,7 @@ static void add_runs_of_analysis(struct session *session, const PGresult *result
 		if (!wanted[i] || (row < 0 && bound->usable && undetected == NULL))
 			continue;
 		run = add_run(session, bound);
+		steer_begin(run);
 		if (row < 0 || !bound->usable) {
 			run->state = ENTITY_FAILED;
 			snprintf(
@@ -188,6 +198,16 @@ static bool covers(const struct session *session, const PGresult *result, const 
 	return true;
 }
 
+/* Read again, an analysis begins anew. */
+static void forget_runs(struct session *session)
+{
+	for (size_t i = 0; i < session->run_count; i++) {
+		forget(session, &session->runs[i]);
+		entity_run_done(&session->runs[i]);
+	}
+	session->run_count = 0;
+}
+
 static void on_analysis(void *arg, const struct pg_answer *answer)
 {
 	struct session *session = arg;
@@ -195,8 +215,10 @@ static void on_analysis(void *arg, const struct pg_answer *answer)
 	_cleanup_free_ bool *wanted = NULL;
 	struct error err;
 
-	if (store_failed(session, answer->error))
-		return;
+	session->asking = false;
+	if (session->phase != SESSION_DETECTING || store_failed(session, answer->error) ||
+	    session->hold != HOLD_NONE)
+		return; /* session_proceed() comes back, if anybody */
 	wanted = selected(session, &err);
 	if (wanted == NULL) {
 		fail(session, &err);
@@ -207,6 +229,8 @@ static void on_analysis(void *arg, const struct pg_answer *answer)
 		detect(session);
 		return;
 	}
+	session->analysis_settled = json_object_size(session->undetected) == 0;
+	forget_runs(session);
 	add_runs_of_analysis(session, result, wanted);
 	choose_mode(session);
 	open_runs(session);
@@ -214,6 +238,7 @@ static void on_analysis(void *arg, const struct pg_answer *answer)
 
 static void load_analysis(struct session *session)
 {
+	session->asking = true;
 	set_phase(session, SESSION_DETECTING);
 	pg_submit(session->means.target, sql_store_analysis_entities, 1,
 		  (const char *const[]){ session->analysis }, on_analysis, session);
@@ -245,22 +270,21 @@ static void on_detected(void *arg, struct detection *detection, const struct err
 	struct session *session = arg;
 
 	session->detection = NULL;
-	if (err == NULL && !session->cancelled && !note_undetected(session, detection)) {
-		detection_free(detection);
-		if (pg_connection_is_up(session->means.target))
-			detect(session);
-		return; /* else session_store_ready() comes back */
-	}
-	if (err == NULL) {
+	if (err == NULL && note_undetected(session, detection)) {
 		snprintf(session->analysis, sizeof(session->analysis), "%s",
 			 detection_analysis(detection));
 		session->analysis_by_default = false;
+		session->analysis_settled = json_object_size(session->undetected) == 0;
 	}
 	detection_free(detection);
 	if (session->cancelled)
 		end(session);
-	else if (!store_failed(session, err))
-		load_analysis(session);
+	else if (store_failed(session, err))
+		return;
+	else if (session->hold != HOLD_NONE)
+		hold_keep(session); /* with its analysis; session_proceed() comes back */
+	else if (session->analysis[0] != '\0' || pg_connection_is_up(session->means.target))
+		detect_or_load(session); /* else session_store_ready() comes back */
 }
 
 static void detect(struct session *session)
@@ -304,6 +328,16 @@ static void start_told(struct session *session, const struct error *err)
 		on_started(session->on_started_arg, session, err);
 }
 
+/* It stands in the store, and so does what was asked of it meanwhile. */
+static void begin(struct session *session)
+{
+	hold_begin(session);
+	if (session->hold != HOLD_NONE || session->cancelled || session->steered != NULL)
+		hold_keep(session);
+	set_phase(session, SESSION_DETECTING);
+	session_proceed(session);
+}
+
 static void on_inserted(void *arg, const struct pg_answer *answer)
 {
 	struct session *session = arg;
@@ -314,7 +348,7 @@ static void on_inserted(void *arg, const struct pg_answer *answer)
 	}
 	session->number = atoi(PQgetvalue(pg_answer_rows(answer), 0, 0));
 	start_told(session, NULL);
-	detect_or_load(session);
+	begin(session);
 }
 
 static void insert_session(struct session *session)
@@ -386,6 +420,7 @@ static struct session *session_alloc(const struct session_means *means, struct b
 	session->options = options;
 	session->runs = memory_new((means->set->count + 1) * sizeof(*session->runs));
 	schedule_init(session);
+	hold_init(session);
 	return session;
 }
 
@@ -438,7 +473,7 @@ static void on_resumed(void *arg, const struct pg_answer *answer)
 	struct session *session = arg;
 	const PGresult *result = pg_answer_rows(answer);
 
-	if (store_failed(session, answer->error))
+	if (session->phase != SESSION_OPENING || store_failed(session, answer->error))
 		return;
 	for (size_t i = 0; i < session->means.set->count; i++) {
 		const struct bound_entity *bound = &session->binding->entities[i];
@@ -453,9 +488,9 @@ static void on_resumed(void *arg, const struct pg_answer *answer)
 				&session->runs[i],
 				"the mapping does not fit the databases; see migratectl check");
 	session->started_ms = clock_monotonic_ms();
-	log_session(session, LOG_NOTICE, session->paused ? "found, paused" : "resumed");
+	log_session(session, LOG_NOTICE, session->hold != HOLD_NONE ? "found, paused" : "resumed");
 	set_phase(session, SESSION_RUNNING);
-	schedule_advance(session);
+	session_proceed(session);
 }
 
 static void load_runs(struct session *session)
@@ -471,26 +506,31 @@ struct session *session_resume_from(const struct session_means *means, struct bi
 	json_t *options = json_loads(PQgetvalue(row, 0, 5), 0, NULL);
 	struct session *session = session_alloc(means, binding,
 						options != NULL ? options : json_object());
-	const char *state = PQgetvalue(row, 0, 4);
 
 	snprintf(session->id, sizeof(session->id), "%s", PQgetvalue(row, 0, 0));
 	session->number = atoi(PQgetvalue(row, 0, 1));
 	snprintf(session->analysis, sizeof(session->analysis), "%s", PQgetvalue(row, 0, 2));
 	snprintf(session->mode, sizeof(session->mode), "%s", PQgetvalue(row, 0, 3));
-	session->paused = strcmp(state, "paused") == 0;
 	snprintf(session->reason, sizeof(session->reason), "%s", PQgetvalue(row, 0, 8));
 	session->created_us = strtoll(PQgetvalue(row, 0, 6), NULL, 10);
 	session->started_us = strtoll(PQgetvalue(row, 0, 7), NULL, 10);
 	session->resumed = true;
+	hold_restore(session, row);
+	session->analysis_by_default = session->analysis[0] != '\0' &&
+				       json_object_get(session->options, "analysis") == NULL;
 	if (session->analysis[0] == '\0' && json_object_get(session->options, "analysis") != NULL)
 		snprintf(session->analysis, sizeof(session->analysis), "%s",
 			 json_string_value(json_object_get(session->options, "analysis")));
 	if (session->started_us > 0)
 		session->elapsed_before_ms = (clock_wall_us() - session->started_us) / 1000;
-	if (strcmp(state, "pending") == 0 || session->started_us == 0)
-		detect_or_load(session);
-	else
+	hold_begin(session);
+	if (session->started_us > 0) {
 		load_runs(session);
+		return session;
+	}
+	log_session(session, LOG_NOTICE, session->hold != HOLD_NONE ? "found, paused" : "resumed");
+	set_phase(session, SESSION_DETECTING);
+	session_proceed(session);
 	return session;
 }
 
@@ -534,10 +574,12 @@ static void on_end_kept(void *arg, const struct pg_answer *answer)
 static void end(struct session *session)
 {
 	choose_final_state(session);
+	session->hold = HOLD_NONE;
+	hold_end(session);
 	set_phase(session, SESSION_ENDING);
 	if (session->batches_active > 0)
 		return; /* schedule_advance() comes back */
-	pg_submit(session->means.target, sql_store_session_state, 3,
+	pg_submit(session->means.target, sql_store_session_end, 3,
 		  (const char *const[]){ session->id, session->final_state,
 					 session->reason[0] != '\0' ? session->reason : NULL },
 		  on_end_kept, session);
@@ -548,16 +590,44 @@ void session_finish(struct session *session)
 	end(session);
 }
 
+/* --- going on ------------------------------------------------------------------------------------- */
+
+/* Also when it was cancelled in an earlier life: its parts are read first then, so that their end is kept. */
+static void end_cancelled(struct session *session)
+{
+	bool unread = session->phase == SESSION_OPENING && session->run_count == 0;
+
+	steer_cancel_runs(session);
+	if (session->phase != SESSION_PREPARING && session->detection == NULL && !unread)
+		end(session); /* else who answers comes back */
+}
+
+void session_proceed(struct session *session)
+{
+	if (session->cancelled && session->phase < SESSION_ENDING) {
+		end_cancelled(session);
+		return;
+	}
+	if (session->hold != HOLD_NONE)
+		return;
+	if (session->phase == SESSION_RUNNING)
+		schedule_advance(session);
+	else if (session->phase == SESSION_DETECTING && session->detection != NULL)
+		lane_pool_wake(session->means.lanes);
+	else if (session->phase == SESSION_DETECTING && !session->asking)
+		detect_or_load(session);
+}
+
 /* --- the connection to the store came back --------------------------------------------------------- */
 
 void session_store_ready(struct session *session)
 {
+	hold_store_ready(session);
 	switch (session->phase) {
 	case SESSION_PREPARING:
 		break; /* the request is answered with the error */
 	case SESSION_DETECTING:
-		if (session->detection == NULL)
-			detect_or_load(session);
+		session_proceed(session);
 		break;
 	case SESSION_OPENING:
 		if (session->opening > 0)
@@ -586,15 +656,6 @@ void session_abandon(struct session *session)
 	session->abandoned = true;
 }
 
-/* Answers that are still on their way find nobody. Not once the connections are closed: then none is on its way. */
-static void forget(struct session *session, const void *arg)
-{
-	if (session->abandoned)
-		return;
-	pg_forget(session->means.source, arg);
-	pg_forget(session->means.target, arg);
-}
-
 void session_free(struct session *session)
 {
 	if (session == NULL)
@@ -602,10 +663,8 @@ void session_free(struct session *session)
 	forget(session, session);
 	detection_free(session->detection);
 	schedule_done(session);
-	for (size_t i = 0; i < session->run_count; i++) {
-		forget(session, &session->runs[i]);
-		entity_run_done(&session->runs[i]);
-	}
+	hold_done(session);
+	forget_runs(session);
 	free(session->runs);
 	binding_free(session->binding);
 	json_decref(session->options);

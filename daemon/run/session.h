@@ -17,6 +17,7 @@
 #include "common/uuid.h"
 #include "run/detection.h"
 #include "run/entity_run.h"
+#include "run/hold.h"
 
 enum session_phase {
 	SESSION_PREPARING,
@@ -52,10 +53,15 @@ struct session {
 	char mode[16];		       /* initial, differential, full */
 	json_t *options; /* of the request: entities, exclude, full, batch_size, parallel, strategy */
 	enum session_phase phase;
-	bool resumed;		  /* by a daemon that started again */
+	bool resumed;	  /* by a daemon that started again */
+	json_t *steered;  /* entity → "paused" or "cancelled": asked for before its part began */
+	json_t *breach;	  /* what a breaker holds it for; NULL: nothing. See breaker.h */
+	json_t *approved; /* what was approved; NULL: nothing */
 	json_t *undetected;	  /* entity → why its detection failed; NULL: all went well */
 	bool analysis_by_default; /* nobody named it: it must cover every entity, or a new one is made */
-	bool paused;
+	bool analysis_settled; /* a later life is to take the same */
+	bool asking;	       /* the analysis is being read */
+	enum hold_kind hold;   /* why it stands still */
 	bool cancelled;
 	bool abandoned;
 	char reason[512];
@@ -70,7 +76,12 @@ struct session {
 	void *on_started_arg;
 	struct event *retry; /* wakes the lanes when a backoff is over */
 	size_t batches_active;
-	unsigned opening; /* rows still to be kept before it runs */
+	bool unkept;		  /* what holds it could not be kept yet */
+	struct event *keep_again; /* tries that again */
+	struct event *timeout;	  /* when migration_timeout is over */
+	int64_t active_ms;	  /* counted against it, before the present stretch */
+	int64_t active_since_ms;  /* monotonic; of this stretch; 0: it stands still */
+	unsigned opening;	  /* rows still to be kept before it runs */
 
 	int64_t created_us;
 	int64_t started_us;
@@ -103,9 +114,8 @@ void session_offer(struct session *session, struct lane *lane);
 /* The store can be reached again: whatever a lost connection interrupted is asked again. */
 void session_store_ready(struct session *session);
 
-/* One entity of it, or all (NULL). False: no such entity in this session, or it is over. */
-bool session_pause(struct session *session, const char *entity, const char *reason,
-		   struct error *err);
+/* One entity of it, or all (NULL), in whatever phase it is. False: no such entity in this session, or it is over. */
+bool session_pause(struct session *session, const char *entity, struct error *err);
 bool session_continue(struct session *session, const char *entity, struct error *err);
 bool session_cancel(struct session *session, const char *entity, struct error *err);
 
@@ -117,6 +127,9 @@ int64_t session_elapsed_ms(const struct session *session);
 /* Is this error one of a connection that was lost, or cannot be made yet, whatever the server says of it (starting up, too many
    connections)? Then session_store_ready() follows when both are up again. */
 bool session_will_reconnect(const struct session *session, const struct error *err);
+
+/* Goes on where it stands, if nothing holds it; ends it if it was cancelled. */
+void session_proceed(struct session *session);
 
 /* Ends the session, in the state its entities are in; batches under way are let finish. */
 void session_finish(struct session *session);

@@ -145,11 +145,41 @@ UPDATE migrated.session
  WHERE session = $1
    AND state IN ('pending', 'running', 'paused')
 
--- name: session_state
+-- name: session_keep
+-- What holds an unfinished session, and what was asked of it. Its analysis ($9) is never taken away again.
+UPDATE migrated.session
+   SET state = CASE WHEN $2::text IS NOT NULL THEN 'paused'
+                    WHEN started_at IS NULL THEN 'pending'
+                    ELSE 'running' END,
+       hold = $2,
+       reason = $3,
+       cancelling = $4,
+       steered = coalesce($5::jsonb, steered),
+       breach = $6,
+       approved = coalesce($7::jsonb, approved),
+       active_ms = $8,
+       active_since = CASE WHEN $2 IS NULL THEN pg_catalog.clock_timestamp() END,
+       analysis = coalesce($9::uuid, analysis)
+ WHERE session = $1
+   AND state IN ('pending', 'running', 'paused')
+
+-- name: session_end
+-- Its entities that are not over end with it when it was cancelled.
+WITH entities AS (
+  UPDATE migrated.session_entity
+     SET state = 'cancelled',
+         reason = $3,
+         finished_at = pg_catalog.clock_timestamp()
+   WHERE session = $1
+     AND $2 = 'cancelled'
+     AND state IN ('pending', 'running', 'paused')
+)
 UPDATE migrated.session
    SET state = $2,
        reason = $3,
-       finished_at = CASE WHEN $2 IN ('completed', 'failed', 'cancelled') THEN pg_catalog.clock_timestamp() END
+       hold = NULL,
+       cancelling = false,
+       finished_at = pg_catalog.clock_timestamp()
  WHERE session = $1
 
 -- name: session_unfinished
@@ -161,8 +191,18 @@ SELECT session,
        options,
        (pg_catalog.date_part('epoch', created_at) * 1000000)::bigint,
        (pg_catalog.date_part('epoch', started_at) * 1000000)::bigint,
-       reason
-  FROM migrated.session
+       reason,
+       CASE WHEN state = 'paused' THEN coalesce(hold, 'operator') END,
+       cancelling,
+       steered,
+       breach,
+       approved,
+       -- What was done last shows how far the time ran that nobody could keep any more.
+       active_ms + greatest(0, coalesce((pg_catalog.date_part('epoch', (
+         SELECT pg_catalog.max(b.finished_at)
+           FROM migrated.batch AS b
+          WHERE b.session = s.session) - active_since) * 1000)::bigint, 0))
+  FROM migrated.session AS s
  WHERE state IN ('pending', 'running', 'paused')
  ORDER BY created_at
  LIMIT 1

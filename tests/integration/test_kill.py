@@ -235,7 +235,9 @@ def test_paused_during_detection_and_killed_later_it_does_the_detected_work(diff
         wait_until_blocked(case.target)
         case.daemon.call("Pause")
     wait_until(lambda: case.target.value(
-        "SELECT count(*) FROM migrated.session_entity WHERE session = %s", [case.session]) > 0, 20)
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'migrated'"
+        " AND state <> 'idle'") == 0, 20)
+    assert case.target.value("SELECT count(*) FROM migrated.session_entity WHERE session = %s", [case.session]) == 0
     case.daemon.call("Resume")
     wait_until(lambda: case.batches_done() >= 3 or case.is_over(), 30)
     case.kill_and_start_again()

@@ -113,10 +113,11 @@ def test_steered_while_it_detects(make_clinic, start_daemon, word, state):
         wait_until_blocked(clinic.target)
         assert daemon.call(word)["state"] == state
     if word == "Pause":
-        wait_until(lambda: daemon.call("Status")["session"]["started"], 20)
-        assert state_of(daemon) == "paused"
+        wait_until(lambda: active_batches(clinic) == 0, 20)
+        session = daemon.call("Status")["session"]
+        assert (session["state"], session["hold"], session["started"]) == ("paused", "operator", None)
         assert clinic.target.value("SELECT count(*) FROM migrated.batch AS b JOIN migrated.session AS s USING (session)"
-                                   " WHERE s.state = 'paused' AND b.done") == 0
+                                   " WHERE s.state = 'paused'") == 0
         daemon.call("Resume")
     wait_until_ended(daemon, "completed" if word == "Pause" else "cancelled")
     migrate(daemon)
