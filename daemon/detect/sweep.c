@@ -373,7 +373,7 @@ void detect_start(const struct detect_request *request, detect_on_done *on_done,
 		.arg = arg,
 	};
 	text_fill(&known, sql_detect_known,
-		  (const struct text_hole[]){ { "id_map", request->bound->id_map },
+		  (const struct text_hole[]){ { "seen", request->bound->seen },
 					      { "entity", entity },
 					      { NULL, NULL } });
 	pg_submit(request->target, text_string(&known), 0, NULL, on_known, sweep);

@@ -3,8 +3,10 @@
 -- hash; written as a bigint constant it does not keep the planner from using parallel workers, as a plain 0 would.
 
 -- name: known
--- Target. Has this entity ever been migrated, and with this mapping?
-SELECT EXISTS (SELECT FROM {id_map}),
+-- Target. Was anything of this entity ever dealt with (carried or set aside, or looked at when it was empty), and with this
+-- mapping?
+SELECT EXISTS (SELECT FROM {seen})
+         OR EXISTS (SELECT FROM migrated.entity WHERE entity = {entity} AND fingerprint IS NOT NULL),
        coalesce((SELECT fingerprint FROM migrated.entity WHERE entity = {entity}), '')
 
 -- name: count
