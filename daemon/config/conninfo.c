@@ -21,18 +21,6 @@ const struct conninfo_override conninfo_overrides[] = {
 };
 const size_t conninfo_override_count = sizeof conninfo_overrides / sizeof conninfo_overrides[0];
 
-/* A link that is dead is noticed after about 25 seconds when idle, after 15 when something was
- * sent. */
-static const struct {
-	const char *keyword;
-	const char *value;
-} additions[] = {
-	{ "keepalives_idle", "10" },
-	{ "keepalives_interval", "5" },
-	{ "keepalives_count", "3" },
-	{ "tcp_user_timeout", "15000" },
-};
-
 /* The values of sslmode, the only good one last, and what is wrong with the others. */
 static const char *const sslmodes[] = { "disable", "allow",	"prefer",
 					"require", "verify-ca", "verify-full" };
@@ -269,16 +257,6 @@ static bool settle_sslmode(PQconninfoOption *options, const struct conninfo_orig
 	return true;
 }
 
-static void add_keepalives(PQconninfoOption *options)
-{
-	for (size_t i = 0; i < sizeof additions / sizeof additions[0]; i++) {
-		const PQconninfoOption *option = option_find(options, additions[i].keyword);
-
-		if (option && !option->val)
-			option_set(options, additions[i].keyword, additions[i].value);
-	}
-}
-
 static char *join(const PQconninfoOption *options)
 {
 	struct text text = TEXT_INIT;
@@ -309,10 +287,8 @@ char *conninfo_complete(const struct conninfo_origin *origin, struct problem_lis
 	apply_environment(options, origin);
 	bool port_good = check_port(options, origin, problems);
 
-	if (settle_sslmode(options, origin, problems, warnings) && port_good) {
-		add_keepalives(options);
+	if (settle_sslmode(options, origin, problems, warnings) && port_good)
 		conninfo = join(options);
-	}
 	PQconninfoFree(options);
 	return conninfo;
 }

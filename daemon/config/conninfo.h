@@ -1,7 +1,7 @@
 /*
- * Connection strings: what the file says, what the environment overrides, and the defaults that
- * make a connection safe (the server's certificate checked) and quick to notice that it is dead.
- * libpq parses them; nothing connects here.
+ * Connection strings: what the file says, what the environment overrides, and the default that
+ * makes a connection safe (the server's certificate checked). libpq parses them; nothing connects
+ * here.
  */
 #ifndef DAEMON_CONFIG_CONNINFO_H
 #define DAEMON_CONFIG_CONNINFO_H
@@ -31,9 +31,8 @@ struct conninfo_origin {
 };
 
 /*
- * Parses the string, applies the variables, adds what is absent (sslmode=verify-full unless the
- * host is a socket or loopback, keepalives, tcp_user_timeout) and returns it as keyword='value'
- * pairs; the caller frees. NULL when there was a problem. Neither problems nor warnings repeat any
+ * Parses the string, applies the variables, adds sslmode=verify-full if none is given (unless the
+ * host is a socket or loopback) and returns it as keyword='value' pairs; the caller frees. NULL when there was a problem. Neither problems nor warnings repeat any
  * part of the string: it may hold a password, and may be broken just there.
  */
 char *conninfo_complete(const struct conninfo_origin *origin, struct problem_list *problems,

@@ -1,7 +1,8 @@
 /*
- * The connection machine: how a link is made, set up, watched, lost and made again.
+ * The connection machine: how a link is made, lost and made again.
  *
- * What is said on the link is left to its driver (internal.h): query.c or pump.c.
+ * What a new one is told is left to setup.c, how a busy one is watched to watch.c, and what is said
+ * on it to its driver (internal.h): query.c or pump.c.
  */
 #include "postgres/connection.h"
 
@@ -107,6 +108,17 @@ static void add_timer(struct event *timer, int64_t ms)
 	event_add(timer, &delay);
 }
 
+/* The delay counts from the attempt's beginning: one that took long (nobody said no) has waited
+   enough. */
+static int64_t rest_of_delay(const struct pg_connection *connection)
+{
+	int64_t passed = clock_monotonic_ms() - connection->attempt_ms;
+	int64_t rest = connection->delay_ms - passed;
+	int64_t least = connection->settings.backoff_min_ms;
+
+	return rest > least ? rest : least;
+}
+
 static void arm_timer(struct pg_connection *connection)
 {
 	switch (connection->state) {
@@ -116,7 +128,7 @@ static void arm_timer(struct pg_connection *connection)
 	case PG_SETTING_UP: /* within the deadline of connecting */
 		break;
 	case PG_WAITING:
-		add_timer(connection->timer, connection->delay_ms);
+		add_timer(connection->timer, rest_of_delay(connection));
 		break;
 	case PG_DOWN:
 	case PG_READY:
@@ -156,6 +168,7 @@ void pg_hold(struct pg_connection *connection, const struct pg_driver *driver, v
 	assert(!connection->driver);
 	connection->driver = driver;
 	connection->driver_arg = arg;
+	pg_watch_begin(connection);
 	if (connection->state == PG_READY)
 		pg_set_state(connection, PG_BUSY, NULL);
 }
@@ -173,17 +186,28 @@ void pg_release(struct pg_connection *connection)
 
 /* --- losing it -------------------------------------------------------------------------------- */
 
+/* The longest delay after this failure. A server that has no connection left is not helped by
+   being asked every few seconds; one that is starting up (57P03) says itself when it is ready. */
+static int64_t longest_delay(const struct pg_connection *connection, const struct error *err)
+{
+	if (strcmp(err->sqlstate, "53300") == 0)
+		return connection->settings.crowded_max_ms;
+	return connection->settings.backoff_max_ms;
+}
+
 /* Decorrelated jitter: min(cap, random(base, 3 * previous)). From "Exponential Backoff And
    Jitter", AWS Architecture Blog, 2015. A connection that held longer than the last delay begins
-   anew. */
-static int64_t next_delay(const struct pg_connection *connection)
+   anew. Who is denied waits until people have done something about it. */
+static int64_t next_delay(const struct pg_connection *connection, const struct error *err)
 {
 	int64_t least = connection->settings.backoff_min_ms;
-	int64_t most = connection->settings.backoff_max_ms;
+	int64_t most = longest_delay(connection, err);
 	int64_t previous = connection->delay_ms;
 	uint32_t random;
 	int64_t span, delay;
 
+	if (err->kind == ERROR_DENIED)
+		return connection->settings.denied_every_ms;
 	if (connection->ready_ms > 0 && clock_monotonic_ms() - connection->ready_ms > previous)
 		previous = least;
 	if (previous < least)
@@ -200,8 +224,11 @@ void pg_lose(struct pg_connection *connection, const struct error *err)
 	const struct pg_driver *driver = connection->driver;
 	void *driver_arg = connection->driver_arg;
 
+	pg_remember_backend(connection);
 	pg_link_drop(connection);
-	connection->delay_ms = next_delay(connection);
+	if (was_up(connection->state))
+		connection->attempt_ms = clock_monotonic_ms();
+	connection->delay_ms = next_delay(connection, &why);
 	connection->ready_ms = 0;
 	pg_queue_fail(connection, &why);
 	pg_set_state(connection, connection->settings.reconnect ? PG_WAITING : PG_DOWN, &why);
@@ -259,21 +286,17 @@ static void fail_to_connect(struct pg_connection *connection)
 	pg_lose(connection, &err);
 }
 
-static void on_setup_answer(void *arg, const struct pg_answer *answer)
+void pg_setup_done(struct pg_connection *connection, const struct error *err)
 {
-	struct pg_connection *connection = arg;
+	struct error told;
 
-	if (connection->state != PG_SETTING_UP)
-		return; /* lost meanwhile, and answered for */
-	if (answer->error) {
-		struct error err = *answer->error;
-
-		error_context(&err, "cannot set up the connection to the %s",
-			      connection->settings.name);
-		pg_lose(connection, &err);
+	if (!err) {
+		pg_set_state(connection, PG_READY, NULL);
 		return;
 	}
-	pg_set_state(connection, PG_READY, NULL);
+	told = *err;
+	error_context(&told, "cannot set up the connection to the %s", connection->settings.name);
+	pg_lose(connection, &told);
 }
 
 static void set_up(struct pg_connection *connection)
@@ -284,7 +307,7 @@ static void set_up(struct pg_connection *connection)
 	pg_read_resume(connection);
 	pg_set_state(connection, PG_SETTING_UP, NULL);
 	if (connection->state == PG_SETTING_UP)
-		pg_setup_start(connection, on_setup_answer);
+		pg_setup_start(connection);
 }
 
 static void on_connecting(evutil_socket_t fd, short what, void *arg);
@@ -330,6 +353,7 @@ static void start_connecting(struct pg_connection *connection)
 {
 	struct error err;
 
+	connection->attempt_ms = clock_monotonic_ms();
 	pg_set_state(connection, PG_CONNECTING, NULL);
 	if (connection->state != PG_CONNECTING)
 		return;
@@ -375,6 +399,18 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct pg_connection *connection = arg;
+
+	(void)fd;
+	(void)what;
+	if (connection->state == PG_SETTING_UP)
+		pg_setup_tick(connection);
+	else if (connection->state == PG_BUSY && !connection->link_is_dead)
+		pg_watch_tick(connection);
+}
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 static int64_t or_default(int64_t ms, int64_t default_ms)
@@ -387,6 +423,8 @@ static void complete_settings(struct pg_connection_settings *settings)
 	settings->connect_timeout_ms = or_default(settings->connect_timeout_ms, 10000);
 	settings->backoff_min_ms = or_default(settings->backoff_min_ms, 100);
 	settings->backoff_max_ms = or_default(settings->backoff_max_ms, 30000);
+	settings->crowded_max_ms = or_default(settings->crowded_max_ms, 30000);
+	settings->denied_every_ms = or_default(settings->denied_every_ms, 60000);
 }
 
 struct pg_connection *pg_connection_new(struct event_base *base,
@@ -404,6 +442,7 @@ struct pg_connection *pg_connection_new(struct event_base *base,
 	connection->io_event = event_new(base, -1, 0, NULL, NULL); /* assigned with every socket */
 	connection->timer = evtimer_new(base, on_timer, connection);
 	connection->kick = evtimer_new(base, on_kick, connection);
+	connection->tick = evtimer_new(base, on_tick, connection);
 	TAILQ_INIT(&connection->queue);
 	TAILQ_INIT(&connection->finished);
 	return connection;
@@ -423,6 +462,7 @@ static void release_connection(void *object)
 	event_free(connection->io_event);
 	event_free(connection->timer);
 	event_free(connection->kick);
+	event_free(connection->tick);
 	free(connection);
 }
 

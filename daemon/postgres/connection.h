@@ -8,6 +8,10 @@
  * No callback is called from within pg_submit(). Reconnecting is the connection's own business
  * (backoff with decorrelated jitter); what it means for the work is not: on_state tells the owner.
  *
+ * The backend of a link that was lost may live on, with its locks, in the middle of a COMMIT. So
+ * before it is READY the next link ends it and waits a moment until it is gone; if it stays (it is
+ * frozen, or we may not), that is logged, and whoever needs its locks waits for them.
+ *
  *   DOWN ──▶ CONNECTING ──▶ SETTING_UP ──▶ READY ⇄ BUSY
  *    ▲            │              │           │       │
  *    └────────────┴──────────────┴───────────┴───────┘  lost; unless closed, WAITING until the
@@ -47,8 +51,29 @@ struct pg_connection_settings {
 	int64_t connect_timeout_ms; /* for the link and its setup; 0: 10000 */
 	int64_t backoff_min_ms;	    /* 0: 100 */
 	int64_t backoff_max_ms;	    /* 0: 30000 */
+	int64_t crowded_max_ms;	    /* the same when the server has no connection left; 0: 30000 */
+	int64_t denied_every_ms;    /* between attempts that are denied (28xxx); 0: 60000 */
 	bool reconnect;		    /* by itself, until closed */
+
+	/* A peer that acknowledges nothing for so long is dead, whether something was sent to it
+	   or its answer is awaited; 0: what the system says, some minutes to hours. What the
+	   conninfo says of keepalives and tcp_user_timeout wins. */
+	int64_t peer_timeout_ms;
+	/* Nothing moves for so long on a link that waits for its server: another connection asks
+	   the server what the backend is doing, and asks again after as long. A backend that works
+	   or waits for a lock is let be; one that is gone, that waits for us, or whose server
+	   answers nobody is given up, and its query is answered with ERROR_CONNECTION. 0: never. */
+	int64_t stall_timeout_ms;
+	/* The server's own, by which it would have ended a statement; a backend that claims to work
+	   for twice as long and stall_timeout is given up too. 0: it may work for any time. */
+	int64_t statement_timeout_ms;
 };
+
+/* How keepalives are derived from peer_timeout: seconds before the first, between them, and how
+   many; for the server's side of a connection too. */
+int64_t pg_keepalive_idle_s(int64_t peer_timeout_ms);
+int64_t pg_keepalive_interval_s(int64_t peer_timeout_ms);
+int64_t pg_keepalive_count(int64_t peer_timeout_ms);
 
 struct pg_connection *pg_connection_new(struct event_base *base,
 					const struct pg_connection_settings *settings,

@@ -2,8 +2,9 @@
  * What the files of this room share, and nobody else includes: the inside of a connection, and how
  * a driver takes hold of its link.
  *
- * connection.c owns the link, its events and its state. It does not know what is said on the link:
- * that is the driver's, of which there is at most one at a time: the query that is running
+ * connection.c owns the link, its events and its state; setup.c makes a new link fit for use, and
+ * watch.c notices that a busy one has died or stands still. None of them knows what is said on the
+ * link: that is the driver's, of which there is at most one at a time: the query that is running
  * (query.c) or a pump (pump.c).
  */
 #ifndef DAEMON_POSTGRES_INTERNAL_H
@@ -22,7 +23,17 @@ struct pg_driver {
 	void (*on_flushed)(
 		void *arg); /* everything that waited to be sent has been sent; may be NULL */
 	void (*on_lost)(void *arg, const struct error *err); /* the link is gone already */
+	/* Is it the server's turn to say something? NULL: always. */
+	bool (*awaits)(void *arg);
 };
+
+/* A server process of ours; pid 0: not known. */
+struct pg_backend {
+	int pid;
+	int64_t start_us;
+};
+
+#define PG_PREDECESSORS 8
 
 /* Failed attempts in a row, so that they need not be logged one by one. */
 struct pg_failures {
@@ -40,9 +51,10 @@ struct pg_connection {
 	enum pg_state state;
 	struct error last_error;
 	struct pg_failures failures;
-	int64_t delay_ms; /* before the next attempt; grows with every failure */
-	int64_t ready_ms; /* when it was last made */
-	int64_t since_us; /* when it came into its state, READY and BUSY being one */
+	int64_t delay_ms;   /* before the next attempt; grows with every failure */
+	int64_t attempt_ms; /* when the last attempt began */
+	int64_t ready_ms;   /* when it was last made */
+	int64_t since_us;   /* when it came into its state, READY and BUSY being one */
 
 	PGconn *link;		/* NULL in DOWN, WAITING and CLOSED */
 	struct event *io_event; /* for both directions: see watch() in link.c */
@@ -52,6 +64,21 @@ struct pg_connection {
 	struct error parting;	/* the FATAL message after which the server closes the link */
 	uint64_t notice_count;
 	bool link_is_dead; /* libpq has closed the socket; pg_lose() follows from the loop */
+
+	/* Setup (setup.c). */
+	struct pg_backend backend; /* of the present link, once it has said who it is */
+	struct pg_backend predecessors[PG_PREDECESSORS]; /* of lost links; may live on */
+	size_t predecessor_count;
+	int64_t predecessor_ms; /* since when this link waits for them to go */
+
+	/* Watching (watch.c). */
+	bool owes_acknowledgements; /* no tcp_user_timeout of the administrator's sees to it */
+	struct event *tick;	    /* while BUSY; and of the setup */
+	int64_t moved_ms;	    /* when a byte last moved, or was not awaited */
+	int64_t acknowledged_ms;    /* until when nothing was owed an acknowledgement */
+	struct inquiry *inquiry;    /* somebody is asking what the backend does */
+	int64_t asked_ms;	    /* when the last answer to that came */
+	const char *stall_reason;   /* what the answer was, if it is fatal unless something moves */
 
 	const struct pg_driver *driver;
 	void *driver_arg;
@@ -73,6 +100,28 @@ void pg_lose(struct pg_connection *connection, const struct error *err);
 void pg_hold(struct pg_connection *connection, const struct pg_driver *driver, void *arg);
 /* Back from the driver, who has read every result: the connection is READY unless queries wait. */
 void pg_release(struct pg_connection *connection);
+
+/* --- setup.c --- */
+
+/* Tells a new link what it has to know, learns who its backend is, and ends those before it;
+   on_done with an error when it cannot be used. */
+void pg_setup_start(struct pg_connection *connection);
+/* The end of it. */
+void pg_setup_done(struct pg_connection *connection, const struct error *err);
+/* The timer, while SETTING_UP. */
+void pg_setup_tick(struct pg_connection *connection);
+/* The link is going without having said goodbye. */
+void pg_remember_backend(struct pg_connection *connection);
+
+/* --- watch.c --- */
+
+/* The link is BUSY from now on; it is watched until it is no more. */
+void pg_watch_begin(struct pg_connection *connection);
+void pg_watch_tick(struct pg_connection *connection);
+/* The link is gone. */
+void pg_watch_end(struct pg_connection *connection);
+/* Something was sent or has arrived. */
+void pg_watch_moved(struct pg_connection *connection);
 
 /* --- link.c --- */
 
@@ -102,8 +151,9 @@ void pg_note_fatal(struct pg_connection *connection, const PGresult *result);
 
 /* Starts the next query if the link is free for it. */
 void pg_queue_advance(struct pg_connection *connection);
-/* Runs the setup statements, ahead of the queue. */
-void pg_setup_start(struct pg_connection *connection, pg_on_answer *on_answer);
+/* Runs a statement of the setup, ahead of the queue. */
+void pg_queue_run_first(struct pg_connection *connection, const char *sql, pg_on_answer *on_answer,
+			void *arg);
 /* Gives every unanswered query this error, to be answered by pg_queue_answer(). */
 void pg_queue_fail(struct pg_connection *connection, const struct error *err);
 /* Calls the callbacks that are due. A callback may close the connection. */

@@ -54,26 +54,51 @@ static void on_notice(void *arg, const PGresult *result)
 /* --- its beginning ---------------------------------------------------------------------------- */
 
 /*
- * A peer that vanished without a word is noticed by these in half a minute, unless the connection
- * string has its own: keepalives when an answer is awaited, tcp_user_timeout when data are. The
- * latter also ends a connection whose peer is alive but has not read for so long (a full window, as
- * in the COPY of a target that is busy), so it must not be short.
+ * A peer that vanished without a word is noticed by the kernel's keepalives when nothing is in
+ * flight: half of peer_timeout is waited, four probes follow in the rest. They say nothing while
+ * something is unacknowledged; that is watch.c's. tcp_user_timeout is not set: it would also end a
+ * connection whose peer acknowledges but has not read for so long (tcp(7): "buffered data may
+ * remain untransmitted (due to zero window size)"), as a busy target in a COPY may, and with it
+ * the kernel does not count keepalives any more.
  */
 static const struct {
 	const char *keyword;
-	const char *value;
-} defaults[] = {
-	{ "keepalives_idle", "10" },
-	{ "keepalives_interval", "5" },
-	{ "keepalives_count", "3" },
-	{ "tcp_user_timeout", "30000" },
+	int64_t (*seconds)(int64_t peer_timeout_ms);
+} keepalives[] = {
+	{ "keepalives_idle", pg_keepalive_idle_s },
+	{ "keepalives_interval", pg_keepalive_interval_s },
+	{ "keepalives_count", pg_keepalive_count },
 };
 
-static const char *default_of(const char *keyword)
+static int64_t at_least_one(int64_t number)
 {
-	for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
-		if (strcmp(defaults[i].keyword, keyword) == 0)
-			return defaults[i].value;
+	return number > 0 ? number : 1;
+}
+
+int64_t pg_keepalive_idle_s(int64_t peer_timeout_ms)
+{
+	return at_least_one(peer_timeout_ms / 2000);
+}
+
+int64_t pg_keepalive_interval_s(int64_t peer_timeout_ms)
+{
+	return at_least_one(peer_timeout_ms / 8000);
+}
+
+int64_t pg_keepalive_count(int64_t peer_timeout_ms)
+{
+	int64_t rest = peer_timeout_ms / 1000 - pg_keepalive_idle_s(peer_timeout_ms);
+
+	return at_least_one(rest / pg_keepalive_interval_s(peer_timeout_ms));
+}
+
+/* The caller frees; NULL: the kernel's. */
+static char *default_of(const struct pg_connection_settings *settings, const char *keyword)
+{
+	for (size_t i = 0; i < sizeof keepalives / sizeof *keepalives; i++)
+		if (settings->peer_timeout_ms > 0 && strcmp(keepalives[i].keyword, keyword) == 0)
+			return text_format("%lld", (long long)keepalives[i].seconds(
+							   settings->peer_timeout_ms));
 	return NULL;
 }
 
@@ -97,12 +122,21 @@ static size_t count_options(const PQconninfoOption *options)
 	return count;
 }
 
+static bool is_set(const PQconninfoOption *options, const char *keyword)
+{
+	for (; options->keyword; options++)
+		if (strcmp(options->keyword, keyword) == 0)
+			return options->val && options->val[0] != '\0';
+	return false;
+}
+
 static PGconn *start_with(const struct pg_connection_settings *settings,
 			  const PQconninfoOption *options)
 {
 	size_t count = count_options(options);
 	const char **keywords = memory_new((count + 1) * sizeof *keywords);
 	const char **values = memory_new((count + 1) * sizeof *values);
+	char **defaults = memory_new((count + 1) * sizeof *defaults);
 	PGconn *link;
 
 	for (size_t i = 0; i < count; i++) {
@@ -111,9 +145,12 @@ static PGconn *start_with(const struct pg_connection_settings *settings,
 		keywords[i] = options[i].keyword;
 		values[i] = fixed ? fixed : options[i].val;
 		if (!values[i])
-			values[i] = default_of(options[i].keyword);
+			values[i] = defaults[i] = default_of(settings, options[i].keyword);
 	}
 	link = PQconnectStartParams(keywords, values, 0);
+	for (size_t i = 0; i < count; i++)
+		free(defaults[i]);
+	free(defaults);
 	free(keywords);
 	free(values);
 	return link;
@@ -132,6 +169,8 @@ bool pg_link_start(struct pg_connection *connection, struct error *err)
 				  "with special characters of a password in a URI %%-encoded");
 	}
 	connection->link = start_with(settings, options);
+	connection->owes_acknowledgements = settings->peer_timeout_ms > 0 &&
+					    !is_set(options, "tcp_user_timeout");
 	PQconninfoFree(options);
 	if (!connection->link)
 		return error_set(err, ERROR_ENVIRONMENT, "out of memory for a connection");
@@ -176,6 +215,7 @@ static void watch_no_more(struct pg_connection *connection, short events)
 void pg_link_drop(struct pg_connection *connection)
 {
 	watch(connection, 0); /* before libpq closes the socket */
+	pg_watch_end(connection);
 	PQfinish(connection->link);
 	connection->link = NULL;
 	connection->link_is_dead = false;
@@ -227,6 +267,8 @@ bool pg_flush(struct pg_connection *connection)
 		watch_also(connection, EV_WRITE);
 	else
 		watch_no_more(connection, EV_WRITE);
+	if (rest == 0)
+		pg_watch_moved(connection);
 	return rest == 0 && !connection->link_is_dead;
 }
 
@@ -271,6 +313,7 @@ static void on_io(evutil_socket_t fd, short what, void *arg)
 	struct pg_connection *connection = arg;
 
 	(void)fd;
+	pg_watch_moved(connection);
 	if (what & EV_READ)
 		read_input(connection);
 	if ((what & EV_WRITE) && connection->link) /* which the input may have ended */

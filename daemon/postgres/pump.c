@@ -510,10 +510,21 @@ static void on_lost(void *arg, const struct error *err)
 	advance(side->pump);
 }
 
+/* While rows pass, only the source has something to say; and not while it is held back, which
+   nobody reads then. */
+static bool awaits(void *arg)
+{
+	const struct side *side = arg;
+
+	return side->state == SIDE_STARTING || side->state == SIDE_ENDING ||
+	       (side->state == SIDE_COPYING && side == &side->pump->source);
+}
+
 static const struct pg_driver side_driver = {
 	.on_input = on_input,
 	.on_flushed = on_flushed,
 	.on_lost = on_lost,
+	.awaits = awaits,
 };
 
 /* --- for everybody ---------------------------------------------------------------------------- */

@@ -240,11 +240,10 @@ void pg_queue_advance(struct pg_connection *connection)
 	run(connection, query);
 }
 
-void pg_setup_start(struct pg_connection *connection, pg_on_answer *on_answer)
+void pg_queue_run_first(struct pg_connection *connection, const char *sql, pg_on_answer *on_answer,
+			void *arg)
 {
-	const char *sql = connection->settings.setup_sql;
-
-	run(connection, query_new(QUERY_SIMPLE, sql ? sql : "", on_answer, connection));
+	run(connection, query_new(QUERY_SIMPLE, sql, on_answer, arg));
 }
 
 void pg_queue_fail(struct pg_connection *connection, const struct error *err)

@@ -51,11 +51,18 @@ static char *setup(const struct config *config, bool source)
 	_cleanup_free_ char *lock = text_format("%" PRId64, config->settings.lock_timeout_ms);
 	_cleanup_free_ char *statement = text_format("%" PRId64,
 						     config->settings.statement_timeout_ms);
+	int64_t peer = config->settings.peer_timeout_ms;
+	_cleanup_free_ char *idle = text_format("%" PRId64, pg_keepalive_idle_s(peer));
+	_cleanup_free_ char *interval = text_format("%" PRId64, pg_keepalive_interval_s(peer));
+	_cleanup_free_ char *count = text_format("%" PRId64, pg_keepalive_count(peer));
 
 	text_fill(&text, sql_run_pins,
 		  (const struct text_hole[]){ { "schemas", schemas },
 					      { "lock_timeout", lock },
 					      { "statement_timeout", statement },
+					      { "keepalives_idle", idle },
+					      { "keepalives_interval", interval },
+					      { "keepalives_count", count },
 					      { NULL, NULL } });
 	if (source)
 		text_append(&text, sql_run_source_pins);
@@ -73,6 +80,10 @@ static struct pg_connection_settings connection(const struct config *config, con
 		.connect_timeout_ms = config->settings.connect_timeout_ms,
 		.backoff_min_ms = 100,
 		.backoff_max_ms = config->settings.reconnect_max_ms,
+		.denied_every_ms = config->settings.probe_every_ms,
+		.peer_timeout_ms = config->settings.peer_timeout_ms,
+		.stall_timeout_ms = config->settings.stall_timeout_ms,
+		.statement_timeout_ms = config->settings.statement_timeout_ms,
 		.reconnect = true,
 	};
 }

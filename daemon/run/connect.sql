@@ -15,6 +15,10 @@ SET row_security = off;
 SET lock_timeout = {lock_timeout};
 SET idle_in_transaction_session_timeout = '15min';
 SET statement_timeout = {statement_timeout};
+-- The server, too, notices when we have vanished, though not while it sends: we may be holding it back.
+SET tcp_keepalives_idle = {keepalives_idle};
+SET tcp_keepalives_interval = {keepalives_interval};
+SET tcp_keepalives_count = {keepalives_count};
 -- A backend that nobody listens to any more gives up its locks (PostgreSQL 14 and newer).
 SELECT pg_catalog.set_config(name, '5s', false)
   FROM pg_catalog.pg_settings
