@@ -5,7 +5,8 @@
 #   SAN=address,undefined        with sanitizers
 #   WERROR=1                     warnings are errors (also with CI=true)
 #   CFLAGS, LDFLAGS              optimisation and whatever else is wanted; -O2 -g unless said otherwise
-#   BUILD_DIR=DIR                where everything made is put; each CC and SAN has a place of its own
+#   FAULTS=1                     with the places where tests have the daemon fail (daemon/base/fault.h)
+#   BUILD_DIR=DIR                where everything made is put; each CC, SAN and FAULTS has a place of its own
 #   TESTS=test_text ARGS='-k x'  only these unit tests; further arguments for pytest
 #   ROOMS="base config"          only these rooms in libdaemon.a, to test one while another is in pieces
 #   PREFIX=/usr/local DESTDIR=   where `make install` puts things
@@ -20,6 +21,7 @@ endif
 CFLAGS ?= -O2 -g
 LDFLAGS ?=
 SAN ?=
+FAULTS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 SYSCONFDIR ?= /etc
@@ -27,7 +29,7 @@ SYSCONFDIR ?= /etc
 empty :=
 space := $(empty) $(empty)
 variant := $(subst $(space),-,$(strip $(filter-out gcc cc,$(notdir $(CC))) $(SAN)))
-BUILD_DIR ?= build$(addprefix /,$(variant))
+BUILD_DIR ?= build$(addprefix /,$(variant))$(if $(FAULTS),/faults)
 GEN := $(BUILD_DIR)/gen
 OBJ := $(BUILD_DIR)/obj
 
@@ -53,7 +55,7 @@ LINK_PROTECTION := -fsanitize=$(SAN)
 endif
 
 COMPILE := $(CC) -std=c17 -D_GNU_SOURCE -DMIGRATED_VERSION=\"$(VERSION)\" \
-	$(WARNINGS) $(PROTECTION) $(CFLAGS) $(CPPFLAGS)
+	$(if $(FAULTS),-DFAULTS) $(WARNINGS) $(PROTECTION) $(CFLAGS) $(CPPFLAGS)
 LINK := $(CC) $(CFLAGS) $(PROTECTION) $(LINK_PROTECTION) $(LDFLAGS)
 
 DAEMON_PACKAGES := libpq libevent_core libevent_extra jansson uuid libsystemd
@@ -212,8 +214,13 @@ $(BUILD_DIR)/unit/test_ctl_%: $(OBJ)/tests/unit/test_ctl_%.o $(LIBTEST) $(LIBCTL
 $(BUILD_DIR)/unit/%: $(OBJ)/tests/unit/%.o $(LIBTEST) $(LIBDAEMON) $(LIBCOMMON)
 	$(call link_test,$(DAEMON_LIBS))
 
+# The daemon that fails where tests want it to.
+.PHONY: faulty
+faulty:
+	@$(MAKE) --no-print-directory FAULTS=1 BUILD_DIR=$(BUILD_DIR)/faults $(BUILD_DIR)/faults/migrated
+
 MARKS = not long
-integration: all ## the tests against real servers; ARGS="-k resume" chooses
+integration: all faulty ## the tests against real servers; ARGS="-k resume" chooses
 	@$(PYTHON) -m pytest tests/integration -m "$(MARKS)" $(ARGS)
 
 lint: ## layering, sizes, format and what cppcheck finds
@@ -275,7 +282,7 @@ uninstall: ## all of that but the configuration
 	rm -f $(foreach file,$(INSTALLED_PROGRAMS) $(INSTALLED_FILES),$(DESTDIR)$(lastword $(subst :, ,$(file))))
 
 clean: ## remove everything that was built
-	rm -rf build $(addprefix $(BUILD_DIR)/,obj gen unit cppcheck migrated migratectl lib*.a flags sources texts)
+	rm -rf build $(addprefix $(BUILD_DIR)/,faults obj gen unit cppcheck migrated migratectl lib*.a flags sources texts)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16

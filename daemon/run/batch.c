@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "common/text.h"
 #include "postgres/pump.h"
 #include "sql_store.h"
@@ -69,6 +70,11 @@ static void finish(struct batch *batch, const struct batch_counts *counts, const
 	on_done(arg, counts, err != NULL ? &copy : NULL);
 }
 
+static bool deletes(const struct batch *batch)
+{
+	return batch->spec->kind == BATCH_DELETES;
+}
+
 /* --- failure: no transaction is left open ------------------------------------------------------ */
 
 static void on_counts(void *arg, const struct pg_answer *answer)
@@ -126,8 +132,8 @@ static void on_keys(void *arg, const struct pg_answer *answer)
 	size_t count = batch->bound->entity->source_key.count;
 	const PGresult *result = pg_answer_rows(answer);
 
-	if (answer->error != NULL) {
-		fail(batch, answer->error, "plan");
+	if (answer->error != NULL || fault_point("batch.keys_known")) {
+		fail(batch, answer->error != NULL ? answer->error : fault_error(), "plan");
 		return;
 	}
 	batch->key_arrays = memory_new(count * sizeof(char *));
@@ -161,26 +167,28 @@ static void on_pumped(void *arg, const struct pump_result *result)
 
 	if (result->error != NULL)
 		fail(batch, result->error, result->source_failed ? "read" : "stage");
+	else if (fault_point(deletes(batch) ? "delete.staged" : "batch.staged"))
+		fail(batch, fault_error(), "stage");
 	else
 		write_rows(batch, false);
 }
 
 static void pump(struct batch *batch)
 {
-	bool deletes = batch->spec->kind == BATCH_DELETES;
 	_cleanup_free_ char *which = NULL;
 	_cleanup_free_ char *read = NULL;
-	_cleanup_free_ char *begin = entity_sql_begin(batch->bound, &batch->place, deletes);
+	_cleanup_free_ char *begin = entity_sql_begin(batch->bound, &batch->place, deletes(batch));
 
 	if (batch->spec->kind == BATCH_RANGE)
 		which = read_sql_range(batch->bound, (key_arrays)batch->spec->low,
 				       (key_arrays)batch->spec->high);
 	else
 		which = read_sql_keys(batch->bound, (key_arrays)batch->key_arrays);
-	read = deletes ? read_sql_present(batch->bound, which)
-		       : read_sql_rows(batch->binding, batch->bound, which);
+	read = deletes(batch) ? read_sql_present(batch->bound, which)
+			      : read_sql_rows(batch->binding, batch->bound, which);
 	pump_start(lane_source(batch->lane), read, lane_target(batch->lane), begin, on_pumped,
 		   batch);
+	fault_point("batch.read_begun");
 }
 
 /* --- resolved, written, committed -------------------------------------------------------------- */
@@ -189,6 +197,8 @@ static void on_written(void *arg, const struct pg_answer *answer)
 {
 	struct batch *batch = arg;
 
+	if (answer->error == NULL)
+		fault_point(deletes(batch) ? "delete.committed" : "batch.committed");
 	if (answer->error == NULL)
 		on_counts(batch, answer);
 	else if (answer->error->kind == ERROR_DATA && !batch->isolated)
@@ -199,14 +209,16 @@ static void on_written(void *arg, const struct pg_answer *answer)
 
 static void write_rows(struct batch *batch, bool isolate)
 {
-	_cleanup_free_ char *sql = batch->spec->kind == BATCH_DELETES
-					   ? entity_sql_delete(batch->binding, batch->bound,
-							       &batch->place, isolate)
-					   : entity_sql_write(batch->binding, batch->bound,
-							      &batch->place, isolate);
+	_cleanup_free_ char *sql = deletes(batch) ? entity_sql_delete(batch->binding, batch->bound,
+								      &batch->place, isolate)
+						  : entity_sql_write(batch->binding, batch->bound,
+								     &batch->place, isolate);
 
 	batch->isolated = isolate;
+	if (isolate)
+		fault_point("batch.isolated");
 	pg_submit(lane_target(batch->lane), sql, 0, NULL, on_written, batch);
+	fault_point(deletes(batch) ? "delete.write_sent" : "batch.write_sent");
 }
 
 void batch_start(struct lane *lane, const struct binding *binding, const struct bound_entity *bound,
@@ -229,6 +241,7 @@ void batch_start(struct lane *lane, const struct binding *binding, const struct 
 	batch->place.session = batch->session;
 	batch->place.analysis = batch->analysis;
 	batch->place.batch = spec->number;
+	fault_point("batch.begun");
 	if (spec->kind == BATCH_RANGE) {
 		pump(batch);
 		return;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -34,6 +35,7 @@ static void finish(struct detection *detection, const struct error *err)
 
 static void on_finished(void *arg, const struct pg_answer *answer)
 {
+	fault_point("detect.finished");
 	finish(arg, answer->error);
 }
 
@@ -51,6 +53,7 @@ static void on_entity_kept(void *arg, const struct pg_answer *answer)
 	struct detection_entity *entity = arg;
 
 	entity->state = DETECTION_DONE;
+	fault_point("detect.kept");
 	if (answer->error != NULL)
 		entity->error = *answer->error;
 	finish_when_done(entity->detection);
@@ -84,6 +87,8 @@ static void on_detected(void *arg, const struct detected *detected, const struct
 	struct lane *lane = entity->lane;
 
 	entity->lane = NULL;
+	if (err == NULL && fault_point("detect.compared"))
+		err = fault_error();
 	if (err == NULL) {
 		entity->detected = *detected;
 		keep_entity(entity);
@@ -133,6 +138,7 @@ static void on_kept(void *arg, const struct pg_answer *answer)
 		return;
 	}
 	detection->kept = true;
+	fault_point("detect.begun");
 	finish_when_done(detection);
 	lane_pool_wake(detection->request.lanes);
 }

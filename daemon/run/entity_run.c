@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "common/clock.h"
 #include "common/text.h"
 #include "run/session.h"
@@ -137,6 +138,7 @@ static void on_batches(void *arg, const struct pg_answer *answer)
 		entity_run_put_back(run, &spec);
 	}
 	run->known_below = run->next_number;
+	fault_point("plan.loaded");
 	session_entity_planned(run, NULL);
 }
 
@@ -170,6 +172,7 @@ static void on_changes_planned(void *arg, const struct pg_answer *answer)
 		return;
 	}
 	run->planned = true;
+	fault_point("plan.changes_kept");
 	load_batches(run);
 }
 
@@ -186,6 +189,7 @@ static void plan_changes(struct entity_run *run)
 
 static void on_unparked(void *arg, const struct pg_answer *answer)
 {
+	fault_point("plan.unparked");
 	if (answer->error != NULL)
 		session_entity_planned(arg, answer->error);
 	else
@@ -259,6 +263,7 @@ static void on_ranges_kept(void *arg, const struct pg_answer *answer)
 	struct entity_run *run = arg;
 
 	run->planning_more = false;
+	fault_point("plan.ranges_kept");
 	if (answer->error != NULL)
 		session_entity_planned(run, answer->error);
 	else if (run->boundary == NULL)
@@ -280,6 +285,7 @@ static void on_boundaries(void *arg, const struct pg_answer *answer)
 		session_entity_planned(run, answer->error);
 		return;
 	}
+	fault_point("plan.ranges_known");
 	ranges = json_array();
 	for (int row = 0; row < PQntuples(result); row++) {
 		char **high = memory_new(parts * sizeof(*high));

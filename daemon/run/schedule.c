@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -69,6 +70,7 @@ static void keep_completed(struct entity_run *run)
 	int64_t elapsed = run->finished_ms - run->started_ms;
 	_cleanup_free_ char *rate = NULL;
 
+	fault_point("entity.completed");
 	if (run->moved_here > 0)
 		rate = text_format("%.1f", (double)run->moved_here * 1000 /
 						   (double)(elapsed > 0 ? elapsed : 1));
@@ -399,6 +401,7 @@ static void on_batch_done(void *arg, const struct batch_counts *counts, const st
 		entity_run_count(run, counts);
 		update_rate(run->session);
 		batch_spec_done(&errand->spec);
+		fault_point("batch.counted");
 	}
 	errand_over(errand);
 }
@@ -455,6 +458,7 @@ static void on_filled(void *arg, const struct pg_answer *answer)
 	struct errand *errand = arg;
 	struct entity_run *run = errand->run;
 
+	fault_point("fill.committed");
 	if (answer->error != NULL && answer->error->kind == ERROR_DATA && !run->fill_isolates) {
 		run->fill_isolates = true;
 	} else if (answer->error != NULL) {
@@ -486,6 +490,7 @@ static bool offer_fill(struct entity_run *run, struct lane *lane)
 	sql = entity_sql_fill(run->session->binding, run->bound, written, run->fill_alternative,
 			      run->session->means.settings->batch_size, run->fill_isolates);
 	pg_submit(lane_target(lane), sql, 0, NULL, on_filled, errand_new(run, lane));
+	fault_point("fill.sent");
 	return true;
 }
 

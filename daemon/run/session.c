@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -75,6 +76,7 @@ static void on_opened(void *arg, const struct pg_answer *answer)
 	struct session *session = arg;
 
 	session->opening--;
+	fault_point("session.opened");
 	if (session->phase != SESSION_OPENING || store_failed(session, answer->error) ||
 	    session->opening > 0)
 		return;
@@ -347,6 +349,7 @@ static void on_inserted(void *arg, const struct pg_answer *answer)
 		return;
 	}
 	session->number = atoi(PQgetvalue(pg_answer_rows(answer), 0, 0));
+	fault_point("session.inserted");
 	start_told(session, NULL);
 	begin(session);
 }
@@ -562,6 +565,7 @@ static void on_end_kept(void *arg, const struct pg_answer *answer)
 	if (session->phase == SESSION_ENDED ||
 	    (answer->error != NULL && session_will_reconnect(session, answer->error)))
 		return; /* kept already; or session_store_ready() keeps it again */
+	fault_point("session.ended");
 	if (answer->error != NULL)
 		log_error(LOG_ERR, answer->error);
 	session->finished_us = clock_wall_us();
@@ -579,6 +583,7 @@ static void end(struct session *session)
 	set_phase(session, SESSION_ENDING);
 	if (session->batches_active > 0)
 		return; /* schedule_advance() comes back */
+	fault_point("session.ending");
 	pg_submit(session->means.target, sql_store_session_end, 3,
 		  (const char *const[]){ session->id, session->final_state,
 					 session->reason[0] != '\0' ? session->reason : NULL },

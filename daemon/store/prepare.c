@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "common/text.h"
 #include "sql_store.h"
 #include "store/store.h"
@@ -272,6 +273,7 @@ static void on_prepared(void *arg, const struct pg_answer *answer)
 		return;
 	}
 	preparation->next++;
+	fault_point("store.prepared");
 	prepare_next(preparation);
 }
 

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "sql_store.h"
@@ -60,6 +61,7 @@ static void on_run(void *arg, const struct pg_answer *answer)
 	log_notice("control schema is at version %d (%s)", sql_store_schema[upgrade->next].version,
 		   sql_store_schema[upgrade->next].name);
 	upgrade->next++;
+	fault_point("store.upgraded");
 	run_next(upgrade);
 }
 

@@ -100,7 +100,7 @@ SELECT a.analysis
    AND NOT EXISTS (
          SELECT FROM migrated.session AS s
           WHERE s.analysis = a.analysis
-             OR s.created_at > a.created_at AND s.started_at IS NOT NULL)
+             OR s.started_at > a.created_at)
  ORDER BY a.created_at DESC
  LIMIT 1
 

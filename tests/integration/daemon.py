@@ -1,5 +1,6 @@
 """The daemon and the client as an administrator runs them."""
 
+import functools
 import json
 import os
 import pathlib
@@ -31,10 +32,12 @@ class Daemon:
     entities     a directory to copy, or a list of mappings as dictionaries; the clinic's by default
     settings     the "settings" object of migrated.json
     environment  further variables for the daemon
+    fault        None, or what MIGRATED_FAULT is to say to a daemon that has fault points ("": nothing);
+                 daemon.fault is it for the next start
     """
 
     def __init__(self, directory, databases=None, *, source=None, target=None, entities=CLINIC_ENTITIES,
-                 settings=None, environment=None):
+                 settings=None, environment=None, fault=None):
         self.directory = pathlib.Path(directory)
         self.socket_directory = tempfile.mkdtemp(prefix="migrated-", dir=short_temporary_directory())
         self.socket = os.path.join(self.socket_directory, "control")
@@ -48,6 +51,8 @@ class Daemon:
             "settings": settings or {},
         }
         self.environment = environment or {}
+        self.fault = fault
+        self.program = program("migrated") if fault is None else faulty_program()
         self.process = None
         self.write_config()
         self.write_entities(entities)
@@ -75,7 +80,7 @@ class Daemon:
         assert not self.running, "the daemon is running already"
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
-                [program("migrated"), "--config", self.config_file, "--socket", self.socket],
+                [self.program, "--config", self.config_file, "--socket", self.socket],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(), cwd=ROOT)
         if wait:
             wait_until(self._answers_or_died, 20, lambda: f"migrated answers; it said:\n{self.log()}")
@@ -104,6 +109,20 @@ class Daemon:
             return self.process.wait(timeout * SLOWNESS)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"after {timeout * SLOWNESS:g} s migrated still runs:\n{self.log()}") from None
+
+    def wait_until_killed(self):
+        """It dies by its own hand, at a fault point."""
+        assert self.wait_for_exit(60) == -signal.SIGKILL, f"migrated exited with {self.process.returncode}:\n{self.log()}"
+
+    def is_still(self):
+        """It stands still at a fault point; go_on() continues it."""
+        return pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+
+    def wait_until_still(self):
+        wait_until(self.is_still, 60, lambda: f"migrated stands still:\n{self.log()}")
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
 
     @property
     def running(self):
@@ -159,7 +178,8 @@ class Daemon:
             return False
 
     def _environment(self):
-        return {**clean_environment(), **self.environment}
+        fault = {"MIGRATED_FAULT": self.fault} if self.fault else {}
+        return {**clean_environment(), **fault, **self.environment}
 
 
 def clean_environment():
@@ -177,3 +197,12 @@ def program(name):
     path = BUILD_DIR / name
     assert path.exists(), f"{path} is not built"
     return str(path)
+
+
+@functools.cache
+def faulty_program():
+    """The daemon that has fault points; made now, unless it is make that runs the tests and has just done so."""
+    if "MAKELEVEL" not in os.environ:
+        made = subprocess.run(["make", "-s", f"BUILD_DIR={BUILD_DIR}", "faulty"], cwd=ROOT, capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr
+    return program("faults/migrated")
