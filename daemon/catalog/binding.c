@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/changed.h"
 #include "catalog/expression.h"
 #include "common/text.h"
 
@@ -388,7 +389,8 @@ static void set_shipped_type(struct shipped_column *shipped, Oid oid)
 	replace(&shipped->type, text_copy(type != NULL ? type : "text"));
 }
 
-static void finish_types(struct bound_entity *bound, const PGresult *description)
+static void finish_types(struct binding *binding, struct bound_entity *bound,
+			 const PGresult *description)
 {
 	for (size_t i = 0; i < bound->shipped_count; i++)
 		set_shipped_type(&bound->shipped[i], PQftype(description, (int)i));
@@ -398,6 +400,10 @@ static void finish_types(struct bound_entity *bound, const PGresult *description
 	}
 	bound->integer_key = bound->entity->source_key.count == 1 &&
 			     is_integer(bound->key_types[0]);
+	if (bound->updated_at != NULL)
+		bound_set_changed_type(binding, bound,
+				       PQftype(description, (int)bound->shipped_count));
+	bound_check_strategy(binding, bound);
 }
 
 static char *read_for_description(const struct bound_entity *bound)
@@ -407,6 +413,8 @@ static char *read_for_description(const struct bound_entity *bound)
 	for (size_t i = 0; i < bound->shipped_count; i++)
 		text_appendf(&text, "%s%s AS %s", i == 0 ? "SELECT " : ",\n       ",
 			     bound->shipped[i].expression, bound->shipped[i].name);
+	if (bound->updated_at != NULL)
+		text_appendf(&text, ",\n       %s", bound->updated_at);
 	text_appendf(&text, "\n  FROM %s\n WHERE %s", bound->source_relation, bound->source_filter);
 	return text_steal(&text);
 }
@@ -430,6 +438,14 @@ static bool is_refusal(const struct error *err)
 	return err->kind == ERROR_STRUCTURE || err->kind == ERROR_DATA || err->kind == ERROR_DENIED;
 }
 
+/* Where in the mapping stands what was asked for alone: something shipped, the time of change, the relation. */
+static const char *path_alone(const struct binder *binder, const struct bound_entity *bound)
+{
+	if (binder->next_shipped < bound->shipped_count)
+		return bound->shipped[binder->next_shipped].path;
+	return binder->next_shipped == bound->shipped_count ? "$.detect.updated_at" : "$.source";
+}
+
 /* The whole read was refused: ask for each expression alone, to name every one that is at fault. */
 static void on_described_alone(void *arg, const struct pg_answer *answer)
 {
@@ -441,14 +457,13 @@ static void on_described_alone(void *arg, const struct pg_answer *answer)
 		return;
 	}
 	if (answer->error != NULL)
-		complain(binder, bound,
-			 binder->next_shipped < bound->shipped_count
-				 ? bound->shipped[binder->next_shipped].path
-				 : "$.source",
-			 "the source refuses it: %s", answer->error->message);
+		complain(binder, bound, path_alone(binder, bound), "the source refuses it: %s",
+			 answer->error->message);
 	/* The relation itself is the last one asked for, and the first at fault when all are. */
 	binder->next_shipped++;
-	if (binder->next_shipped > bound->shipped_count) {
+	if (binder->next_shipped == bound->shipped_count && bound->updated_at == NULL)
+		binder->next_shipped++;
+	if (binder->next_shipped > bound->shipped_count + 1) {
 		binder->alone = false;
 		binder->next++;
 	}
@@ -464,6 +479,8 @@ static void describe_alone(struct binder *binder)
 		sql = text_format("SELECT %s FROM %s",
 				  bound->shipped[binder->next_shipped].expression,
 				  bound->source_relation);
+	else if (binder->next_shipped == bound->shipped_count)
+		sql = text_format("SELECT %s FROM %s", bound->updated_at, bound->source_relation);
 	else
 		sql = text_format("SELECT 1 FROM %s WHERE %s", bound->source_relation,
 				  bound->source_filter);
@@ -476,7 +493,7 @@ static void on_described(void *arg, const struct pg_answer *answer)
 	struct bound_entity *bound = &binder->binding->entities[binder->next];
 
 	if (answer->error == NULL) {
-		finish_types(bound, answer->results[answer->count - 1]);
+		finish_types(binder->binding, bound, answer->results[answer->count - 1]);
 		bound_fingerprint(bound, binder->binding->source_version);
 		binder->next++;
 	} else if (is_refusal(answer->error)) {
@@ -543,6 +560,7 @@ static void on_target_catalog(void *arg, const struct error *err)
 		bind_source_relation(bound);
 		bind_keys(bound);
 		check_source(binder, bound);
+		bound_find_changed(binding, bound);
 		bind_target(binder, bound);
 	}
 	spread_unusable(binder);
@@ -626,6 +644,7 @@ static void bound_done(struct bound_entity *bound)
 	free(bound->written);
 	free(bound->source_relation);
 	free(bound->source_filter);
+	free(bound->updated_at);
 	free(bound->target_relation);
 	free(bound->id_map);
 	free(bound->seen);

@@ -51,6 +51,12 @@ struct bound_entity {
 	struct shipped_column *shipped; /* the key first */
 	size_t shipped_count;
 
+	/* What the source offers to find changed rows by. */
+	char *updated_at; /* over the row `source`: when the row was changed last; NULL: no such column is known */
+	bool updated_at_zoned;	 /* a timestamptz; else a timestamp, taken as UTC */
+	bool updated_at_indexed; /* an index begins with it */
+	bool heap;		 /* its rows say which transaction wrote them (xmin) */
+
 	char *target_relation; /* `"public"."offices"` */
 	char *id_map;	       /* `migrated.id_map_offices` */
 	char *seen;	       /* `migrated.seen_offices` */

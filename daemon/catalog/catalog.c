@@ -68,6 +68,7 @@ static void take_column(struct catalog_relation *relation, const PGresult *resul
 		return;
 	relation->kind = PQgetvalue(result, row, 2)[0];
 	relation->estimated_rows = strtoll(PQgetvalue(result, row, 3), NULL, 10);
+	relation->heap = is_true(result, row, 12);
 	relation->columns = memory_grow(relation->columns, relation->column_count + 1,
 					sizeof(*relation->columns));
 	column = &relation->columns[relation->column_count++];
@@ -79,6 +80,7 @@ static void take_column(struct catalog_relation *relation, const PGresult *resul
 		.has_default = is_true(result, row, 9),
 		.generated = is_true(result, row, 10),
 		.no_equality = is_true(result, row, 11),
+		.indexed = is_true(result, row, 13),
 	};
 }
 

@@ -16,7 +16,20 @@ SELECT wanted.position,
        a.atthasdef,
        coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '') <> ''
          OR coalesce(pg_catalog.to_jsonb(a) ->> 'attidentity', '') = 'a' AS generated,
-       base.typname IN ('json', 'xml', 'point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle') AS no_equality
+       base.typname IN ('json', 'xml', 'point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle') AS no_equality,
+       c.relkind = 'r'
+         AND coalesce((SELECT am.amname FROM pg_catalog.pg_am AS am WHERE am.oid = c.relam), 'heap') = 'heap' AS heap,
+       EXISTS (SELECT
+                 FROM pg_catalog.pg_index AS i
+                 JOIN pg_catalog.pg_class AS ic
+                   ON ic.oid = i.indexrelid
+                 JOIN pg_catalog.pg_am AS am
+                   ON am.oid = ic.relam
+                WHERE i.indrelid = c.oid
+                  AND i.indkey[0] = a.attnum
+                  AND i.indpred IS NULL
+                  AND i.indisvalid
+                  AND am.amname IN ('btree', 'brin')) AS indexed
   FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY
          AS wanted (schema_name, table_name, position)
   LEFT JOIN pg_catalog.pg_namespace AS n

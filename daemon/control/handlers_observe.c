@@ -215,16 +215,16 @@ static json_t *deferred_columns(const struct entity *entity)
 static json_t *planned_entity(const struct binding *binding, const struct bound_entity *bound)
 {
 	const struct entity *entity = bound->entity;
+	_cleanup_free_ char *reason =
+		bound->usable ? detection_reason(bound)
+			      : text_copy("does not fit the databases; see migratectl check");
 
 	return json_pack("{s:s, s:I, s:o, s:o, s:s, s:s, s:o, s:o}", "entity", entity->name,
 			 "level", (json_int_t)entity->level, "source",
 			 relation_name(entity->source_schema, entity->source_table), "target",
 			 relation_name(entity->target_schema, entity->target_table), "strategy",
-			 "sweep", "reason",
-			 bound->usable ? detection_reason(bound)
-				       : "does not fit the databases; see migratectl check",
-			 "refers_to", parents_of(binding->set, entity), "deferred",
-			 deferred_columns(entity));
+			 strategy_names[entity->detect.strategy], "reason", reason, "refers_to",
+			 parents_of(binding->set, entity), "deferred", deferred_columns(entity));
 }
 
 static void add_statement(json_t *statements, const char *step, const char *database, char *sql)

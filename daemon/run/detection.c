@@ -1,9 +1,11 @@
 /*
- * See detection.h. An entity whose connection was lost while it was looked at waits for a lane again.
+ * Detection of several entities; see detection.h. An entity whose connection was lost while it was looked at waits for a lane again.
  */
 #include "run/detection.h"
 
+#include <event2/event.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,13 +18,23 @@
 /* A lost connection, a deadlock: so often, then the entity is reported as it is. */
 #define MOST_ATTEMPTS 5
 
+/* While a detection is being cancelled: how often the servers are asked, and when the connections are given up. */
+#define CANCEL_AGAIN_MS 200
+#define CANCEL_PATIENCE 10
+
 struct detection {
 	struct detection_request request;
 	char analysis[UUID_TEXT_SIZE];
 	char created[CLOCK_RFC3339_SIZE];
 	struct detection_entity *entities;
 	size_t count;
-	bool kept; /* the analysis stands in the store, so entities may be looked at */
+	struct moment moment;	    /* before anything is read */
+	char identity_changed[256]; /* "" when it has not */
+	bool kept;   /* the analysis stands in the store, so entities may be looked at */
+	bool asking; /* for itself, not for an entity: the moment, the store */
+	bool cancelled;
+	unsigned cancels;
+	struct event *cancel; /* asks the servers again; NULL unless it is being cancelled */
 	unsigned attempts;
 	detection_on_done *on_done;
 	void *arg;
@@ -33,20 +45,35 @@ static void finish(struct detection *detection, const struct error *err)
 	detection->on_done(detection->arg, detection, err);
 }
 
+/* Once it is being cancelled its end is on_cancel()'s business alone, so that nothing ends it from within. */
 static void on_finished(void *arg, const struct pg_answer *answer)
 {
+	struct detection *detection = arg;
+
 	fault_point("detect.finished");
-	finish(arg, answer->error);
+	detection->asking = false;
+	if (!detection->cancelled)
+		finish(detection, answer->error);
+}
+
+static bool is_done(const struct detection *detection)
+{
+	for (size_t i = 0; i < detection->count; i++)
+		if (detection->entities[i].state != DETECTION_DONE)
+			return false;
+	return true;
 }
 
 static void finish_when_done(struct detection *detection)
 {
-	for (size_t i = 0; i < detection->count; i++)
-		if (detection->entities[i].state != DETECTION_DONE)
-			return;
+	if (detection->cancelled || !is_done(detection))
+		return;
+	detection->asking = true;
 	pg_submit(detection->request.store, sql_store_analysis_finish, 1,
 		  (const char *const[]){ detection->analysis }, on_finished, detection);
 }
+
+/* --- one entity ----------------------------------------------------------------------------------- */
 
 static void on_entity_kept(void *arg, const struct pg_answer *answer)
 {
@@ -67,10 +94,10 @@ static void keep_entity(struct detection_entity *entity)
 	_cleanup_free_ char *deleted = text_format("%" PRId64, detected->deleted);
 	_cleanup_free_ char *rows = text_format("%" PRId64, detected->rows);
 
-	pg_submit(entity->detection->request.store, sql_store_analysis_entity_insert, 8,
+	pg_submit(entity->detection->request.store, sql_store_analysis_entity_insert, 9,
 		  (const char *const[]){ entity->detection->analysis, entity->bound->entity->name,
 					 detected->strategy, detected->whole ? "t" : "f", added,
-					 modified, deleted, rows },
+					 modified, deleted, rows, detected->watermark },
 		  on_entity_kept, entity);
 }
 
@@ -80,6 +107,14 @@ static bool may_retry(const struct error *err)
 	       err->kind == ERROR_BUSY;
 }
 
+static void log_fallback(const struct detection_entity *entity)
+{
+	if (entity->detected.fallback != NULL)
+		log_event(LOG_NOTICE, &(struct log_fields){ .entity = entity->bound->entity->name },
+			  "%s is swept: %s", entity->bound->entity->name,
+			  entity->detected.fallback);
+}
+
 static void on_detected(void *arg, const struct detected *detected, const struct error *err)
 {
 	struct detection_entity *entity = arg;
@@ -87,21 +122,26 @@ static void on_detected(void *arg, const struct detected *detected, const struct
 	struct lane *lane = entity->lane;
 
 	entity->lane = NULL;
+	entity->run = NULL;
 	if (err == NULL && fault_point("detect.compared"))
 		err = fault_error();
 	if (err == NULL) {
 		entity->detected = *detected;
+		log_fallback(entity);
 		keep_entity(entity);
-	} else if (may_retry(err) && detection->attempts < MOST_ATTEMPTS * detection->count) {
+	} else if (!detection->cancelled && may_retry(err) &&
+		   detection->attempts < MOST_ATTEMPTS * detection->count) {
 		detection->attempts++;
 		entity->state = DETECTION_WAITING;
 	} else {
-		log_error(LOG_ERR, err);
+		if (!detection->cancelled)
+			log_error(LOG_ERR, err);
 		entity->error = *err;
 		entity->state = DETECTION_DONE;
-		finish_when_done(detection);
 	}
 	lane_release(lane);
+	if (entity->state == DETECTION_DONE)
+		finish_when_done(detection);
 }
 
 void detection_offer(struct detection *detection, struct lane *lane)
@@ -114,12 +154,14 @@ void detection_offer(struct detection *detection, struct lane *lane)
 		lane_take(lane);
 		entity->lane = lane;
 		entity->state = DETECTION_RUNNING;
-		detect_start(
+		entity->run = detect_start(
 			&(struct detect_request){
 				.binding = detection->request.binding,
 				.bound = entity->bound,
 				.source = lane_source(lane),
 				.target = lane_target(lane),
+				.moment = &detection->moment,
+				.depth = detection->request.depth,
 				.analysis = detection->analysis,
 				.always_compare = detection->request.always_compare,
 				.work_memory_kb = detection->request.work_memory_kb,
@@ -129,18 +171,51 @@ void detection_offer(struct detection *detection, struct lane *lane)
 	}
 }
 
+/* --- the detection -------------------------------------------------------------------------------- */
+
+static void note_identity(struct detection *detection, const char *before)
+{
+	if (before[0] != '\0' && strcmp(before, detection->moment.identity) != 0)
+		snprintf(detection->identity_changed, sizeof(detection->identity_changed),
+			 "the source is another database than before: its system identifier and "
+			 "database are %s now and were %s",
+			 detection->moment.identity, before);
+}
+
 static void on_kept(void *arg, const struct pg_answer *answer)
 {
 	struct detection *detection = arg;
 
+	detection->asking = false;
+	if (detection->cancelled)
+		return;
 	if (answer->error != NULL) {
 		finish(detection, answer->error);
 		return;
 	}
+	note_identity(detection, PQgetvalue(pg_answer_rows(answer), 0, 0));
+	if (detection->identity_changed[0] != '\0')
+		log_warning("%s", detection->identity_changed);
 	detection->kept = true;
 	fault_point("detect.begun");
 	finish_when_done(detection);
 	lane_pool_wake(detection->request.lanes);
+}
+
+static void on_moment(void *arg, const struct moment *moment, const struct error *err)
+{
+	struct detection *detection = arg;
+
+	if (err != NULL || detection->cancelled) {
+		detection->asking = false;
+		if (!detection->cancelled)
+			finish(detection, err);
+		return;
+	}
+	detection->moment = *moment;
+	pg_submit(detection->request.store, sql_store_analysis_insert, 2,
+		  (const char *const[]){ detection->analysis, moment->identity }, on_kept,
+		  detection);
 }
 
 static void add_entity(struct detection *detection, const struct bound_entity *bound)
@@ -171,8 +246,8 @@ struct detection *detection_new(const struct detection_request *request, detecti
 	for (size_t i = 0; i < set->count; i++)
 		if (request->selected[i])
 			add_entity(detection, &request->binding->entities[i]);
-	pg_submit(request->store, sql_store_analysis_insert, 1,
-		  (const char *const[]){ detection->analysis }, on_kept, detection);
+	detection->asking = true;
+	moment_observe(request->source, on_moment, detection);
 	return detection;
 }
 
@@ -180,8 +255,66 @@ void detection_free(struct detection *detection)
 {
 	if (detection == NULL)
 		return;
+	if (detection->cancel != NULL)
+		event_free(detection->cancel);
 	free(detection->entities);
 	free(detection);
+}
+
+/* --- cancelling it ---------------------------------------------------------------------------------- */
+
+static void cancel_entity(struct detection *detection, struct detection_entity *entity)
+{
+	if (detection->cancels <= CANCEL_PATIENCE && entity->run != NULL)
+		detect_cancel(entity->run, detection->request.source, detection->request.store);
+	if (detection->cancels > CANCEL_PATIENCE && entity->lane != NULL)
+		pg_connection_reset(lane_source(entity->lane), "the detection was cancelled");
+	if (detection->cancels > CANCEL_PATIENCE && entity->lane != NULL)
+		pg_connection_reset(lane_target(entity->lane), "the detection was cancelled");
+}
+
+static void on_cancel(evutil_socket_t fd, short what, void *arg)
+{
+	struct detection *detection = arg;
+	struct error err;
+
+	(void)fd;
+	(void)what;
+	if (!detection->asking && is_done(detection)) {
+		error_set(&err, ERROR_CANCELLED, "the detection was cancelled");
+		finish(detection, &err);
+		return;
+	}
+	detection->cancels++;
+	event_add(detection->cancel, &(struct timeval){ .tv_usec = CANCEL_AGAIN_MS * 1000 });
+	for (size_t i = 0; i < detection->count; i++)
+		cancel_entity(detection, &detection->entities[i]);
+}
+
+void detection_cancel(struct detection *detection)
+{
+	if (detection->cancelled)
+		return;
+	detection->cancelled = true;
+	for (size_t i = 0; i < detection->count; i++)
+		if (detection->entities[i].state == DETECTION_WAITING)
+			detection->entities[i].state = DETECTION_DONE;
+	detection->cancel = event_new(detection->request.base, -1, 0, on_cancel, detection);
+	event_active(detection->cancel, 0, 0);
+}
+
+/* --- looks ---------------------------------------------------------------------------------------- */
+
+enum detect_depth detection_depth(const char *strategy)
+{
+	if (strategy == NULL)
+		return DETECT_AS_CONFIGURED;
+	return strcmp(strategy, "watermark") == 0 ? DETECT_WATERMARK : DETECT_SWEEP;
+}
+
+const char *detection_identity_changed(const struct detection *detection)
+{
+	return detection->identity_changed[0] != '\0' ? detection->identity_changed : NULL;
 }
 
 const char *detection_analysis(const struct detection *detection)
@@ -189,7 +322,7 @@ const char *detection_analysis(const struct detection *detection)
 	return detection->analysis;
 }
 
-const char *detection_reason(const struct bound_entity *bound)
+char *detection_reason(const struct bound_entity *bound)
 {
 	return detect_reason(bound);
 }

@@ -18,14 +18,19 @@ struct detection_entity {
 	enum { DETECTION_WAITING, DETECTION_RUNNING, DETECTION_DONE } state;
 	struct detection *detection;
 	struct lane *lane;
+	struct detect_run *run; /* while it is RUNNING */
 };
 
 struct detection_request {
+	struct event_base *base;
 	const struct binding *binding; /* outlives the detection */
 	const bool *selected;	       /* entities, by index; copied */
 	struct lane_pool *lanes;       /* whose owner calls detection_offer() */
-	struct pg_connection *store;   /* the target, for what is kept */
-	bool always_compare;	       /* see struct detect_request */
+	struct pg_connection
+		*source; /* beside the lanes: for the moment, and to cancel what they run */
+	struct pg_connection *store; /* the target, for what is kept */
+	enum detect_depth depth;
+	bool always_compare; /* see struct detect_request */
 	int64_t work_memory_kb;
 };
 
@@ -37,12 +42,23 @@ struct detection *detection_new(const struct detection_request *request, detecti
 				void *arg);
 void detection_free(struct detection *detection);
 
+/* What a request or a session's options say of the depth: "sweep", "watermark", or nothing (NULL). */
+enum detect_depth detection_depth(const char *strategy);
+
+/* Ends it: entities that wait are not looked at, and those under way are cancelled on both sides; a connection that does not obey is
+   reset. on_done follows within a second or two, with ERROR_CANCELLED. */
+void detection_cancel(struct detection *detection);
+
+/* Why the source is not the one that sessions have been completed with: words for people; NULL when it is, or is the first. Known
+   from on_done on. */
+const char *detection_identity_changed(const struct detection *detection);
+
 /* A lane is idle: takes it when an entity waits. */
 void detection_offer(struct detection *detection, struct lane *lane);
 
 const char *detection_analysis(const struct detection *detection); /* its UUID */
-/* How this entity is looked at, and why; for `migratectl plan`. */
-const char *detection_reason(const struct bound_entity *bound);
+/* How this entity is looked at, and why; for `migratectl plan`. Caller frees. */
+char *detection_reason(const struct bound_entity *bound);
 
 const char *detection_created(const struct detection *detection); /* RFC 3339 */
 const struct detection_entity *detection_entities(const struct detection *detection,

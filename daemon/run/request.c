@@ -208,10 +208,14 @@ static void begin_detection(struct request *request)
 	lane_pool_resize(engine->lanes, engine_lane_count(engine, NULL));
 	engine->detection = detection_new(
 		&(struct detection_request){
+			.base = engine->base,
 			.binding = request->binding,
 			.selected = selected,
 			.lanes = engine->lanes,
+			.source = engine->source,
 			.store = engine->target,
+			.depth = detection_depth(
+				json_string_value(json_object_get(request->options, "strategy"))),
 			.work_memory_kb = engine->config->settings.work_memory_kb,
 		},
 		on_detection_done, request);

@@ -74,9 +74,9 @@ static void keep_completed(struct entity_run *run)
 	if (run->moved_here > 0)
 		rate = text_format("%.1f", (double)run->moved_here * 1000 /
 						   (double)(elapsed > 0 ? elapsed : 1));
-	pg_submit(run->session->means.target, sql_store_entity_migrated, 4,
+	pg_submit(run->session->means.target, sql_store_entity_migrated, 5,
 		  (const char *const[]){ name_of(run), run->bound->fingerprint, rate,
-					 run->whole ? "t" : "f" },
+					 run->whole ? "t" : "f", run->session->analysis },
 		  on_kept, run);
 	schedule_keep(run);
 }

@@ -301,10 +301,14 @@ static void detect(struct session *session)
 	set_phase(session, SESSION_DETECTING);
 	session->detection = detection_new(
 		&(struct detection_request){
+			.base = session->means.base,
 			.binding = session->binding,
 			.selected = wanted,
 			.lanes = session->means.lanes,
+			.source = session->means.source,
 			.store = session->means.target,
+			.depth = detection_depth(
+				json_string_value(json_object_get(session->options, "strategy"))),
 			.always_compare = is_full(session),
 			.work_memory_kb = session->means.settings->work_memory_kb,
 		},

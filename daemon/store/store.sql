@@ -69,19 +69,37 @@ SELECT e.entity,
   FROM migrated.entity AS e
 
 -- name: analysis_insert
-INSERT INTO migrated.analysis (analysis)
-VALUES ($1)
+-- Also says of which source sessions have been completed.
+INSERT INTO migrated.analysis (analysis, source)
+VALUES ($1, $2)
+RETURNING (SELECT s.identity FROM migrated.source AS s)
 
 -- name: analysis_entity_insert
-INSERT INTO migrated.analysis_entity (analysis, entity, strategy, whole, added, modified, deleted, rows)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+WITH looked AS (
+  UPDATE migrated.entity
+     SET last_detected = pg_catalog.clock_timestamp()
+   WHERE entity = $2
+)
+INSERT INTO migrated.analysis_entity (analysis, entity, strategy, whole, added, modified, deleted, rows, watermark)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT (analysis, entity) DO UPDATE
    SET strategy = excluded.strategy,
        whole = excluded.whole,
        added = excluded.added,
        modified = excluded.modified,
        deleted = excluded.deleted,
-       rows = excluded.rows
+       rows = excluded.rows,
+       watermark = excluded.watermark,
+       observed = excluded.observed
+
+-- name: source_changed
+-- The source that an analysis looked at and the one that sessions have been completed with, when they differ.
+SELECT a.source,
+       s.identity
+  FROM migrated.analysis AS a
+  JOIN migrated.source AS s
+    ON s.identity <> a.source
+ WHERE a.analysis = $1
 
 -- name: analysis_finish
 UPDATE migrated.analysis
@@ -164,8 +182,22 @@ UPDATE migrated.session
    AND state IN ('pending', 'running', 'paused')
 
 -- name: session_end
--- Its entities that are not over end with it when it was cancelled.
-WITH entities AS (
+-- Its entities that are not over end with it when it was cancelled. Completed, its source is the one to go on with.
+WITH source AS (
+  INSERT INTO migrated.source (identity)
+  SELECT a.source
+    FROM migrated.session AS s
+    JOIN migrated.analysis AS a
+      ON a.analysis = s.analysis
+   WHERE s.session = $1
+     AND $2 = 'completed'
+     AND a.source IS NOT NULL
+      ON CONFLICT (one) DO UPDATE
+     SET identity = excluded.identity,
+         since = excluded.since
+   WHERE migrated.source.identity <> excluded.identity
+),
+entities AS (
   UPDATE migrated.session_entity
      SET state = 'cancelled',
          reason = $3,
@@ -251,12 +283,28 @@ UPDATE migrated.session_entity
    AND entity = $2
 
 -- name: entity_migrated
--- An entity's part is complete; when all of it was read ($4), its hashes are those of this mapping now.
-UPDATE migrated.entity
-   SET fingerprint = CASE WHEN $4::boolean THEN $2 ELSE fingerprint END,
+-- An entity's part is complete; when all of it was read ($4), its hashes are those of this mapping now. The watermark is that of the
+-- session's analysis ($5), unless the one that is kept is of a later look: then this session has carried out an older analysis.
+UPDATE migrated.entity AS e
+   SET fingerprint = CASE WHEN $4::boolean THEN $2 ELSE e.fingerprint END,
        last_migrated = pg_catalog.clock_timestamp(),
-       rows_per_second = coalesce($3::double precision, rows_per_second)
- WHERE entity = $1
+       rows_per_second = coalesce($3::double precision, e.rows_per_second),
+       watermark = CASE WHEN looked.observed > e.observed THEN looked.watermark ELSE e.watermark END,
+       observed = greatest(looked.observed, e.observed),
+       last_sweep = greatest(looked.swept, e.last_sweep)
+  FROM (VALUES ($1, $5::uuid)) AS complete (entity, analysis)
+  LEFT JOIN (
+         SELECT ae.analysis,
+                ae.entity,
+                ae.watermark,
+                ae.observed,
+                CASE WHEN ae.strategy = 'sweep' THEN a.created_at END AS swept
+           FROM migrated.analysis_entity AS ae
+           JOIN migrated.analysis AS a
+             ON a.analysis = ae.analysis) AS looked
+    ON looked.analysis = complete.analysis
+   AND looked.entity = complete.entity
+ WHERE e.entity = complete.entity
 
 -- name: unpark
 -- Parked rows whose parent has come are brought along, as if detection had found them; {parents} is one condition for each parent.

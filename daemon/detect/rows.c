@@ -1,0 +1,164 @@
+/*
+ * Ships key and hashes of rows, compares them with what was handled, and keeps the keys of those that differ: the last step of
+ * every strategy. The statements stand in rows.sql.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "detect/internal.h"
+#include "sql_detect.h"
+
+struct comparison {
+	struct detect_run *run;
+	bool all;
+	char *compare; /* SQL */
+};
+
+enum shipped_form { VALUES, KEY_EXPRESSIONS, KEY_NAMES, KEY_COLUMNS };
+
+static char *shipped_list(const struct bound_entity *bound, enum shipped_form form)
+{
+	struct text text = TEXT_INIT;
+	size_t count = form == VALUES ? bound->shipped_count : bound->entity->source_key.count;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct shipped_column *shipped = &bound->shipped[i];
+
+		text_separate(&text, ", ");
+		if (form == VALUES)
+			text_append(&text, shipped->expression);
+		else if (form == KEY_EXPRESSIONS)
+			text_appendf(&text, "%s AS %s", shipped->expression, shipped->name);
+		else if (form == KEY_NAMES)
+			text_append(&text, shipped->name);
+		else
+			text_appendf(&text, "%s %s", shipped->name, shipped->type);
+	}
+	return text_steal(&text);
+}
+
+/* The holes of the source's statements, those of the target's, and the caller's own. */
+#define SOURCE_HOLES 9
+#define TARGET_HOLES 10
+#define MORE_HOLES 8
+
+static size_t append_holes(struct text_hole *holes, size_t count, const struct text_hole *more)
+{
+	for (;
+	     more != NULL && more->name != NULL && count < SOURCE_HOLES + TARGET_HOLES + MORE_HOLES;
+	     more++)
+		holes[count++] = *more;
+	return count;
+}
+
+char *rows_fill(const struct detect_run *run, const char *template, const struct text_hole *more)
+{
+	struct text text = TEXT_INIT;
+	struct text_hole holes[SOURCE_HOLES + TARGET_HOLES + MORE_HOLES + 1] = { 0 };
+	const struct bound_entity *bound = run->request.bound;
+	int version = run->request.binding->source_version;
+	_cleanup_free_ char *values = shipped_list(bound, VALUES);
+	_cleanup_free_ char *names = shipped_list(bound, KEY_NAMES);
+	_cleanup_free_ char *expressions = shipped_list(bound, KEY_EXPRESSIONS);
+	_cleanup_free_ char *columns = shipped_list(bound, KEY_COLUMNS);
+	_cleanup_free_ char *h1 = binding_hash(version, "s.r", 0);
+	_cleanup_free_ char *h2 = binding_hash(version, "s.r", 1);
+	_cleanup_free_ char *memory = text_format("%" PRId64, run->request.work_memory_kb);
+	_cleanup_free_ char *analysis = text_format("'%s'::uuid", run->request.analysis);
+	_cleanup_free_ char *key_texts = bound_key_list(bound, "coalesce(s.k%zu, m.k%zu)::text",
+							", ");
+	_cleanup_free_ char *keys = bound_key_list(bound, "coalesce(s.k%zu, m.k%zu) AS k%zu", ", ");
+	_cleanup_free_ char *order = bound_key_list(bound, "k%zu", ", ");
+	_cleanup_free_ char *m_is_s = bound_key_list(bound, "m.k%zu = s.k%zu", " AND ");
+	size_t count = append_holes(holes, 0, more);
+
+	count = append_holes(holes, count,
+			     (const struct text_hole[]){ { "relation", bound->source_relation },
+							 { "filter", bound->source_filter },
+							 { "key", bound->key_expressions[0] },
+							 { "values", values },
+							 { "names", names },
+							 { "expressions", expressions },
+							 { "h1", h1 },
+							 { "h2", h2 },
+							 { NULL, NULL } });
+	append_holes(holes, count,
+		     (const struct text_hole[]){ { "id_map", bound->id_map },
+						 { "seen", bound->seen },
+						 { "entity", bound->entity->name },
+						 { "work_memory", memory },
+						 { "analysis", analysis },
+						 { "key_columns", columns },
+						 { "key_texts", key_texts },
+						 { "keys", keys },
+						 { "order", order },
+						 { "m_is_s", m_is_s },
+						 { NULL, NULL } });
+	text_fill(&text, template, holes);
+	return text_steal(&text);
+}
+
+static void comparison_free(struct comparison *comparison)
+{
+	free(comparison->compare);
+	free(comparison);
+}
+
+static int64_t number(const PGresult *result, int column)
+{
+	return strtoll(PQgetvalue(result, 0, column), NULL, 10);
+}
+
+static void on_compared(void *arg, const struct pg_answer *answer)
+{
+	struct comparison *comparison = arg;
+	struct detect_run *run = comparison->run;
+	const PGresult *result = pg_answer_rows(answer);
+
+	if (answer->error == NULL) {
+		run->detected.added = number(result, 0);
+		run->detected.modified = number(result, 1);
+		run->detected.deleted = number(result, 2);
+		if (comparison->all || run->detected.rows < number(result, 3))
+			run->detected.rows = number(result, 3);
+	}
+	comparison_free(comparison);
+	if (answer->error != NULL)
+		detect_fail(run, answer->error);
+	else
+		detect_finish(run, NULL);
+}
+
+static void on_pumped(void *arg, const struct pump_result *result)
+{
+	struct comparison *comparison = arg;
+	struct detect_run *run = comparison->run;
+
+	run->pump = NULL;
+	if (result->error == NULL) {
+		pg_submit(run->request.target, comparison->compare, 0, NULL, on_compared,
+			  comparison);
+		return;
+	}
+	comparison_free(comparison);
+	detect_fail(run, result->error);
+}
+
+void rows_compare(struct detect_run *run, const struct rows_comparison *wanted)
+{
+	struct comparison *comparison = memory_new(sizeof(*comparison));
+	const struct text_hole holes[] = {
+		{ "begin", wanted->in_transaction ? "" : "BEGIN ISOLATION LEVEL READ COMMITTED;" },
+		{ "join", wanted->join },
+		{ "seen_only", wanted->seen },
+		{ NULL, NULL },
+	};
+	_cleanup_free_ char *begin = rows_fill(run, sql_detect_rows_begin, holes);
+
+	*comparison = (struct comparison){
+		.run = run,
+		.all = wanted->all,
+		.compare = rows_fill(run, sql_detect_rows_compare, holes),
+	};
+	detect_pump(run, wanted->read, begin, on_pumped, comparison);
+}
