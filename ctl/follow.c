@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "ctl/format.h"
+#include "ctl/hold.h"
 #include "ctl/outcome.h"
 #include "ctl/progress.h"
 #include "ctl/reply.h"
@@ -90,16 +91,44 @@ static const json_t *session_of(const json_t *frame)
 	return json_object_get(frame, "session");
 }
 
+/* What holds for the daemon as a whole, on one line: "throttled: …"; nothing of most. */
+static void append_circumstances(const struct follow *follow, struct text *line)
+{
+	static const char *const kinds[] = { "standby", "throttled" };
+	const char *next = reply_string(follow->frame, "next_cycle");
+	const char *state = reply_string_or(session_of(follow->frame), "state", "");
+	bool is_over = strcmp(state, "running") != 0 && strcmp(state, "paused") != 0;
+	char at[FORMAT_SIZE];
+
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		const char *why = reply_string(follow->frame, kinds[i]);
+
+		if (!why)
+			continue;
+		text_appendf(line, "%s: %s", kinds[i], why);
+		return;
+	}
+	if (next && is_over)
+		text_appendf(line, "Next cycle at %s", format_time(at, next));
+}
+
 static void append_frame(const struct follow *follow, struct text *out, size_t max_lines)
 {
 	const json_t *session = session_of(follow->frame);
+	_cleanup_text_ struct text line = TEXT_INIT;
 
+	append_circumstances(follow, &line);
 	if (json_is_object(session))
 		progress_frame(&follow->look, out, session,
 			       json_object_get(follow->frame, "entities"),
-			       clock_monotonic_ms() - follow->frame_ms, max_lines);
+			       clock_monotonic_ms() - follow->frame_ms,
+			       max_lines - (line.length > 0 && max_lines > 1));
 	else
 		text_append(out, "No session is under way.\n");
+	if (line.length > 0) {
+		look_append(&follow->look, out, STYLE_PLAIN, text_string(&line));
+		text_append(out, "\n");
+	}
 }
 
 static void draw(struct follow *follow)
@@ -124,7 +153,7 @@ static void print_entity_line(const struct follow *follow, const char *clock, co
 {
 	_cleanup_text_ struct text line = TEXT_INIT;
 	const char *status = reply_string_or(entity, "status", "unknown");
-	const char *reason = reply_string(entity, "reason");
+	_cleanup_free_ char *reason = hold_entity_reason(entity);
 	char done[32], total[32], failed[32], parked[32];
 
 	text_appendf(&line, "%s  ", clock);
@@ -136,14 +165,39 @@ static void print_entity_line(const struct follow *follow, const char *clock, co
 		     text_thousands(total, reply_integer(entity, "total")),
 		     text_thousands(failed, reply_integer(entity, "failed")),
 		     text_thousands(parked, reply_integer(entity, "parked")));
-	if (reason) {
+	if (reason[0] != '\0') {
 		text_append(&line, ": ");
 		look_append(&follow->look, &line, STYLE_PLAIN, reason);
 	}
 	puts(text_string(&line));
 }
 
-/* Entities whose status has changed, but not those that have always been pending. */
+static void print_plain_line(const struct follow *follow, const char *clock, const char *what,
+			     const char *why)
+{
+	_cleanup_text_ struct text line = TEXT_INIT;
+
+	look_append(&follow->look, &line, STYLE_PLAIN, why);
+	printf("%s  %s%s\n", clock, what, text_string(&line));
+}
+
+/* What makes a line worth it: another status, or that its attempts begin to fail. */
+static char *standing_of(const json_t *entity)
+{
+	return text_format("%s%s", reply_string_or(entity, "status", "unknown"),
+			   reply_integer(entity, "attempts") > 0 ? " (failing)" : "");
+}
+
+/* True when this has not been told under this name yet; it counts as told then. */
+static bool is_news(struct follow *follow, const char *name, const char *otherwise, const char *now)
+{
+	bool news = strcmp(reply_string_or(follow->told, name, otherwise), now) != 0;
+
+	json_object_set_new(follow->told, name, json_string(now));
+	return news;
+}
+
+/* Entities of which there is news, but not those that have always been pending. */
 static void print_changed_entities(struct follow *follow, const char *clock)
 {
 	const json_t *entities = json_object_get(follow->frame, "entities");
@@ -152,14 +206,26 @@ static void print_changed_entities(struct follow *follow, const char *clock)
 	json_t *entity;
 
 	json_array_foreach(entities, i, entity) {
-		const char *name = reply_string_or(entity, "entity", "-");
-		const char *status = reply_string_or(entity, "status", "unknown");
+		_cleanup_free_ char *standing = standing_of(entity);
 
-		if (strcmp(reply_string_or(follow->told, name, "pending"), status) == 0)
-			continue;
-		json_object_set_new(follow->told, name, json_string(status));
-		print_entity_line(follow, clock, entity, name_width);
+		if (is_news(follow, reply_string_or(entity, "entity", "-"), "pending", standing))
+			print_entity_line(follow, clock, entity, name_width);
 	}
+}
+
+/* Why nothing goes on, when that has changed: of the session, of the daemon. No entity has a name with a slash. */
+static void print_changed_circumstances(struct follow *follow, const char *clock)
+{
+	_cleanup_text_ struct text hold = TEXT_INIT;
+	_cleanup_text_ struct text circumstances = TEXT_INIT;
+
+	hold_append(&hold, session_of(follow->frame));
+	append_circumstances(follow, &circumstances);
+	if (is_news(follow, "/hold", "", text_string(&hold)) && hold.length > 0)
+		print_plain_line(follow, clock, "paused: ", text_string(&hold));
+	if (is_news(follow, "/circumstances", "", text_string(&circumstances)) &&
+	    circumstances.length > 0)
+		print_plain_line(follow, clock, "", text_string(&circumstances));
 }
 
 static void print_lines(struct follow *follow)
@@ -167,6 +233,7 @@ static void print_lines(struct follow *follow)
 	const json_t *session = session_of(follow->frame);
 	const char *id = reply_string_or(session, "session", "-");
 	_cleanup_text_ struct text out = TEXT_INIT;
+	_cleanup_text_ struct text hold = TEXT_INIT;
 	char clock[32];
 
 	if (!json_is_object(session)) {
@@ -177,9 +244,12 @@ static void print_lines(struct follow *follow)
 		json_object_clear(follow->told);
 		json_object_set_new(follow->told, "", json_string(id));
 		progress_head(&follow->look, &out, session, 0);
+		hold_append(&hold, session);
+		json_object_set_new(follow->told, "/hold", json_string(text_string(&hold)));
 	}
 	clock_format_elapsed(clock, reply_integer(session, "elapsed_ms"));
 	fputs(text_string(&out), stdout);
+	print_changed_circumstances(follow, clock);
 	print_changed_entities(follow, clock);
 	text_clear(&out);
 	progress_overall(&follow->look, &out, session);

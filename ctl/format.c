@@ -29,7 +29,15 @@ char *format_duration(char buffer[FORMAT_SIZE], int64_t ms)
 	return buffer;
 }
 
-char *format_time(char buffer[FORMAT_SIZE], const char *rfc3339)
+char *format_short_duration(char buffer[FORMAT_SIZE], int64_t ms)
+{
+	if (ms < 0 || ms >= 1000)
+		return format_duration(buffer, ms);
+	snprintf(buffer, FORMAT_SIZE, "%" PRId64 " ms", ms);
+	return buffer;
+}
+
+static char *format_local(char buffer[FORMAT_SIZE], const char *rfc3339, const char *form)
 {
 	struct tm utc = { 0 };
 	struct tm local;
@@ -37,9 +45,19 @@ char *format_time(char buffer[FORMAT_SIZE], const char *rfc3339)
 	time_t seconds = end ? timegm(&utc) : 0;
 
 	if (!end || rfc3339[strlen(rfc3339) - 1] != 'Z' || !localtime_r(&seconds, &local) ||
-	    strftime(buffer, FORMAT_SIZE, "%Y-%m-%d %H:%M:%S", &local) == 0)
+	    strftime(buffer, FORMAT_SIZE, form, &local) == 0)
 		snprintf(buffer, FORMAT_SIZE, "%.40s", rfc3339);
 	return buffer;
+}
+
+char *format_time(char buffer[FORMAT_SIZE], const char *rfc3339)
+{
+	return format_local(buffer, rfc3339, "%Y-%m-%d %H:%M:%S");
+}
+
+char *format_time_of_day(char buffer[FORMAT_SIZE], const char *rfc3339)
+{
+	return format_local(buffer, rfc3339, "%H:%M:%S");
 }
 
 char *format_percent(char buffer[FORMAT_SIZE], double percent)

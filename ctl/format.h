@@ -20,6 +20,12 @@ char *format_duration(char buffer[FORMAT_SIZE], int64_t ms);
 /* RFC 3339 as "2026-01-05 09:12:44" in local time; what is not RFC 3339 is shown as it is, cut. */
 char *format_time(char buffer[FORMAT_SIZE], const char *rfc3339);
 
+/* The same as "09:12:44": for what is at most hours away. */
+char *format_time_of_day(char buffer[FORMAT_SIZE], const char *rfc3339);
+
+/* "38 ms" of what takes no second, else as format_duration(). */
+char *format_short_duration(char buffer[FORMAT_SIZE], int64_t ms);
+
 /* "2.0%"; "< 0.1%" for what is little and not nothing. */
 char *format_percent(char buffer[FORMAT_SIZE], double percent);
 

@@ -50,6 +50,8 @@ static const struct {
 	{ "down", STYLE_BAD },		 { "unavailable", STYLE_BAD },
 	{ "closed", STYLE_DIM },	 { "detecting", STYLE_ACTIVE },
 	{ "starting", STYLE_WARNING },	 { "stopping", STYLE_WARNING },
+	{ "standby", STYLE_WARNING },	 { "quiet", STYLE_DIM },
+	{ "migrated", STYLE_GOOD },	 { "skipped", STYLE_WARNING },
 };
 
 enum style look_style_of(const char *word)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ctl/format.h"
+#include "ctl/hold.h"
 #include "ctl/reply.h"
 
 static void append_count(struct text *sentence, int64_t count, const char *one, const char *many)
@@ -62,10 +63,12 @@ enum exit_status outcome_of(const json_t *session, struct text *sentence)
 	if (strcmp(state, "completed") == 0)
 		return completed(session, sentence);
 	text_append(sentence, words_of(state));
+	if (strcmp(state, "paused") == 0) {
+		text_append(sentence, ": ");
+		hold_append(sentence, session);
+		return EXIT_PAUSED;
+	}
 	if (reason)
 		text_appendf(sentence, ": %s", reason);
-	if (strcmp(state, "paused") != 0)
-		return EXIT_FAILED;
-	text_appendf(sentence, "; migratectl resume %s goes on with it", id);
-	return EXIT_PAUSED;
+	return EXIT_FAILED;
 }

@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "ctl/format.h"
+#include "ctl/hold.h"
 #include "ctl/reply.h"
 
 static bool is_state(const json_t *object, const char *key, const char *state)
@@ -36,6 +37,17 @@ static int64_t elapsed_ms(const json_t *session, int64_t since_ms)
 	return is_state(session, "state", "running") ? elapsed + since_ms : elapsed;
 }
 
+/* On a line of its own: it is what one has come to read. */
+static void append_hold(const struct look *look, struct text *out, const json_t *session)
+{
+	_cleanup_text_ struct text hold = TEXT_INIT;
+
+	text_append(&hold, "paused: ");
+	hold_append(&hold, session);
+	text_append(out, "\n");
+	look_append(look, out, STYLE_WARNING, text_string(&hold));
+}
+
 void progress_head(const struct look *look, struct text *out, const json_t *session,
 		   int64_t since_ms)
 {
@@ -50,7 +62,9 @@ void progress_head(const struct look *look, struct text *out, const json_t *sess
 	text_append(out, "  ");
 	look_append(look, out, look_style_of(state), state);
 	text_appendf(out, "  %s", clock_format_elapsed(elapsed, elapsed_ms(session, since_ms)));
-	if (reason) {
+	if (is_state(session, "state", "paused")) {
+		append_hold(look, out, session);
+	} else if (reason) {
 		text_append(out, "  ");
 		look_append(look, out, STYLE_WARNING, reason);
 	}
@@ -93,9 +107,12 @@ static bool any_reason(const json_t *entities)
 	size_t i;
 	json_t *entity;
 
-	json_array_foreach(entities, i, entity)
-		if (reply_string(entity, "reason"))
+	json_array_foreach(entities, i, entity) {
+		_cleanup_free_ char *reason = hold_entity_reason(entity);
+
+		if (reason[0] != '\0')
 			return true;
+	}
 	return false;
 }
 
@@ -128,6 +145,8 @@ static void add_progress(struct table *table, const json_t *entity, const struct
 
 static void add_entity(struct table *table, const json_t *entity, const struct look *look)
 {
+	_cleanup_free_ char *reason = hold_entity_reason(entity);
+
 	reply_cell_string(table, entity, "entity");
 	reply_cell_state(table, entity, "status");
 	add_progress(table, entity, look);
@@ -136,7 +155,7 @@ static void add_entity(struct table *table, const json_t *entity, const struct l
 	reply_cell_integer(table, entity, "failed");
 	reply_cell_integer(table, entity, "parked");
 	if (table->column_count == COLUMN_COUNT)
-		table_add(table, reply_string_or(entity, "reason", ""));
+		table_add(table, reason);
 }
 
 /* What one wants to see first when not everything can be shown. */
@@ -213,7 +232,8 @@ void progress_entities(const struct look *look, struct text *out, const json_t *
 void progress_frame(const struct look *look, struct text *out, const json_t *session,
 		    const json_t *entities, int64_t since_ms, size_t max_lines)
 {
-	const size_t other_lines = 4; /* head, header, "… more", overall */
+	/* head, why it is held, header, "… more", overall */
+	const size_t other_lines = is_state(session, "state", "paused") ? 5 : 4;
 	size_t max_rows = max_lines == 0	    ? 0
 			  : max_lines > other_lines ? max_lines - other_lines
 						    : 1;

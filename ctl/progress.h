@@ -10,8 +10,8 @@
 #include "common/text.h"
 #include "ctl/look.h"
 
-/* One line: id, mode, state, time spent, reason. `since_ms`: how old the reply is; a running
-   session's clock goes on. */
+/* One line: id, mode, state, time spent, reason; why a paused one is held is a second. `since_ms`: how old the reply
+   is; a running session's clock goes on. */
 void progress_head(const struct look *look, struct text *out, const json_t *session,
 		   int64_t since_ms);
 

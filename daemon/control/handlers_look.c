@@ -39,21 +39,6 @@ static json_t *time_or_null(int64_t wall_us)
 	return wall_us > 0 ? json_string(clock_format_rfc3339(buffer, wall_us)) : json_null();
 }
 
-static json_t *describe_connection(const struct pg_connection *connection)
-{
-	enum pg_state state = pg_connection_state(connection);
-	const struct error *err = pg_connection_last_error(connection);
-	bool up = pg_connection_is_up(connection);
-	int version = pg_connection_server_version(connection);
-
-	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "name", pg_connection_name(connection),
-			 "state", pg_state_name(state), "server_version",
-			 version > 0 ? json_integer(version) : json_null(), "error",
-			 !up && err != NULL && err->kind != ERROR_NONE ? json_string(err->message)
-								       : json_null(),
-			 "since", time_or_null(pg_connection_since_us(connection)));
-}
-
 static json_t *string_or_null(const char *string)
 {
 	return string != NULL && string[0] != '\0' ? json_string(string) : json_null();
@@ -71,6 +56,21 @@ static const char *throttled_of(const struct engine *engine)
 {
 	(void)engine;
 	return NULL;
+}
+
+static json_t *describe_connection(const struct pg_connection *connection)
+{
+	enum pg_state state = pg_connection_state(connection);
+	const struct error *err = pg_connection_last_error(connection);
+	bool up = pg_connection_is_up(connection);
+	int version = pg_connection_server_version(connection);
+
+	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "name", pg_connection_name(connection),
+			 "state", pg_state_name(state), "server_version",
+			 version > 0 ? json_integer(version) : json_null(), "error",
+			 !up && err != NULL && err->kind != ERROR_NONE ? json_string(err->message)
+								       : json_null(),
+			 "since", time_or_null(pg_connection_since_us(connection)));
 }
 
 static json_t *describe_cycles(const struct engine *engine)
@@ -141,11 +141,16 @@ static void on_watcher_gone(void *arg)
 	watch_free(arg);
 }
 
-static json_t *watch_frame(const struct session *session)
+static json_t *watch_frame(const struct engine *engine)
 {
-	return json_pack("{s:o, s:o}", "session",
+	const struct session *session = engine_session(engine);
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "session",
 			 session != NULL ? session_describe(session) : json_null(), "entities",
-			 session != NULL ? session_describe_entities(session) : json_array());
+			 session != NULL ? session_describe_entities(session) : json_array(),
+			 "standby", string_or_null(standby_of(engine)), "throttled",
+			 string_or_null(throttled_of(engine)), "next_cycle",
+			 time_or_null(engine_next_cycle_us(engine)));
 }
 
 static bool is_over(const struct watch *watch, const struct session *session)
@@ -177,11 +182,13 @@ static void on_watch_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	watch->armed = false;
 	if (is_over(watch, session)) {
+		const struct engine *engine = watch->handlers->engine;
+
 		watch_free(watch);
-		control_call_reply(call, watch_frame(session));
+		control_call_reply(call, watch_frame(engine));
 		return;
 	}
-	control_call_continue(call, watch_frame(session));
+	control_call_continue(call, watch_frame(watch->handlers->engine));
 	if (session != NULL && session->phase != SESSION_ENDED)
 		arm_watch(watch);
 }
@@ -254,7 +261,7 @@ void handle_watch(void *arg, struct control_call *call)
 		return;
 	}
 	if (!control_call_wants_more(call) || (session == NULL && !parameters.follow))
-		control_call_reply(call, watch_frame(session));
+		control_call_reply(call, watch_frame(handlers->engine));
 	else
 		start_watch(handlers, call, session, &parameters);
 }

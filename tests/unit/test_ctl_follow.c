@@ -144,6 +144,55 @@ static void test_lines_tell_what_has_changed(void **state)
 		   "migratectl: session 550e8400 completed, 20 rows\n");
 }
 
+#define TROUBLE(state, hold, reason, attempts, retry_at, throttled, continues) \
+	"{'parameters':{'session':{'session':'" ID "','mode':'full','state':'" state \
+	"','hold':" hold ",'reason':" reason ",'elapsed_ms':5000,'total':20,'done':1}," \
+	"'entities':[{'entity':'orders','status':'running','total':20,'done':1,'attempts':" attempts \
+	",'retry_at':" retry_at "}],'standby':null,'throttled':" throttled \
+	",'next_cycle':null}" continues "}|"
+#define MORE ",'continues':true"
+
+static void test_lines_tell_why_nothing_goes_on_but_once(void **state)
+{
+	static const char *const steps[] = {
+		TROUBLE("running", "null", "null", "0", "null", "null",
+			MORE) TROUBLE("running", "null", "null", "1", "'2026-01-05T09:12:50Z'",
+				      "null", MORE) TROUBLE("running", "null", "null", "2",
+							    "'2026-01-05T09:12:52Z'", "null", MORE)
+			TROUBLE("running", "null", "null", "0", "null", "'replay lag is 42'", MORE)
+				TROUBLE("paused", "'environment'",
+					"'target: no space left on device'", "0", "null", "null",
+					MORE) TROUBLE("paused", "'environment'",
+						      "'target: no space left on device'", "0",
+						      "null", "null", MORE)
+					TROUBLE("running", "null", "null", "0", "null", "null",
+						MORE) TROUBLE("cancelled", "null", "null", "0",
+							      "null", "null", ""),
+		NULL,
+	};
+	struct ran ran = run(steps, "watch");
+
+	(void)state;
+	assert_ran(
+		&ran, EXIT_FAILED,
+		"Session " ID "  full  running  00:00:05\n"
+		"00:00:05  orders  running    1 of 20 rows, 0 failed, 0 parked\n"
+		"00:00:05  Overall 5% (1 of 20)\n"
+		"00:00:05  orders  running    1 of 20 rows, 0 failed, 0 parked: 1 attempt failed, "
+		"again at 09:12:50\n"
+		"00:00:05  Overall 5% (1 of 20)\n"
+		"00:00:05  Overall 5% (1 of 20)\n"
+		"00:00:05  throttled: replay lag is 42\n"
+		"00:00:05  orders  running    1 of 20 rows, 0 failed, 0 parked\n"
+		"00:00:05  Overall 5% (1 of 20)\n"
+		"00:00:05  paused: target: no space left on device; it is tried again by itself\n"
+		"00:00:05  Overall 5% (1 of 20)\n"
+		"00:00:05  Overall 5% (1 of 20)\n"
+		"00:00:05  Overall 5% (1 of 20)\n"
+		"00:00:05  Overall 5% (1 of 20)\n",
+		"migratectl: session 550e8400 was cancelled\n");
+}
+
 static void test_json_is_one_object_a_line(void **state)
 {
 	static const char *const steps[] = {
@@ -202,8 +251,8 @@ static void test_the_exit_status_says_how_the_session_ended(void **state)
 		{ LAST("cancelled", "10", "0", "completed", "cancelled"), EXIT_FAILED,
 		  "migratectl: session 550e8400 was cancelled\n" },
 		{ FRAME("paused", "10", "completed", "paused"), EXIT_PAUSED,
-		  "migratectl: session 550e8400 is paused; migratectl resume 550e8400 goes on with "
-		  "it\n" },
+		  "migratectl: session 550e8400 is paused: no reason is given; migratectl resume "
+		  "550e8400 goes on with it\n" },
 		{ "{'error':'io.migrated.NoSuchSession','parameters':{'session':'550e'}}|",
 		  EXIT_NO_SUCH,
 		  "migratectl: there is no session 550e\n  migratectl list shows the sessions\n" },
@@ -418,6 +467,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines_tell_what_has_changed),
+		cmocka_unit_test(test_lines_tell_why_nothing_goes_on_but_once),
 		cmocka_unit_test(test_json_is_one_object_a_line),
 		cmocka_unit_test(test_nothing_is_under_way),
 		cmocka_unit_test(test_migrate_without_waiting_names_the_session),
@@ -433,5 +483,6 @@ int main(void)
 
 	setlocale(LC_CTYPE, "C.UTF-8");
 	setenv("TERM", "xterm", 1);
+	setenv("TZ", "UTC", 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

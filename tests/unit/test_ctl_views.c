@@ -79,7 +79,50 @@ static enum exit_status judged(const char *verb, const char *json)
 	"'since':'2026-01-05T09:00:01Z'}," \
 	"{'name':'target','state':'waiting','server_version':null," \
 	"'error':'could not connect: connection refused','since':'2026-01-05T09:00:02Z'}]," \
-	"'session':" RUNNING_SESSION ",'entities':" RUNNING_ENTITIES "}"
+	"'session':" RUNNING_SESSION ",'entities':" RUNNING_ENTITIES "," NO_CYCLES "}"
+
+#define NO_CYCLES \
+	"'standby':null,'throttled':null,'cycles':{'every_ms':0,'window':null,'time_zone':null," \
+	"'sweep_every_ms':86400000,'next':null,'lag_ms':null,'last':[]}"
+
+#define CYCLE(started, elapsed, result, sweep, changed, session, reason) \
+	"{'started':'2026-01-05T" started "Z','elapsed_ms':" elapsed ",'result':'" result \
+	"','sweep':" sweep ",'changed':" changed ",'session':" session ",'reason':" reason "}"
+
+#define CYCLES_STATUS \
+	"{'daemon_version':'0.1.0','pid':4711,'started':'2026-01-05T09:00:00Z'," \
+	"'state':'idle','reason':null,'resident_kb':8192,'next_cycle':'2026-01-05T22:00:00Z'," \
+	"'connections':[],'session':null,'entities':[],'standby':null," \
+	"'throttled':'42 on the target, and not more than 10 is wanted','cycles':{" \
+	"'every_ms':300000,'window':'22:00-06:00','time_zone':'Europe/Berlin'," \
+	"'sweep_every_ms':86400000,'next':'2026-01-05T22:00:00Z','lag_ms':57600000,'last':[" CYCLE("05:55:00", "38", "quiet", "false", "0", "null", "null") "," CYCLE( \
+		"05:50:00", "4210", "migrated", "true", "12345", "'" SESSION "'", \
+		"null") "," CYCLE("05:45:00", "0", "skipped", "false", "0", "null", \
+				  "'the session before it is paused'") "," CYCLE("05:40:00", \
+										 "1204", "failed", \
+										 "false", "7", \
+										 "'" SESSION "'", \
+										 "'orders: no such column x'") "," CYCLE("05:35:00", \
+															 "40", \
+															 "quiet", \
+															 "false", \
+															 "0", \
+															 "null", \
+															 "null") "," CYCLE("05:30:00", \
+																	   "41", \
+																	   "quiet", \
+																	   "false", \
+																	   "0", \
+																	   "null", \
+																	   "null") "]}}"
+
+#define STANDBY_STATUS \
+	"{'daemon_version':'0.1.0','pid':4712,'started':'2026-01-05T09:00:00Z'," \
+	"'state':'standby','reason':'migrated on alpha (pid 4711) owns the control schema'," \
+	"'resident_kb':8192,'connections':[],'session':null,'entities':[]," \
+	"'standby':'migrated on alpha (pid 4711) owns the control schema','throttled':null," \
+	"'cycles':{'every_ms':2000,'window':null,'time_zone':null,'sweep_every_ms':0," \
+	"'next':null,'lag_ms':null,'last':[]}}"
 
 #define IDLE_STATUS \
 	"{'daemon_version':'0.1.0','pid':4711,'started':'2026-01-05T09:00:00Z'," \
@@ -95,6 +138,22 @@ static void test_status(void **state)
 	assert_shown(&coloured, "status", STATUS, NULL, "ctl_status_coloured.txt");
 	assert_shown(&plain, "status", IDLE_STATUS, NULL, "ctl_status_idle.txt");
 	assert_shown(&plain, "status", "{}", NULL, "ctl_status_empty.txt");
+}
+
+static void test_status_of_one_that_runs_in_cycles(void **state)
+{
+	(void)state;
+	assert_shown(&plain, "status", CYCLES_STATUS, NULL, "ctl_status_cycles.txt");
+	assert_shown(&coloured, "status", CYCLES_STATUS, NULL, "ctl_status_cycles_coloured.txt");
+	assert_shown(&plain, "status", STANDBY_STATUS, NULL, "ctl_status_standby.txt");
+}
+
+static void test_the_exit_status_of_status_says_that_a_session_is_paused(void **state)
+{
+	(void)state;
+	assert_int_equal(judged("status", STATUS), EXIT_DONE);
+	assert_int_equal(judged("status", "{'session':null}"), EXIT_DONE);
+	assert_int_equal(judged("status", "{'session':{'state':'paused'}}"), EXIT_PAUSED);
 }
 
 static void test_json_is_the_answer_with_a_version(void **state)
@@ -136,6 +195,55 @@ static void test_progress_of_a_paused_session_says_why(void **state)
 			"'parked':0}]",
 			0);
 	assert_golden("ctl_progress_paused.txt", text_string(&out));
+}
+
+static void test_progress_says_why_a_session_is_held_and_what_ends_that(void **state)
+{
+	static const struct {
+		const char *hold, *reason;
+	} held[] = {
+		{ "'operator'", "'paused by an operator'" },
+		{ "'operator'", "null" },
+		{ "'breaker'", "'patients: 31% of its rows are gone from the source (max. 20%)'" },
+		{ "'timeout'", "'it has taken 2h'" },
+		{ "'environment'", "'target: could not extend file: No space left on device'" },
+		{ "'brandnew'", "null" },
+		{ "null", "null" },
+	};
+	_cleanup_text_ struct text out = TEXT_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof held / sizeof held[0]; i++) {
+		_cleanup_free_ char *session = text_format(
+			"{'session':'" SESSION
+			"','mode':'differential','state':'paused','hold':%s,'reason':%s,"
+			"'elapsed_ms':5000,'total':10,'done':5}",
+			held[i].hold, held[i].reason);
+
+		append_progress(&out, session, "[]", 0);
+	}
+	assert_golden("ctl_progress_held.txt", text_string(&out));
+}
+
+#define TRYING(name, status, attempts, retry_at, reason) \
+	"{'entity':'" name "','status':'" status "','total':10,'done':5,'failed':0,'parked':0," \
+	"'attempts':" attempts ",'retry_at':" retry_at ",'batch_size':500,'reason':" reason "}"
+
+static void test_progress_shows_attempts_and_when_the_next_is(void **state)
+{
+	_cleanup_text_ struct text out = TEXT_INIT;
+
+	(void)state;
+	append_progress(
+		&out, RUNNING_SESSION,
+		"[" TRYING("orders", "running", "3", "'2026-01-05T09:12:50.25Z'", "'deadlock detected'") "," TRYING(
+			"cases", "running", "1", "null",
+			"null") "," TRYING("files", "running", "0", "null",
+					   "null") "," TRYING("jaws", "paused", "0",
+							      "'2026-01-05T09:13:00Z'",
+							      "'permission denied'") "]",
+		0);
+	assert_golden("ctl_progress_attempts.txt", text_string(&out));
 }
 
 #define THREE_OF(status) \
@@ -434,6 +542,10 @@ static void test_outcomes(void **state)
 		  "session 550e8400 is paused: disk full on target; migratectl resume 550e8400 "
 		  "goes on with it",
 		  EXIT_PAUSED },
+		{ "{'session':'" SESSION "','state':'paused','hold':'breaker','reason':'31% gone'}",
+		  "session 550e8400 is paused: 31% gone; migratectl resume 550e8400 approves it and "
+		  "goes on",
+		  EXIT_PAUSED },
 		{ "{'session':'" SESSION "','state':'cancelled'}", "session 550e8400 was cancelled",
 		  EXIT_FAILED },
 		{ "{'session':'" SESSION "','state':'running'}",
@@ -456,6 +568,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_json_is_the_answer_with_a_version),
+		cmocka_unit_test(test_status_of_one_that_runs_in_cycles),
+		cmocka_unit_test(test_the_exit_status_of_status_says_that_a_session_is_paused),
+		cmocka_unit_test(test_progress_says_why_a_session_is_held_and_what_ends_that),
+		cmocka_unit_test(test_progress_shows_attempts_and_when_the_next_is),
 		cmocka_unit_test(test_progress_of_a_paused_session_says_why),
 		cmocka_unit_test(test_progress_keeps_the_busiest_when_the_screen_is_small),
 		cmocka_unit_test(test_percentages_stay_within_their_bounds),
