@@ -34,7 +34,7 @@ BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL random_page_cost = 0.3;
 SET LOCAL work_mem = '{work_memory}kB';
 SET CONSTRAINTS ALL IMMEDIATE;
-SELECT migrated.claim_batch('{session}', '{entity}', {batch});
+SELECT migrated.claim_batch('{session}', '{entity}', {batch}, {epoch});
 CREATE TEMPORARY TABLE IF NOT EXISTS {stage_name} (
   {stage_columns}
 ) ON COMMIT DELETE ROWS;

@@ -34,6 +34,7 @@ char *entity_sql_begin(const struct bound_entity *bound, const struct batch_plac
 	_cleanup_free_ char *all = parts_shipped_list(bound, false, true);
 	_cleanup_free_ char *names = keys_only ? text_copy(keys) : text_format("%s, h1, h2", all);
 	_cleanup_free_ char *batch = text_format("%d", place->batch);
+	_cleanup_free_ char *epoch = text_format("%" PRId64, place->epoch);
 	_cleanup_free_ char *memory = text_format("%" PRId64, place->work_memory_kb);
 
 	text_fill(&text, sql_apply_begin,
@@ -41,6 +42,7 @@ char *entity_sql_begin(const struct bound_entity *bound, const struct batch_plac
 					      { "session", place->session },
 					      { "entity", bound->entity->name },
 					      { "batch", batch },
+					      { "epoch", epoch },
 					      { "stage", bound->stage },
 					      { "stage_name", strchr(bound->stage, '.') + 1 },
 					      { "stage_columns", columns },
@@ -278,8 +280,8 @@ char *entity_sql_delete(const struct binding *binding, const struct bound_entity
 /* --- the second pass --------------------------------------------------------------------------- */
 
 char *entity_sql_fill(const struct binding *binding, const struct bound_entity *bound,
-		      const struct written_column *written, size_t alternative, int64_t limit,
-		      bool isolate)
+		      const struct written_column *written, size_t alternative, int64_t epoch,
+		      int64_t limit, bool isolate)
 {
 	struct text text = TEXT_INIT;
 	_cleanup_text_ struct text fill = TEXT_INIT;
@@ -316,9 +318,10 @@ char *entity_sql_fill(const struct binding *binding, const struct bound_entity *
 				     { "letter", "" },
 				     { NULL, NULL } };
 
-	text_fill(&fill, sql_apply_fill, holes);
+	text_appendf(&text, "SELECT migrated.hold_epoch(%" PRId64 ");\n", epoch);
+	text_fill(isolate ? &fill : &text, sql_apply_fill, holes);
 	if (!isolate)
-		return text_steal(&fill);
+		return text_steal(&text);
 	text_fill(&letter, sql_apply_fill_letter, holes);
 	apply_literal = pg_quote_literal(text_string(&fill));
 	letter_literal = pg_quote_literal(text_string(&letter));

@@ -17,6 +17,7 @@ struct batch_place {
 	int session_number;
 	const char *analysis; /* keys and deletes */
 	int batch;
+	int64_t epoch; /* under which the daemon owns the control schema */
 	int64_t work_memory_kb;
 	const char *low; /* first and last ordinal of the change set: keys and deletes */
 	const char *high;
@@ -33,9 +34,10 @@ char *entity_sql_delete(const struct binding *binding, const struct bound_entity
 			const struct batch_place *place, bool isolate);
 
 /* One round of the second pass over reference column `written`, alternative `alternative`; the command tag's count is
-   how many were filled. `isolate` bisects around rows that the database refuses. */
+   how many were filled. Refused when the daemon has not the `epoch` any more. `isolate` bisects around rows that the
+   database refuses. */
 char *entity_sql_fill(const struct binding *binding, const struct bound_entity *bound,
-		      const struct written_column *written, size_t alternative, int64_t limit,
-		      bool isolate);
+		      const struct written_column *written, size_t alternative, int64_t epoch,
+		      int64_t limit, bool isolate);
 
 #endif

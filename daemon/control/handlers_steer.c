@@ -294,7 +294,10 @@ static void steer_session(struct handlers *handlers, struct control_call *call,
 	const char *asked = parameters->session;
 	struct error err;
 
-	if (session == NULL || (asked != NULL && strncmp(session->id, asked, strlen(asked)) != 0)) {
+	if (!engine_may_steer(handlers->engine, &err))
+		handler_fail(call, &err);
+	else if (session == NULL ||
+		 (asked != NULL && strncmp(session->id, asked, strlen(asked)) != 0)) {
 		control_call_error(call, "io.migrated.NoSuchSession",
 				   json_pack("{s:s}", "session", asked != NULL ? asked : ""));
 	} else if (steer_it(session, parameters->entity, &err)) {

@@ -257,6 +257,9 @@ void detection_free(struct detection *detection)
 		return;
 	if (detection->cancel != NULL)
 		event_free(detection->cancel);
+	pg_forget(detection->request.store, detection);
+	for (size_t i = 0; i < detection->count; i++)
+		pg_forget(detection->request.store, &detection->entities[i]);
 	free(detection->entities);
 	free(detection);
 }

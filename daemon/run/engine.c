@@ -24,7 +24,9 @@ struct engine_subscriber {
 	struct engine_subscriber *next;
 };
 
+static void go_on(struct engine *engine);
 static void look_for_unfinished(struct engine *engine);
+static struct lane_pool *make_lanes(struct engine *engine);
 
 /* --- subscribers ------------------------------------------------------------------------------- */
 
@@ -55,6 +57,75 @@ void engine_changed(struct engine *engine)
 		next = s->next;
 		s->on_change(s->arg);
 	}
+}
+
+/* --- whose the store is ------------------------------------------------------------------------ */
+
+bool engine_owns(const struct engine *engine, struct error *err)
+{
+	const struct error *reason = owner_reason(engine->owner);
+
+	if (!engine_may_steer(engine, err))
+		return false;
+	if (owner_state(engine->owner) == OWNER_OURS)
+		return true;
+	return error_set(err, ERROR_CONNECTION, "%s",
+			 reason->kind != ERROR_NONE
+				 ? reason->message
+				 : "the target has just been reached; try again");
+}
+
+bool engine_may_steer(const struct engine *engine, struct error *err)
+{
+	const char *holder = engine_standby(engine);
+
+	if (holder == NULL)
+		return true;
+	error_set(err, ERROR_BUSY, "this daemon stands by: %s", holder);
+	return error_hint(err, "ask that daemon, or stop it, and this one takes over");
+}
+
+/* Both connections begin anew, so that nothing is on its way any more to what is dropped here. */
+static void on_put_down(evutil_socket_t fd, short what, void *arg)
+{
+	struct engine *engine = arg;
+
+	(void)fd;
+	(void)what;
+	if (engine->session != NULL)
+		session_put_down(engine->session);
+	event_del(engine->put_down);
+	lane_pool_free(engine->lanes);
+	engine->lanes = make_lanes(engine);
+	pg_connection_reset(engine->source, "another daemon has taken over");
+	pg_connection_reset(engine->target, "another daemon has taken over");
+	request_put_down(engine);
+	session_free(engine->session);
+	engine->session = NULL;
+	engine->resumed = false;
+	go_on(engine);
+	engine_changed(engine);
+}
+
+void engine_put_down(struct engine *engine)
+{
+	event_active(engine->put_down, 0, 0);
+}
+
+static void on_owner_change(void *arg)
+{
+	struct engine *engine = arg;
+	const struct session *session = engine->session;
+
+	if (engine->stopping)
+		return;
+	if (session != NULL && session->phase != SESSION_ENDED &&
+	    owner_state(engine->owner) != OWNER_UNKNOWN &&
+	    session->means.epoch != owner_epoch(engine->owner))
+		engine_put_down(engine);
+	else
+		go_on(engine);
+	engine_changed(engine);
 }
 
 /* --- stopping ---------------------------------------------------------------------------------- */
@@ -92,6 +163,16 @@ static void on_lane_idle(void *arg, struct lane *lane)
 		detection_offer(engine->detection, lane);
 	else if (engine->session != NULL)
 		session_offer(engine->session, lane);
+}
+
+static struct lane_pool *make_lanes(struct engine *engine)
+{
+	return lane_pool_new(engine->base, &(struct lane_pool_settings){
+						   .source = *connect_source(engine->settings),
+						   .target = *connect_target(engine->settings),
+						   .on_idle = on_lane_idle,
+						   .arg = engine,
+					   });
 }
 
 size_t engine_lane_count(const struct engine *engine, const json_t *options)
@@ -142,8 +223,8 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (engine->stopping)
 		stop_when_drained(engine);
-	else if (!engine->resumed && !engine_is_busy(engine) &&
-		 pg_connection_is_up(engine->source) && pg_connection_is_up(engine->target))
+	else if (!engine->resumed && !engine_is_busy(engine) && engine_down(engine) == NULL &&
+		 owner_state(engine->owner) == OWNER_OURS)
 		look_for_unfinished(engine);
 }
 
@@ -153,33 +234,39 @@ static void look_for_unfinished(struct engine *engine)
 	pg_submit(engine->target, sql_store_schema_version, 0, NULL, on_schema_known, engine);
 }
 
+/* Both databases are there, and the store is ours: whatever waited for that goes on. */
+static void go_on(struct engine *engine)
+{
+	struct error err;
+
+	if (engine_down(engine) == NULL && owner_state(engine->owner) != OWNER_UNKNOWN)
+		engine->reached = true;
+	if (!engine->lost || engine_down(engine) != NULL || !engine_owns(engine, &err))
+		return;
+	engine->lost = false;
+	if (!engine->resumed && !engine_is_busy(engine))
+		look_for_unfinished(engine);
+	engine_changed(engine);
+	if (engine->session != NULL && engine->session->phase < SESSION_ENDED)
+		session_store_ready(engine->session);
+}
+
 static void on_connection_state(void *arg, struct pg_connection *connection, enum pg_state state,
 				const struct error *err)
 {
 	struct engine *engine = arg;
 
-	(void)connection;
 	(void)err;
+	if (connection == engine->target)
+		owner_on_connection(engine->owner, connection, state);
 	if (engine->stopping) {
 		event_active(engine->again, 0, 0); /* when this connection's queue has moved on */
-		return;
+	} else if (state == PG_READY) {
+		go_on(engine);
+	} else if (state != PG_BUSY) {
+		engine->lost = true;
+		engine_changed(engine);
 	}
-	if (state != PG_READY) {
-		engine->lost |= state != PG_BUSY;
-		if (state != PG_BUSY)
-			engine_changed(engine);
-		return;
-	}
-	if (!engine->lost || !pg_connection_is_up(engine->source) ||
-	    !pg_connection_is_up(engine->target))
-		return;
-	engine->lost = false;
-	if (!engine->resumed && !engine_is_busy(engine))
-		look_for_unfinished(engine);
-	engine->reached = true;
-	engine_changed(engine);
-	if (engine->session != NULL && engine->session->phase < SESSION_ENDED)
-		session_store_ready(engine->session);
 }
 
 /* --- cycles ------------------------------------------------------------------------------------ */
@@ -222,16 +309,13 @@ struct engine *engine_new_observing(struct event_base *base, const struct config
 	engine->settings = connect_settings_new(config);
 	engine->cycle = event_new(base, -1, 0, on_cycle, engine);
 	engine->again = event_new(base, -1, 0, on_again, engine);
-	engine->lanes = lane_pool_new(base, &(struct lane_pool_settings){
-						    .source = *connect_source(engine->settings),
-						    .target = *connect_target(engine->settings),
-						    .on_idle = on_lane_idle,
-						    .arg = engine,
-					    });
+	engine->put_down = event_new(base, -1, 0, on_put_down, engine);
+	engine->lanes = make_lanes(engine);
 	engine->observatory = observatory_new(base, &config->entities, engine->settings);
 	engine->source = pg_connection_new(base, connect_source(engine->settings),
 					   on_connection_state, engine);
-	engine->target = pg_connection_new(base, connect_target(engine->settings),
+	engine->owner = owner_new(base, connect_target(engine->settings), on_owner_change, engine);
+	engine->target = pg_connection_new(base, owner_connection(engine->owner),
 					   on_connection_state, engine);
 	return engine;
 }
@@ -258,6 +342,7 @@ void engine_free(struct engine *engine)
 	observatory_free(engine->observatory);
 	pg_connection_close(engine->source);
 	pg_connection_close(engine->target);
+	owner_free(engine->owner);
 	session_free(engine->session);
 	detection_free(engine->detection);
 	if (engine->request != NULL)
@@ -266,6 +351,7 @@ void engine_free(struct engine *engine)
 		engine_unsubscribe(engine, engine->subscribers);
 	event_free(engine->cycle);
 	event_free(engine->again);
+	event_free(engine->put_down);
 	connect_settings_free(engine->settings);
 	free(engine);
 }
@@ -291,11 +377,16 @@ const struct pg_connection *engine_down(const struct engine *engine)
 const char *engine_state(const struct engine *engine, const struct error **ret_reason)
 {
 	const struct pg_connection *down = engine_down(engine);
+	enum owner_state owner = owner_state(engine->owner);
 
-	*ret_reason = down != NULL ? pg_connection_last_error(down) : NULL;
+	*ret_reason = owner != OWNER_OURS ? owner_reason(engine->owner) : NULL;
+	if (down != NULL && owner != OWNER_STANDBY)
+		*ret_reason = pg_connection_last_error(down);
 	if (engine->stopping)
 		return "stopping";
-	if (down != NULL)
+	if (owner == OWNER_STANDBY)
+		return "standby";
+	if (down != NULL || owner == OWNER_UNKNOWN)
 		return engine->reached || (*ret_reason)->kind != ERROR_NONE ? "unavailable"
 									    : "starting";
 	if (engine->session != NULL && engine->session->phase != SESSION_ENDED)
@@ -337,8 +428,8 @@ const struct cycles *engine_cycles(const struct engine *engine)
 
 const char *engine_standby(const struct engine *engine)
 {
-	(void)engine;
-	return NULL;
+	return owner_state(engine->owner) == OWNER_STANDBY ? owner_reason(engine->owner)->message
+							   : NULL;
 }
 
 const char *engine_throttled(const struct engine *engine)

@@ -62,6 +62,9 @@ int64_t engine_next_cycle_us(const struct engine *engine);
 /* Cycles: when the next begins, and how the last ones went; their settings are the configuration's. */
 const struct cycles *engine_cycles(const struct engine *engine);
 
+/* May sessions be steered here? False with the reason: another daemon owns the control schema. */
+bool engine_may_steer(const struct engine *engine, struct error *err);
+
 /* Which other daemon owns the control schema, so that this one only observes; NULL: none does. */
 const char *engine_standby(const struct engine *engine);
 

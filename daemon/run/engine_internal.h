@@ -9,6 +9,7 @@
 
 #include "run/cycle.h"
 #include "run/engine.h"
+#include "run/owner.h"
 
 /* What was asked for, until it is a session or has been detected. */
 struct request {
@@ -28,6 +29,7 @@ struct engine {
 	struct connect_settings *settings;
 	struct pg_connection *source;
 	struct pg_connection *target;
+	struct owner *owner;
 	struct lane_pool *lanes;
 	struct observatory *observatory;
 	struct event *cycle;
@@ -40,7 +42,9 @@ struct engine {
 	struct session *session;
 	bool resumed; /* the store was asked for an unfinished session */
 	bool reached; /* both databases have answered once */
-	bool lost;    /* one of the connections was lost since both were up */
+	bool lost; /* one of the connections was lost since both were up, and the store was ours */
+	struct event *
+		put_down; /* the store has, or may have, another owner: what is under way is dropped */
 	bool stopping;
 	void (*on_stopped)(void *arg);
 	void *on_stopped_arg;
@@ -57,6 +61,12 @@ const struct pg_connection *engine_down(const struct engine *engine);
 /* How many lanes these options of a session (may be NULL) ask for, within what is allowed. */
 size_t engine_lane_count(const struct engine *engine, const json_t *options);
 
+/* Why nothing can be done here now, since another daemon owns the store or it is not known yet; false with the reason. */
+bool engine_owns(const struct engine *engine, struct error *err);
+
+/* What is under way is dropped, soon, without a word to the store; then it is looked whose the store is. */
+void engine_put_down(struct engine *engine);
+
 /* An unfinished session is looked for again, soon. */
 void engine_look_again_later(struct engine *engine);
 
@@ -67,6 +77,9 @@ bool request_may_begin(const struct engine *engine, struct error *err);
 
 /* Resumes the session that the store says is unfinished. */
 void request_resume(struct engine *engine);
+
+/* A request that was under way when the store was lost to another daemon is refused. */
+void request_put_down(struct engine *engine);
 
 void request_free(struct request *request);
 

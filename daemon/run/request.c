@@ -42,6 +42,13 @@ static void refuse(struct request *request, const struct error *err)
 
 /* --- a session ------------------------------------------------------------------------------- */
 
+static bool is_ready(void *arg)
+{
+	struct error err;
+
+	return engine_down(arg) == NULL && engine_owns(arg, &err);
+}
+
 static void on_session_change(void *arg)
 {
 	engine_changed(arg);
@@ -58,6 +65,11 @@ static void on_session_end(void *arg, struct session *session)
 	engine_changed(engine);
 }
 
+static void on_taken_over(void *arg)
+{
+	engine_put_down(arg);
+}
+
 static struct session_means session_means(struct engine *engine)
 {
 	return (struct session_means){
@@ -67,8 +79,11 @@ static struct session_means session_means(struct engine *engine)
 		.source = engine->source,
 		.target = engine->target,
 		.lanes = engine->lanes,
+		.epoch = owner_epoch(engine->owner),
+		.is_ready = is_ready,
 		.on_change = on_session_change,
 		.on_end = on_session_end,
+		.on_taken_over = on_taken_over,
 		.arg = engine,
 	};
 }
@@ -168,6 +183,19 @@ static void end_detection(struct request *request)
 	engine_changed(engine);
 }
 
+void request_put_down(struct engine *engine)
+{
+	struct request *request = engine->request;
+	struct error err;
+
+	if (request == NULL || engine->detection == NULL)
+		return; /* what it waits for is answered with an error */
+	error_set(&err, ERROR_CONNECTION, "another migrated has taken over the target");
+	request->on_detected(request->arg, NULL, NULL, &err);
+	pg_forget(engine->target, request);
+	end_detection(request);
+}
+
 static void on_states(void *arg, const struct pg_answer *answer)
 {
 	struct request *request = arg;
@@ -261,7 +289,7 @@ static void on_bound(void *arg, struct binding *binding, const struct error *err
 	store_prepare(request->engine->target, binding, on_prepared, request);
 }
 
-static void on_upgraded(void *arg, const struct error *err)
+static void on_owned(void *arg, const struct error *err)
 {
 	struct request *request = arg;
 	struct engine *engine = request->engine;
@@ -271,6 +299,17 @@ static void on_upgraded(void *arg, const struct error *err)
 	else
 		binding_make(&engine->config->entities, engine->source, engine->target, on_bound,
 			     request);
+}
+
+static void on_upgraded(void *arg, const struct error *err)
+{
+	struct request *request = arg;
+	struct engine *engine = request->engine;
+
+	if (err != NULL)
+		refuse(request, err);
+	else
+		owner_settle(engine->owner, on_owned, request);
 }
 
 bool request_may_begin(const struct engine *engine, struct error *err)
@@ -287,6 +326,8 @@ bool request_may_begin(const struct engine *engine, struct error *err)
 			  reason->kind != ERROR_NONE ? reason->message : "not connected yet");
 		return error_hint(err, "migratectl status shows both connections");
 	}
+	if (!engine_owns(engine, err))
+		return false;
 	if (engine_is_busy(engine))
 		return error_set(err, ERROR_BUSY, "%s",
 				 engine->detection != NULL || engine->request != NULL

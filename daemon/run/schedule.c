@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "sql_store.h"
+#include "store/store.h"
 
 /* Backoff of a batch that may be tried again: doubling from the first to the second. */
 #define BACKOFF_MIN_MS 100
@@ -325,6 +326,8 @@ static void errand_failed(struct entity_run *run, const struct error *err)
 {
 	struct error told = *err;
 
+	if (strcmp(err->sqlstate, STORE_TAKEN_OVER) == 0)
+		session_put_down(run->session);
 	log_error(may_try_again(run, err) ? LOG_WARNING : LOG_ERR, err);
 	if (run->session->phase != SESSION_RUNNING || entity_run_is_over(run))
 		return;
@@ -415,6 +418,7 @@ static void start_batch(struct errand *errand)
 			    .session = session->id,
 			    .session_number = session->number,
 			    .analysis = session->analysis,
+			    .epoch = session->means.epoch,
 			    .work_memory_kb = session->means.settings->work_memory_kb,
 		    },
 		    &errand->spec, on_batch_done, errand);
@@ -488,7 +492,8 @@ static bool offer_fill(struct entity_run *run, struct lane *lane)
 		return false;
 	}
 	sql = entity_sql_fill(run->session->binding, run->bound, written, run->fill_alternative,
-			      run->session->means.settings->batch_size, run->fill_isolates);
+			      run->session->means.epoch, run->session->means.settings->batch_size,
+			      run->fill_isolates);
 	pg_submit(lane_target(lane), sql, 0, NULL, on_filled, errand_new(run, lane));
 	fault_point("fill.sent");
 	return true;

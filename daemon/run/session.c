@@ -46,8 +46,7 @@ static void fail(struct session *session, const struct error *err)
 bool session_will_reconnect(const struct session *session, const struct error *err)
 {
 	return err->kind == ERROR_CONNECTION || err->kind == ERROR_BUSY ||
-	       !pg_connection_is_up(session->means.source) ||
-	       !pg_connection_is_up(session->means.target);
+	       !session->means.is_ready(session->means.arg);
 }
 
 /* The store could not be asked. A lost connection comes back (session_store_ready); anything else ends the session. */
@@ -663,6 +662,15 @@ void session_abandon(struct session *session)
 {
 	session->phase = SESSION_ENDED;
 	session->abandoned = true;
+}
+
+void session_put_down(struct session *session)
+{
+	if (session->phase == SESSION_ENDED)
+		return;
+	log_session(session, LOG_WARNING, "left to the daemon that has taken over");
+	session->phase = SESSION_ENDED;
+	session->means.on_taken_over(session->means.arg);
 }
 
 void session_free(struct session *session)

@@ -36,9 +36,13 @@ struct session_means {
 	struct pg_connection *source; /* for planning */
 	struct pg_connection *target; /* for the store */
 	struct lane_pool *lanes;
+	int64_t epoch; /* under which the daemon owns the store */
+	/* Are both connections up, and is the store still known to be ours? */
+	bool (*is_ready)(void *arg);
 	void (*on_change)(void *arg); /* something one may wish to see has changed */
 	/* It is over; the owner frees it, not before the callback has returned. */
 	void (*on_end)(void *arg, struct session *session);
+	void (*on_taken_over)(void *arg); /* the store has another owner; the session is put down */
 	void *arg;
 };
 
@@ -107,6 +111,9 @@ void session_free(struct session *session);
 
 /* The daemon goes: nothing is done or kept any more, so that a later life finds the session as it is. */
 void session_abandon(struct session *session);
+
+/* The store belongs to another daemon: likewise, and the owner of the session is told, who frees it later. */
+void session_put_down(struct session *session);
 
 /* A lane is idle. */
 void session_offer(struct session *session, struct lane *lane);

@@ -9,6 +9,9 @@
 #include "catalog/binding.h"
 #include "postgres/connection.h"
 
+/* What a statement is refused with when another daemon owns the control schema: migrated.hold_epoch(). */
+#define STORE_TAKEN_OVER "MG004"
+
 typedef void store_on_done(void *arg, const struct error *err);
 
 /* Creates the schema `migrated` in the target or upgrades it, one numbered migration a transaction. An error when it was

@@ -12,8 +12,8 @@ ENDED = ("completed", "failed", "cancelled")
 # --- running ------------------------------------------------------------------------------------
 
 def wait_until_reached(daemon):
-    """Waits until both databases are there, and returns the daemon."""
-    wait_until(lambda: daemon.call("Status")["state"] not in ("starting", "unavailable"), 20,
+    """Waits until both databases are there, and no other daemon owns the target; returns the daemon."""
+    wait_until(lambda: daemon.call("Status")["state"] not in ("starting", "unavailable", "standby"), 20,
                lambda: f"both databases are reached:\n{daemon.log()}")
     return daemon
 

@@ -178,12 +178,13 @@ def test_killed_within_a_batch_that_commits_all_the_same(case, table):
 
 
 def waits_for_a_batch(database):
+    """Who takes over waits for the batches that the former owner has under way."""
     return database.value("""
         SELECT count(*)
           FROM pg_stat_activity
          WHERE datname = current_database()
            AND wait_event_type = 'Lock'
-           AND query LIKE '%claim_batch%'
+           AND query LIKE '%UPDATE migrated.owner%'
            AND pg_blocking_pids(pid) <> '{}'
            AND wait_event = 'transactionid'""") > 0
 
@@ -297,7 +298,8 @@ def test_a_batch_is_claimed_once(make_clinic):
     session, entity, number = target.sql("SELECT session, entity, number FROM migrated.batch ORDER BY 2, 3 LIMIT 1")[0]
     target.sql("UPDATE migrated.batch SET done = false WHERE (session, entity, number) = (%s, %s, %s)",
                [session, entity, number])
-    claim = ("SELECT migrated.claim_batch(%s, %s, %s)", [session, entity, number])
+    epoch = target.value("SELECT epoch FROM migrated.owner")
+    claim = ("SELECT migrated.claim_batch(%s, %s, %s, %s)", [session, entity, number, epoch])
     first, second = target.connect(autocommit=False), target.connect(autocommit=False)
     try:
         first.execute(*claim)

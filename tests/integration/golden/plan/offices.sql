@@ -30,7 +30,7 @@ BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL random_page_cost = 0.3;
 SET LOCAL work_mem = '65536kB';
 SET CONSTRAINTS ALL IMMEDIATE;
-SELECT migrated.claim_batch('00000000-0000-0000-0000-000000000000', 'offices', 1);
+SELECT migrated.claim_batch('00000000-0000-0000-0000-000000000000', 'offices', 1, 0);
 CREATE TEMPORARY TABLE IF NOT EXISTS stage_offices (
   k1 integer,
   c1 varchar,
