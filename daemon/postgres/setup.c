@@ -1,6 +1,6 @@
 /*
- * What makes a new link fit for use: the statements its owner wants said, who its backend is, and
- * the end of the backends of links that were lost before it.
+ * What makes a new link fit for use: the end of the backends of links that were lost before it, the
+ * statements its owner wants said (which may depend on that end: a lock), and who its backend is.
  *
  * Such a predecessor may hold locks that the work needs, or be in the middle of a COMMIT. It is
  * terminated, and waited for a moment: once it is gone, what it was doing is decided. That one
@@ -55,6 +55,7 @@ static void keep_living(struct pg_connection *connection, const PGresult *rows)
 }
 
 static void end_predecessors(struct pg_connection *connection);
+static void say_setup(struct pg_connection *connection);
 
 static void log_living(const struct pg_connection *connection)
 {
@@ -77,7 +78,7 @@ static void on_predecessors(void *arg, const struct pg_answer *answer)
 		error_context(&err, "%s: backends of lost connections cannot be ended",
 			      connection->settings.name);
 		log_error(LOG_WARNING, &err);
-		pg_setup_done(connection, NULL);
+		say_setup(connection);
 		return;
 	}
 	keep_living(connection, pg_answer_rows(answer));
@@ -87,7 +88,7 @@ static void on_predecessors(void *arg, const struct pg_answer *answer)
 		return;
 	}
 	log_living(connection);
-	pg_setup_done(connection, NULL);
+	say_setup(connection);
 }
 
 static void end_predecessors(struct pg_connection *connection)
@@ -127,18 +128,23 @@ static void on_setup_answer(void *arg, const struct pg_answer *answer)
 		connection->backend = (struct pg_backend){
 			atoi(PQgetvalue(rows, 0, 0)), strtoll(PQgetvalue(rows, 0, 1), NULL, 10)
 		};
-	connection->predecessor_ms = clock_monotonic_ms();
-	if (connection->predecessor_count > 0)
-		end_predecessors(connection);
-	else
-		pg_setup_done(connection, NULL);
+	pg_setup_done(connection, NULL);
 }
 
-void pg_setup_start(struct pg_connection *connection)
+static void say_setup(struct pg_connection *connection)
 {
 	const char *wanted = connection->settings.setup_sql;
 	_cleanup_free_ char *sql = text_format("%s\n;\n%s", wanted ? wanted : "",
 					       sql_postgres_identity);
 
 	pg_queue_run_first(connection, sql, on_setup_answer, connection);
+}
+
+void pg_setup_start(struct pg_connection *connection)
+{
+	connection->predecessor_ms = clock_monotonic_ms();
+	if (connection->predecessor_count > 0)
+		end_predecessors(connection);
+	else
+		say_setup(connection);
 }
