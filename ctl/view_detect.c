@@ -1,9 +1,14 @@
 /*
  * detect: what is new, modified and deleted, and the analysis that keeps it.
  */
+#include <string.h>
+
 #include "ctl/format.h"
 #include "ctl/reply.h"
 #include "ctl/view.h"
+
+/* How an entity was looked at is a column of its own, and the last. */
+enum { COLUMN_COUNT = 7 };
 
 static json_t *parameters_of(const struct arguments *arguments)
 {
@@ -25,11 +30,20 @@ static void add_change_percent(struct table *table, const json_t *detected)
 				 : NULL);
 }
 
+static bool is_swept(const json_t *detected)
+{
+	return strcmp(reply_string_or(detected, "strategy", "sweep"), "sweep") == 0;
+}
+
+/* Only a sweep sees what is gone. */
 static void add_counts(struct table *table, const json_t *detected)
 {
 	reply_cell_integer(table, detected, "new");
 	reply_cell_integer(table, detected, "modified");
-	reply_cell_integer(table, detected, "deleted");
+	if (is_swept(detected))
+		reply_cell_integer(table, detected, "deleted");
+	else
+		table_add(table, NULL);
 }
 
 /* An entity that was never migrated is not compared with anything: all of it goes. */
@@ -47,6 +61,27 @@ static void add_failed(struct table *table)
 		table_add(table, NULL);
 }
 
+/* Most often all is swept, and there is nothing to say of it. */
+static bool is_worth_saying_how(const json_t *entities)
+{
+	size_t i;
+	json_t *detected;
+
+	json_array_foreach(entities, i, detected)
+		if (!is_swept(detected) || reply_string(detected, "reason"))
+			return true;
+	return false;
+}
+
+static void add_how(struct table *table, const json_t *detected)
+{
+	const char *reason = reply_string(detected, "reason");
+	_cleanup_free_ char *how = text_format("%s%s%s", reply_string_or(detected, "strategy", "-"),
+					       reason ? ": " : "", reason ? reason : "");
+
+	table_add(table, how);
+}
+
 static void add_detected(struct table *table, const json_t *detected)
 {
 	reply_cell_string(table, detected, "entity");
@@ -62,6 +97,8 @@ static void add_detected(struct table *table, const json_t *detected)
 		table_add(table, NULL);
 	else
 		reply_cell_duration(table, detected, "estimate_ms");
+	if (table->column_count == COLUMN_COUNT)
+		add_how(table, detected);
 }
 
 static void add_total(struct table *table, const json_t *analysis)
@@ -70,6 +107,8 @@ static void add_total(struct table *table, const json_t *analysis)
 	add_counts(table, analysis);
 	add_change_percent(table, analysis);
 	reply_cell_duration(table, analysis, "estimate_ms");
+	if (table->column_count == COLUMN_COUNT)
+		table_add(table, "");
 }
 
 static void print_analysis(const struct look *look, struct text *out, const json_t *analysis,
@@ -89,9 +128,10 @@ static void print_analysis(const struct look *look, struct text *out, const json
 static void print(const struct look *look, struct text *out, const json_t *reply,
 		  const struct arguments *arguments)
 {
-	static const struct table_column columns[] = {
+	static const struct table_column columns[COLUMN_COUNT] = {
 		{ "Entity", false, 12 }, { "New", true, 9 },	{ "Modified", true, 9 },
 		{ "Deleted", true, 8 },	 { "Change", true, 7 }, { "Estimate", true, 9 },
+		{ "Look", false, 0 },
 	};
 	const json_t *analysis = json_object_get(reply, "analysis");
 	const json_t *entities = json_object_get(analysis, "entities");
@@ -99,7 +139,8 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 	size_t i;
 	json_t *detected;
 
-	table_init(&table, columns, sizeof columns / sizeof columns[0]);
+	table_init(&table, columns,
+		   is_worth_saying_how(entities) ? COLUMN_COUNT : COLUMN_COUNT - 1);
 	json_array_foreach(entities, i, detected) {
 		add_detected(&table, detected);
 	}

@@ -83,7 +83,7 @@ static json_t *describe_detected(const struct detection_entity *entity, double r
 	sums->deleted += detected->deleted;
 	sums->rows += detected->rows;
 	sums->estimate_ms += estimate;
-	return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:f, s:I, s:o}", "entity",
+	return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:f, s:I, s:o, s:o}", "entity",
 			 entity->bound->entity->name, "strategy",
 			 detected->strategy != NULL ? detected->strategy : "sweep", "whole",
 			 (int)detected->whole, "new", (json_int_t)detected->added, "modified",
@@ -91,8 +91,9 @@ static json_t *describe_detected(const struct detection_entity *entity, double r
 			 "rows", (json_int_t)detected->rows, "change_percent",
 			 change_percent(detected->added + detected->modified + detected->deleted,
 					detected->rows),
-			 "estimate_ms", (json_int_t)estimate, "error",
-			 failed ? json_string(entity->error.message) : json_null());
+			 "estimate_ms", (json_int_t)estimate, "reason",
+			 detected->fallback != NULL ? json_string(detected->fallback) : json_null(),
+			 "error", failed ? json_string(entity->error.message) : json_null());
 }
 
 static void on_detected(void *arg, const struct detection *detection, const double *rates,

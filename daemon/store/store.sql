@@ -443,7 +443,8 @@ SELECT s.session,
        coalesce(b.done, 0),
        coalesce(b.failed, 0),
        coalesce(b.parked, 0),
-       (pg_catalog.date_part('epoch', coalesce(s.finished_at, pg_catalog.clock_timestamp()) - coalesce(s.started_at, s.created_at)) * 1000)::bigint
+       (pg_catalog.date_part('epoch', coalesce(s.finished_at, pg_catalog.clock_timestamp()) - coalesce(s.started_at, s.created_at)) * 1000)::bigint,
+       CASE WHEN s.state = 'paused' THEN coalesce(pg_catalog.to_jsonb(s) ->> 'hold', 'operator') END
   FROM migrated.session AS s
   LEFT JOIN LATERAL (
          SELECT pg_catalog.sum(total) AS total

@@ -359,6 +359,13 @@ static void test_analyze(void **state)
 	",{'entity':'jaws','strategy':'sweep','whole':false,'new':0,'modified':0," \
 	"'deleted':0,'rows':0,'change_percent':0.0,'estimate_ms':0,'error':'permission denied'}"
 
+#define LOOKED_AT \
+	",{'entity':'cases','strategy':'timestamp','whole':false,'new':3,'modified':4," \
+	"'deleted':0,'rows':9000,'change_percent':0.08,'estimate_ms':40,'reason':null}" \
+	",{'entity':'jaws','strategy':'sweep','whole':false,'new':0,'modified':0," \
+	"'deleted':9,'rows':70,'change_percent':12.86,'estimate_ms':9," \
+	"'reason':'it has no watermark yet'}"
+
 static void test_detect(void **state)
 {
 	static const struct arguments quiet = { .quiet = true };
@@ -368,6 +375,7 @@ static void test_detect(void **state)
 	assert_shown(&plain, "detect", ANALYSIS "]}}", &quiet, "ctl_detect_quiet.txt");
 	assert_shown(&plain, "detect", ANALYSIS UNDETECTED "]}}", NULL,
 		     "ctl_detect_unreadable.txt");
+	assert_shown(&plain, "detect", ANALYSIS LOOKED_AT "]}}", NULL, "ctl_detect_watermarks.txt");
 	assert_int_equal(judged("detect", ANALYSIS "]}}"), EXIT_DONE);
 	assert_int_equal(judged("detect", ANALYSIS UNDETECTED "]}}"), EXIT_FAILED);
 }
