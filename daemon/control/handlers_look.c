@@ -44,20 +44,6 @@ static json_t *string_or_null(const char *string)
 	return string != NULL && string[0] != '\0' ? json_string(string) : json_null();
 }
 
-/* Which daemon owns the control schema, when it is another one; NULL: this one. */
-static const char *standby_of(const struct engine *engine)
-{
-	(void)engine;
-	return NULL;
-}
-
-/* Why no batch is begun just now; NULL: they are. */
-static const char *throttled_of(const struct engine *engine)
-{
-	(void)engine;
-	return NULL;
-}
-
 static json_t *describe_connection(const struct pg_connection *connection)
 {
 	enum pg_state state = pg_connection_state(connection);
@@ -73,17 +59,40 @@ static json_t *describe_connection(const struct pg_connection *connection)
 			 "since", time_or_null(pg_connection_since_us(connection)));
 }
 
+static json_t *describe_cycle(const struct cycle *cycle)
+{
+	return json_pack("{s:o, s:I, s:s, s:b, s:I, s:o, s:o}", "started",
+			 time_or_null(cycle->started_us), "elapsed_ms",
+			 (json_int_t)cycle->elapsed_ms, "result", cycle_result_name(cycle->result),
+			 "sweep", (int)cycle->sweep, "changed", (json_int_t)cycle->changed,
+			 "session", string_or_null(cycle->session), "reason",
+			 string_or_null(cycle->reason));
+}
+
+/* How old what the target has may be. */
+static json_t *lag_or_null(const struct cycles *cycles)
+{
+	int64_t lag_us = clock_wall_us() - cycles->in_step_us;
+
+	return cycles->in_step_us > 0 ? json_integer(lag_us > 0 ? lag_us / 1000 : 0) : json_null();
+}
+
 static json_t *describe_cycles(const struct engine *engine)
 {
 	const struct settings *settings = &engine_config(engine)->settings;
+	const struct cycles *cycles = engine_cycles(engine);
 	bool windowed = settings->schedule_window[0] != '\0';
+	json_t *last = json_array();
 
-	return json_pack("{s:I, s:o, s:o, s:I, s:o, s:n, s:[]}", "every_ms",
+	for (size_t i = 0; i < cycles->count; i++)
+		json_array_append_new(last, describe_cycle(&cycles->last[i]));
+	return json_pack("{s:I, s:o, s:o, s:I, s:o, s:o, s:o}", "every_ms",
 			 (json_int_t)settings->schedule_every_ms, "window",
 			 string_or_null(settings->schedule_window), "time_zone",
 			 windowed ? string_or_null(settings->schedule_time_zone) : json_null(),
 			 "sweep_every_ms", (json_int_t)settings->schedule_sweep_every_ms, "next",
-			 time_or_null(engine_next_cycle_us(engine)), "lag_ms", "last");
+			 time_or_null(cycles->next_us), "lag_ms", lag_or_null(cycles), "last",
+			 last);
 }
 
 void handle_status(void *arg, struct control_call *call)
@@ -111,8 +120,9 @@ void handle_status(void *arg, struct control_call *call)
 			  describe_connection(engine_target(engine)), "session",
 			  session != NULL ? session_describe(session) : json_null(), "entities",
 			  session != NULL ? session_describe_entities(session) : json_array(),
-			  "standby", string_or_null(standby_of(engine)), "throttled",
-			  string_or_null(throttled_of(engine)), "cycles", describe_cycles(engine)));
+			  "standby", string_or_null(engine_standby(engine)), "throttled",
+			  string_or_null(engine_throttled(engine)), "cycles",
+			  describe_cycles(engine)));
 }
 
 /* --- Watch ------------------------------------------------------------------------------------- */
@@ -148,8 +158,8 @@ static json_t *watch_frame(const struct engine *engine)
 	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "session",
 			 session != NULL ? session_describe(session) : json_null(), "entities",
 			 session != NULL ? session_describe_entities(session) : json_array(),
-			 "standby", string_or_null(standby_of(engine)), "throttled",
-			 string_or_null(throttled_of(engine)), "next_cycle",
+			 "standby", string_or_null(engine_standby(engine)), "throttled",
+			 string_or_null(engine_throttled(engine)), "next_cycle",
 			 time_or_null(engine_next_cycle_us(engine)));
 }
 
