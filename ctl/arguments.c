@@ -21,8 +21,8 @@ const struct option options[] = {
 	  "only these entities" },
 	{ "--exclude", 0, "A,B", "analyze detect migrate", OPTION_NAMES, AT(exclude),
 	  "all entities but these" },
-	{ "--strategy", 0, "HOW", "detect migrate", OPTION_STRING, AT(strategy),
-	  "sweep: compare every row; watermark: what is marked" },
+	{ "--strategy", 0, "sweep|watermark", "detect migrate", OPTION_CHOICE, AT(strategy),
+	  "compare every row, or only what is marked as changed" },
 	{ "--analysis-id", 0, "ID", "migrate", OPTION_STRING, AT(analysis_id),
 	  "carry out exactly this analysis (default: the last one)" },
 	{ "--full", 0, NULL, "migrate", OPTION_FLAG, AT(full), "go through every row" },
@@ -114,6 +114,21 @@ static bool are_names(const char *names)
 	return length > 0 && names[0] != ',' && names[length - 1] != ',' && !strstr(names, ",,");
 }
 
+/* Is it one of "a|b"? */
+static bool is_choice(const char *choices, const char *value)
+{
+	size_t length = strlen(value);
+
+	while (*choices) {
+		size_t word = strcspn(choices, "|");
+
+		if (word == length && memcmp(choices, value, length) == 0)
+			return true;
+		choices += word + (choices[word] == '|');
+	}
+	return false;
+}
+
 static bool parse_count(const char *string, int64_t *ret_count)
 {
 	char *end;
@@ -153,6 +168,8 @@ static const char *expectation_of(enum option_kind kind)
 		return "a value";
 	case OPTION_NAMES:
 		return "names separated by commas";
+	case OPTION_CHOICE:
+		return "one of";
 	case OPTION_COUNT:
 		return "a number of at least 1";
 	case OPTION_SECONDS:
@@ -176,6 +193,11 @@ static bool set_value(struct arguments *arguments, const struct option *option, 
 			break;
 		*(const char **)member = value;
 		return true;
+	case OPTION_CHOICE:
+		if (!is_choice(option->value, value))
+			break;
+		*(const char **)member = value;
+		return true;
 	case OPTION_COUNT:
 		if (!parse_count(value, (int64_t *)member))
 			break;
@@ -185,8 +207,9 @@ static bool set_value(struct arguments *arguments, const struct option *option, 
 			break;
 		return true;
 	}
-	return error_set(err, ERROR_USAGE, "%s needs %s, not \"%s\"", option->name,
-			 expectation_of(option->kind), value);
+	return error_set(err, ERROR_USAGE, "%s needs %s%s%s, not \"%s\"", option->name,
+			 expectation_of(option->kind), option->kind == OPTION_CHOICE ? " " : "",
+			 option->kind == OPTION_CHOICE ? option->value : "", value);
 }
 
 /* --- the line --------------------------------------------------------------------------------- */

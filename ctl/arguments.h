@@ -45,6 +45,7 @@ enum option_kind {
 	OPTION_FLAG,	/* bool */
 	OPTION_STRING,	/* const char *, not empty */
 	OPTION_NAMES,	/* const char *, names separated by commas */
+	OPTION_CHOICE,	/* const char *, one of those that `value` separates by "|" */
 	OPTION_COUNT,	/* int64_t, at least 1 */
 	OPTION_SECONDS, /* int64_t milliseconds, from "30", "0.5" or "2min" */
 };

@@ -7,7 +7,7 @@
 
 #include "ctl/arguments.h"
 
-#define NAME_WIDTH 24
+#define NAME_WIDTH 26
 
 static void append_option(struct text *out, const struct option *option)
 {

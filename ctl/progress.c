@@ -189,16 +189,17 @@ static void choose(const json_t *entities, size_t max_rows, int *ret_rank, size_
 	}
 }
 
-static void append_omitted(const struct look *look, struct text *out, size_t count)
+static void append_omitted(const struct look *look, struct text *out, size_t count,
+			   const char *what)
 {
-	_cleanup_free_ char *line = text_format("%s %zu more", look->utf8 ? "…" : "...", count);
+	_cleanup_free_ char *line = text_format("%s %zu %s", look->utf8 ? "…" : "...", count, what);
 
 	look_append(look, out, STYLE_DIM, line);
 	text_append(out, "\n");
 }
 
-void progress_entities(const struct look *look, struct text *out, const json_t *entities,
-		       size_t max_rows)
+static void print_entities(const struct look *look, struct text *out, const json_t *entities,
+			   size_t max_rows)
 {
 	_cleanup_table_ struct table table = { 0 };
 	struct table_column fitted[COLUMN_COUNT];
@@ -226,14 +227,44 @@ void progress_entities(const struct look *look, struct text *out, const json_t *
 	}
 	table_print(&table, look, out);
 	if (!all)
-		append_omitted(look, out, count - max_rows);
+		append_omitted(look, out, count - max_rows, "more");
+}
+
+/* Without those that a session, now over, had nothing to do for: of most cycles, nearly all. */
+static json_t *those_with_work(const json_t *session, const json_t *entities)
+{
+	bool is_over = is_state(session, "state", "completed");
+	json_t *chosen = json_array();
+	size_t i;
+	json_t *entity;
+
+	json_array_foreach(entities, i, entity)
+		if (!is_over || !is_state(entity, "status", "completed") ||
+		    reply_integer(entity, "total") > 0 || reply_string(entity, "reason"))
+			json_array_append(chosen, entity);
+	return chosen;
+}
+
+/* At most so many rows (0: all), the busiest being kept. */
+static void progress_entities(const struct look *look, struct text *out, const json_t *session,
+			      const json_t *entities, size_t max_rows)
+{
+	json_auto_t *shown = those_with_work(session, entities);
+	size_t left_out = json_array_size(entities) - json_array_size(shown);
+
+	if (json_array_size(shown) > 0)
+		print_entities(look, out, shown, max_rows);
+	if (left_out > 0)
+		append_omitted(look, out, left_out,
+			       left_out == 1 ? "entity had no changes" : "entities had no changes");
 }
 
 void progress_frame(const struct look *look, struct text *out, const json_t *session,
 		    const json_t *entities, int64_t since_ms, size_t max_lines)
 {
-	/* head, why it is held, header, "… more", overall */
-	const size_t other_lines = is_state(session, "state", "paused") ? 5 : 4;
+	/* head, why it is held, header, "… more", "… no changes", overall */
+	const size_t other_lines = 4 + is_state(session, "state", "paused") +
+				   is_state(session, "state", "completed");
 	size_t max_rows = max_lines == 0	    ? 0
 			  : max_lines > other_lines ? max_lines - other_lines
 						    : 1;
@@ -242,7 +273,6 @@ void progress_frame(const struct look *look, struct text *out, const json_t *ses
 	if (max_rows > 0 && json_array_size(entities) == max_rows + 1)
 		max_rows++;
 	progress_head(look, out, session, since_ms);
-	if (json_array_size(entities) > 0)
-		progress_entities(look, out, entities, max_rows);
+	progress_entities(look, out, session, entities, max_rows);
 	progress_overall(look, out, session);
 }

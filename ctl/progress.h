@@ -15,14 +15,10 @@
 void progress_head(const struct look *look, struct text *out, const json_t *session,
 		   int64_t since_ms);
 
-/* The entities' table; at most so many rows (0: all), the busiest being kept. */
-void progress_entities(const struct look *look, struct text *out, const json_t *entities,
-		       size_t max_rows);
-
 /* "Overall 58% (197 of 340), success 99.7%, 38,987 rows/s, 2 s left" */
 void progress_overall(const struct look *look, struct text *out, const json_t *session);
 
-/* All three; at most so many lines (0: all). */
+/* Both, with the entities' table between them; at most so many lines (0: all), the busiest entities being kept. */
 void progress_frame(const struct look *look, struct text *out, const json_t *session,
 		    const json_t *entities, int64_t since_ms, size_t max_lines);
 

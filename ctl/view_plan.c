@@ -23,7 +23,30 @@ static void add_joined(struct table *table, const json_t *list)
 	table_add(table, joined);
 }
 
-static void add_planned(struct table *table, const json_t *planned)
+/* Reasons are long and mostly the same, so they stand below, each once, and a number in the table. Adds it when it is new. */
+static size_t note_number(json_t *notes, const char *reason)
+{
+	size_t i;
+	json_t *note;
+
+	json_array_foreach(notes, i, note)
+		if (strcmp(json_string_value(note), reason) == 0)
+			return i + 1;
+	json_array_append_new(notes, json_string(reason));
+	return json_array_size(notes);
+}
+
+static void add_note(struct table *table, const json_t *planned, json_t *notes)
+{
+	const char *reason = reply_string(planned, "reason");
+
+	if (reason)
+		table_add_number(table, (int64_t)note_number(notes, reason));
+	else
+		table_add(table, NULL);
+}
+
+static void add_planned(struct table *table, const json_t *planned, json_t *notes)
 {
 	_cleanup_free_ char *indented = text_format("  %s",
 						    reply_string_or(planned, "entity", "-"));
@@ -32,12 +55,12 @@ static void add_planned(struct table *table, const json_t *planned)
 	reply_cell_string(table, planned, "source");
 	reply_cell_string(table, planned, "target");
 	reply_cell_string(table, planned, "strategy");
+	add_note(table, planned, notes);
 	add_joined(table, json_object_get(planned, "refers_to"));
 	add_joined(table, json_object_get(planned, "deferred"));
-	reply_cell_string(table, planned, "reason");
 }
 
-static void add_level(struct table *table, const json_t *entities, int64_t level)
+static void add_level(struct table *table, const json_t *entities, int64_t level, json_t *notes)
 {
 	_cleanup_free_ char *heading = text_format("Level %lld", (long long)level);
 	bool begun = false;
@@ -50,24 +73,40 @@ static void add_level(struct table *table, const json_t *entities, int64_t level
 		if (!begun)
 			table_add_heading(table, heading);
 		begun = true;
-		add_planned(table, planned);
+		add_planned(table, planned, notes);
+	}
+}
+
+static void print_notes(const struct look *look, struct text *out, const json_t *notes)
+{
+	size_t i;
+	json_t *note;
+
+	if (json_array_size(notes) > 0)
+		text_append(out, "\n");
+	json_array_foreach(notes, i, note) {
+		text_appendf(out, "%4zu  ", i + 1);
+		look_append(look, out, STYLE_PLAIN, json_string_value(note));
+		text_append(out, "\n");
 	}
 }
 
 static void print_levels(const struct look *look, struct text *out, const json_t *reply)
 {
 	static const struct table_column columns[] = {
-		{ "Entity", false, 0 },	  { "Source", false, 0 },    { "Target", false, 0 },
-		{ "Strategy", false, 0 }, { "Refers to", false, 0 }, { "Second pass", false, 0 },
-		{ "Because", false, 0 },
+		{ "Entity", false, 0 },	     { "Source", false, 0 }, { "Target", false, 0 },
+		{ "Strategy", false, 0 },    { "Note", true, 0 },    { "Refers to", false, 0 },
+		{ "Second pass", false, 0 },
 	};
 	int64_t levels = reply_integer(reply, "levels");
+	json_auto_t *notes = json_array();
 	_cleanup_table_ struct table table = { 0 };
 
 	table_init(&table, columns, sizeof columns / sizeof columns[0]);
 	for (int64_t level = 0; level < levels; level++)
-		add_level(&table, json_object_get(reply, "entities"), level);
+		add_level(&table, json_object_get(reply, "entities"), level, notes);
 	table_print(&table, look, out);
+	print_notes(look, out, notes);
 }
 
 /* --- the statements --------------------------------------------------------------------------- */

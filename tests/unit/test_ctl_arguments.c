@@ -140,6 +140,10 @@ static void test_mistakes_are_named_with_what_to_do(void **state)
 		  "--entities needs names separated by commas, not \"a,,b\"", "" },
 		{ "migratectl detect --entities ,",
 		  "--entities needs names separated by commas, not \",\"", "" },
+		{ "migratectl detect --strategy sweeep",
+		  "--strategy needs one of sweep|watermark, not \"sweeep\"", "" },
+		{ "migratectl migrate --strategy=",
+		  "--strategy needs one of sweep|watermark, not \"\"", "" },
 		{ "migratectl plan --sql=", "--sql needs a value, not \"\"", "" },
 	};
 

@@ -246,6 +246,28 @@ static void test_progress_shows_attempts_and_when_the_next_is(void **state)
 	assert_golden("ctl_progress_attempts.txt", text_string(&out));
 }
 
+static void test_a_completed_session_shows_the_entities_that_had_changes(void **state)
+{
+	_cleanup_text_ struct text out = TEXT_INIT;
+
+	(void)state;
+	for (size_t lines = 0; lines <= 6; lines += 6) {
+		text_appendf(&out, "--- %zu lines\n", lines);
+		append_progress(&out,
+				"{'session':'" SESSION
+				"','mode':'differential','state':'completed',"
+				"'elapsed_ms':400,'total':12,'done':12}",
+				"[" ENTITY("offices", "completed", "0", "0", "null", "null", "0",
+					   "0") "," ENTITY("doctors", "completed", "12", "12",
+							   "null", "null", "0",
+							   "0") "," ENTITY("cases", "completed",
+									   "0", "0", "null", "null",
+									   "0", "0") "]",
+				lines);
+	}
+	assert_golden("ctl_progress_completed.txt", text_string(&out));
+}
+
 #define THREE_OF(status) \
 	ENTITY("a_" status, status, "10", "5", "1", "1", "0", "0") \
 	"," ENTITY("b_" status, status, "10", "5", "1", "1", "0", \
@@ -579,6 +601,7 @@ int main(void)
 		cmocka_unit_test(test_status_of_one_that_runs_in_cycles),
 		cmocka_unit_test(test_the_exit_status_of_status_says_that_a_session_is_paused),
 		cmocka_unit_test(test_progress_says_why_a_session_is_held_and_what_ends_that),
+		cmocka_unit_test(test_a_completed_session_shows_the_entities_that_had_changes),
 		cmocka_unit_test(test_progress_shows_attempts_and_when_the_next_is),
 		cmocka_unit_test(test_progress_of_a_paused_session_says_why),
 		cmocka_unit_test(test_progress_keeps_the_busiest_when_the_screen_is_small),
