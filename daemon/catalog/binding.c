@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/base_tables.h"
 #include "catalog/changed.h"
 #include "catalog/expression.h"
 #include "common/text.h"
@@ -406,7 +407,7 @@ static void finish_types(struct binding *binding, struct bound_entity *bound,
 	bound_check_strategy(binding, bound);
 }
 
-static char *read_for_description(const struct bound_entity *bound)
+char *binding_read(const struct bound_entity *bound)
 {
 	struct text text = TEXT_INIT;
 
@@ -523,6 +524,11 @@ static void spread_unusable(struct binder *binder)
 					 binding->entities[j].entity->name);
 }
 
+static void on_base_tables(void *arg, const struct error *err)
+{
+	finish(arg, err);
+}
+
 /* Entities already known not to fit are not described: the source would only say again what is known. */
 static void describe_next(struct binder *binder)
 {
@@ -535,10 +541,10 @@ static void describe_next(struct binder *binder)
 	while (binder->next < binding->set->count && !binding->entities[binder->next].usable)
 		binder->next++;
 	if (binder->next == binding->set->count) {
-		finish(binder, NULL);
+		base_tables_find(binding, binder->source, on_base_tables, binder);
 		return;
 	}
-	_cleanup_free_ char *sql = read_for_description(&binding->entities[binder->next]);
+	_cleanup_free_ char *sql = binding_read(&binding->entities[binder->next]);
 
 	pg_describe(binder->source, sql, on_described, binder);
 }
@@ -645,6 +651,7 @@ static void bound_done(struct bound_entity *bound)
 	free(bound->source_relation);
 	free(bound->source_filter);
 	free(bound->updated_at);
+	free_strings(bound->tables, bound->table_count);
 	free(bound->target_relation);
 	free(bound->id_map);
 	free(bound->seen);

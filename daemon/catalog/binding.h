@@ -56,6 +56,8 @@ struct bound_entity {
 	bool updated_at_zoned;	 /* a timestamptz; else a timestamp, taken as UTC */
 	bool updated_at_indexed; /* an index begins with it */
 	bool heap;		 /* its rows say which transaction wrote them (xmin) */
+	char **tables; /* what its rows are made of, when all of that are such tables; else none */
+	size_t table_count;
 
 	char *target_relation; /* `"public"."offices"` */
 	char *id_map;	       /* `migrated.id_map_offices` */
@@ -92,6 +94,9 @@ const struct bound_entity *binding_find(const struct binding *binding, const cha
 
 /* "s.k1, s.k2" and the like: for each part of the source key, `format` with %zu for its number (from 1). */
 char *bound_key_list(const struct bound_entity *bound, const char *format, const char *separator);
+
+/* SQL: one row of all that is shipped for each row of the source, and its time of change if that is known; caller frees. */
+char *binding_read(const struct bound_entity *bound);
 
 /* SQL literal of a JSON scalar: 'text', 42, TRUE, NULL; caller frees. */
 char *binding_literal(const json_t *value);

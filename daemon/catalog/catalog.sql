@@ -51,6 +51,16 @@ SELECT wanted.position,
    AND base.typcategory = 'A'
  ORDER BY wanted.position, a.attnum;
 
+-- name: base_tables
+-- Those of the relations in {names} whose rows say which transaction wrote them.
+SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+  FROM pg_catalog.pg_class AS c
+  JOIN pg_catalog.pg_namespace AS n
+    ON n.oid = c.relnamespace
+ WHERE (n.nspname, c.relname) IN ({names})
+   AND c.relkind IN ('r', 'm')
+   AND coalesce((SELECT am.amname FROM pg_catalog.pg_am AS am WHERE am.oid = c.relam), 'heap') = 'heap';
+
 -- name: unique_keys
 -- One row for each column of each unique index that is whole (no predicate, no expression) and valid.
 SELECT wanted.position,
