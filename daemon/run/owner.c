@@ -116,12 +116,12 @@ static void become_ours(struct owner *owner, int64_t epoch)
 
 /* --- somebody else has it ---------------------------------------------------------------------- */
 
-static void stand_by(struct owner *owner, const char *host, const char *pid, const char *since)
+static void stand_by(struct owner *owner, const char *who, const char *since)
 {
 	struct error reason;
 
-	error_set(&reason, ERROR_BUSY,
-		  "another migrated owns the target: process %s on %s, since %s", pid, host, since);
+	error_set(&reason, ERROR_BUSY, "another migrated owns the target: %s, since %s", who,
+		  since);
 	set_state(owner, OWNER_STANDBY, &reason);
 	look_in(owner, STANDBY_LOOK_MS);
 }
@@ -130,14 +130,16 @@ static void on_holder_row(void *arg, const struct pg_answer *answer)
 {
 	struct owner *owner = arg;
 	const PGresult *row = pg_answer_rows(answer);
+	_cleanup_free_ char *who = NULL;
 
 	if (failed(owner, answer->error))
 		return;
-	if (PQntuples(row) == 0 || PQgetisnull(row, 0, 2))
+	if (PQntuples(row) == 0 || PQgetisnull(row, 0, 2)) {
 		look_in(owner, GRACE_LOOK_MS); /* it is just about to take the row */
-	else
-		stand_by(owner, PQgetvalue(row, 0, 2), PQgetvalue(row, 0, 3),
-			 PQgetvalue(row, 0, 4));
+		return;
+	}
+	who = text_format("process %s on %s", PQgetvalue(row, 0, 3), PQgetvalue(row, 0, 2));
+	stand_by(owner, who, PQgetvalue(row, 0, 4));
 }
 
 static void not_held(struct owner *owner, const PGresult *look)
@@ -153,7 +155,7 @@ static void not_held(struct owner *owner, const PGresult *look)
 		pg_submit(owner->connection, sql_run_owner_row, 1,
 			  (const char *const[]){ owner->instance }, on_holder_row, owner);
 	else
-		stand_by(owner, PQgetvalue(look, 0, 5), "unknown", PQgetvalue(look, 0, 6));
+		stand_by(owner, PQgetvalue(look, 0, 5), PQgetvalue(look, 0, 6));
 }
 
 /* --- the lock is ours -------------------------------------------------------------------------- */

@@ -42,7 +42,7 @@ SELECT CASE
        us.pid || ' ' || us.backend_start AS us,
        holder.pid || ' ' || holder.backend_start AS holder,
        holder.pid,
-       coalesce(pg_catalog.host(holder.client_addr), 'the server''s own host') AS client,
+       coalesce('from ' || pg_catalog.host(holder.client_addr), 'on the server itself') AS client,
        pg_catalog.date_trunc('second', holder.backend_start) AS since
   FROM pg_catalog.pg_stat_activity AS us
   LEFT JOIN pg_catalog.pg_stat_activity AS holder
