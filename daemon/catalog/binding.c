@@ -122,6 +122,21 @@ static void replace(char **string, char *value)
 	*string = value;
 }
 
+void binding_refuse(struct binding *binding, struct bound_entity *bound, const char *path,
+		    const char *message)
+{
+	bound->usable = false;
+	problem_add(&binding->problems, bound->entity->file, 0, path, "%s", message);
+}
+
+const char *binding_refusal(const struct binding *binding, const struct bound_entity *bound)
+{
+	for (size_t i = 0; i < binding->problems.count; i++)
+		if (strcmp(binding->problems.problems[i].file, bound->entity->file) == 0)
+			return binding->problems.problems[i].message;
+	return "the mapping does not fit the databases; see migratectl check";
+}
+
 __attribute__((format(printf, 4, 5))) static void complain(struct binder *binder,
 							   struct bound_entity *bound,
 							   const char *path, const char *format,
@@ -135,8 +150,7 @@ __attribute__((format(printf, 4, 5))) static void complain(struct binder *binder
 	text_vappendf(&text, format, arguments);
 	va_end(arguments);
 	message = text_steal(&text);
-	bound->usable = false;
-	problem_add(&binder->binding->problems, bound->entity->file, 0, path, "%s", message);
+	binding_refuse(binder->binding, bound, path, message);
 }
 
 /* --- the source side ------------------------------------------------------------------------ */
@@ -510,18 +524,30 @@ static void on_described(void *arg, const struct pg_answer *answer)
 
 /* A child cannot be resolved without its parents' id maps. A parent that only the source refuses, later, fails when a session
    runs, and its children with it. */
-static void spread_unusable(struct binder *binder)
+static void refuse_child(struct binding *binding, struct bound_entity *child,
+			 const struct bound_entity *parent)
 {
-	struct binding *binding = binder->binding;
+	_cleanup_free_ char *message = text_format(
+		"it refers to \"%s\", which cannot be migrated as it is", parent->entity->name);
 
-	for (size_t i = 0; i < binding->set->count; i++)
-		for (size_t j = 0; j < i; j++)
-			if (binding->entities[i].usable && !binding->entities[j].usable &&
-			    entity_depends_on(binding->entities[i].entity,
-					      binding->entities[j].entity))
-				complain(binder, &binding->entities[i], "$.columns",
-					 "it refers to \"%s\", which cannot be migrated as it is",
-					 binding->entities[j].entity->name);
+	binding_refuse(binding, child, "$.columns", message);
+}
+
+void binding_spread_unusable(struct binding *binding, const bool *only)
+{
+	_cleanup_free_ bool *reached = memory_new((binding->set->count + 1) * sizeof(*reached));
+
+	for (size_t i = 0; i < binding->set->count; i++) {
+		struct bound_entity *bound = &binding->entities[i];
+
+		reached[i] = !bound->usable && (only == NULL || only[i]);
+		for (size_t j = 0; j < i && bound->usable; j++)
+			if (reached[j] &&
+			    entity_depends_on(bound->entity, binding->entities[j].entity)) {
+				refuse_child(binding, bound, &binding->entities[j]);
+				reached[i] = true;
+			}
+	}
 }
 
 static void on_base_tables(void *arg, const struct error *err)
@@ -569,7 +595,7 @@ static void on_target_catalog(void *arg, const struct error *err)
 		bound_find_changed(binding, bound);
 		bind_target(binder, bound);
 	}
-	spread_unusable(binder);
+	binding_spread_unusable(binding, NULL);
 	describe_next(binder);
 }
 

@@ -90,6 +90,14 @@ void binding_make(const struct entity_set *set, struct pg_connection *source,
 		  struct pg_connection *target, binding_on_done *on_done, void *arg);
 void binding_free(struct binding *binding);
 
+/* An entity cannot be migrated as it is: it is not usable any more, and this problem says why. */
+void binding_refuse(struct binding *binding, struct bound_entity *bound, const char *path,
+		    const char *message);
+/* Nor can those that refer to one that is not usable; with `only`, to one that is marked there. */
+void binding_spread_unusable(struct binding *binding, const bool *only);
+/* Why this entity is not usable: the message of its first problem. */
+const char *binding_refusal(const struct binding *binding, const struct bound_entity *bound);
+
 const struct bound_entity *binding_find(const struct binding *binding, const char *entity);
 
 /* "s.k1, s.k2" and the like: for each part of the source key, `format` with %zu for its number (from 1). */

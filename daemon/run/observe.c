@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/text.h"
+#include "store/store.h"
 
 /* How long someone who observes waits for a connection that does not come. */
 #define PATIENCE_MS 3000
@@ -39,16 +40,36 @@ static struct observation *take_first(struct observatory *observatory)
 	return first;
 }
 
-static void on_bound(void *arg, struct binding *binding, const struct error *err)
+static void tell_ready(struct observation *observation, const struct error *err)
 {
-	struct observation *observation = arg;
 	struct lane *lane = observation->lane;
+	struct binding *binding = observation->observatory->binding;
 
-	observation->observatory->binding = binding;
+	if (err != NULL) {
+		binding_free(binding);
+		observation->observatory->binding = binding = NULL;
+	}
 	observation->on_ready(observation->arg, err == NULL ? lane : NULL, binding, err);
 	free(observation);
 	if (err != NULL)
 		lane_release(lane);
+}
+
+static void on_checked(void *arg, const struct error *err)
+{
+	tell_ready(arg, err);
+}
+
+static void on_bound(void *arg, struct binding *binding, const struct error *err)
+{
+	struct observation *observation = arg;
+
+	observation->observatory->binding = binding;
+	if (err != NULL)
+		tell_ready(observation, err);
+	else
+		store_check_id_maps(lane_target(observation->lane), binding, on_checked,
+				    observation);
 }
 
 static void on_idle(void *arg, struct lane *lane)

@@ -252,10 +252,20 @@ static void begin_detection(struct request *request)
 
 /* --- control schema, binding, id maps ------------------------------------------------------------- */
 
+static void log_problems(const struct binding *binding)
+{
+	for (size_t i = 0; i < binding->problems.count; i++) {
+		_cleanup_free_ char *line = problem_format(&binding->problems.problems[i]);
+
+		log_warning("%s", line);
+	}
+}
+
 static void on_prepared(void *arg, const struct error *err)
 {
 	struct request *request = arg;
 
+	log_problems(request->binding);
 	if (err != NULL)
 		refuse(request, err);
 	else if (request->resume)
@@ -267,15 +277,6 @@ static void on_prepared(void *arg, const struct error *err)
 		begin_session(request);
 }
 
-static void log_problems(const struct binding *binding)
-{
-	for (size_t i = 0; i < binding->problems.count; i++) {
-		_cleanup_free_ char *line = problem_format(&binding->problems.problems[i]);
-
-		log_warning("%s", line);
-	}
-}
-
 static void on_bound(void *arg, struct binding *binding, const struct error *err)
 {
 	struct request *request = arg;
@@ -284,7 +285,6 @@ static void on_bound(void *arg, struct binding *binding, const struct error *err
 		refuse(request, err);
 		return;
 	}
-	log_problems(binding);
 	request->binding = binding;
 	store_prepare(request->engine->target, binding, on_prepared, request);
 }

@@ -70,6 +70,7 @@ static void keep_completed(struct entity_run *run)
 {
 	int64_t elapsed = run->finished_ms - run->started_ms;
 	_cleanup_free_ char *rate = NULL;
+	_cleanup_free_ char *filled = store_id_map_filled_sql(run->bound);
 
 	fault_point("entity.completed");
 	if (run->moved_here > 0)
@@ -79,6 +80,8 @@ static void keep_completed(struct entity_run *run)
 		  (const char *const[]){ name_of(run), run->bound->fingerprint, rate,
 					 run->whole ? "t" : "f", run->session->analysis },
 		  on_kept, run);
+	if (run->whole)
+		pg_submit(run->session->means.target, filled, 0, NULL, on_kept, run);
 	schedule_keep(run);
 }
 

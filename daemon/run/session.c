@@ -175,11 +175,10 @@ static void add_runs_of_analysis(struct session *session, const PGresult *result
 		steer_begin(run);
 		if (row < 0 || !bound->usable) {
 			run->state = ENTITY_FAILED;
-			snprintf(
-				run->reason, sizeof(run->reason), "%s",
-				undetected != NULL && bound->usable
-					? undetected
-					: "the mapping does not fit the databases; see migratectl check");
+			snprintf(run->reason, sizeof(run->reason), "%s",
+				 undetected != NULL && bound->usable
+					 ? undetected
+					 : binding_refusal(session->binding, bound));
 			continue;
 		}
 		run->whole = is_full(session) || PQgetvalue(result, row, 1)[0] == 't';
@@ -490,9 +489,9 @@ static void on_resumed(void *arg, const struct pg_answer *answer)
 	}
 	for (size_t i = 0; i < session->run_count; i++)
 		if (!session->runs[i].bound->usable && !entity_run_is_over(&session->runs[i]))
-			schedule_fail_entity(
-				&session->runs[i],
-				"the mapping does not fit the databases; see migratectl check");
+			schedule_fail_entity(&session->runs[i],
+					     binding_refusal(session->binding,
+							     session->runs[i].bound));
 	session->started_ms = clock_monotonic_ms();
 	log_session(session, LOG_NOTICE, session->hold != HOLD_NONE ? "found, paused" : "resumed");
 	set_phase(session, SESSION_RUNNING);

@@ -1,6 +1,7 @@
 /*
  * Prepares the control schema for the entities of a binding: an id map and a view each, the view over all id maps, and
- * the adoption of rows that carry a legacy key already. Idempotent; a second call finds everything there.
+ * the adoption of rows that carry a legacy key already. Idempotent; a second call finds everything there. Whether it finds
+ * what a first one left is judged before anything is made (id_map.c).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,10 +9,10 @@
 #include "base/fault.h"
 #include "common/text.h"
 #include "sql_store.h"
-#include "store/store.h"
+#include "store/internal.h"
 
 struct preparation {
-	const struct binding *binding;
+	struct binding *binding;
 	struct pg_connection *target;
 	store_on_done *on_done;
 	void *arg;
@@ -196,6 +197,16 @@ static void append_adoption(struct text *text, const struct bound_entity *bound)
 	text_done(&lists.present);
 }
 
+static void append_known(struct text *text, const struct bound_entity *bound)
+{
+	_cleanup_free_ char *entity = pg_quote_literal(bound->entity->name);
+
+	text_fill(text, sql_store_known,
+		  (const struct text_hole[]){ { "id_map", bound->id_map },
+					      { "entity", entity },
+					      { NULL, NULL } });
+}
+
 /* --- one entity after the other, then the view over all ------------------------------------------ */
 
 static void finish(struct preparation *preparation, const struct error *err)
@@ -292,12 +303,23 @@ static void prepare_next(struct preparation *preparation)
 	text_append(&text, "BEGIN;\n");
 	append_id_map(&text, &binding->entities[preparation->next]);
 	append_adoption(&text, &binding->entities[preparation->next]);
+	append_known(&text, &binding->entities[preparation->next]);
 	text_append(&text, "COMMIT;");
 	pg_submit(preparation->target, text_string(&text), 0, NULL, on_prepared, preparation);
 }
 
-void store_prepare(struct pg_connection *target, const struct binding *binding,
-		   store_on_done *on_done, void *arg)
+static void on_checked(void *arg, const struct error *err)
+{
+	struct preparation *preparation = arg;
+
+	if (err != NULL)
+		finish(preparation, err);
+	else
+		prepare_next(preparation);
+}
+
+void store_prepare(struct pg_connection *target, struct binding *binding, store_on_done *on_done,
+		   void *arg)
 {
 	struct preparation *preparation = memory_new(sizeof(*preparation));
 
@@ -305,7 +327,7 @@ void store_prepare(struct pg_connection *target, const struct binding *binding,
 					     .target = target,
 					     .on_done = on_done,
 					     .arg = arg };
-	prepare_next(preparation);
+	id_maps_check(target, binding, true, on_checked, preparation);
 }
 
 /* --- parked rows ------------------------------------------------------------------------------- */

@@ -18,9 +18,19 @@ typedef void store_on_done(void *arg, const struct error *err);
    made by a newer version, or may not be made. */
 void store_upgrade(struct pg_connection *target, store_on_done *on_done, void *arg);
 
-/* Creates the id maps and views of every usable entity, and adopts rows that carry a legacy key already. */
-void store_prepare(struct pg_connection *target, const struct binding *binding,
-		   store_on_done *on_done, void *arg);
+/* Refuses, in the binding, every entity whose id map was dropped, has lost rows, or no longer has the columns and the key
+   that it must have, and what refers to it: were it made or filled anew, everything would be minted a second time. Changes
+   nothing in the target; a target without a control schema is fine. */
+void store_check_id_maps(struct pg_connection *target, struct binding *binding,
+			 store_on_done *on_done, void *arg);
+
+/* Does the same, then creates the id maps and views of every entity that is usable, and adopts rows that carry a legacy key
+   already. */
+void store_prepare(struct pg_connection *target, struct binding *binding, store_on_done *on_done,
+		   void *arg);
+
+/* SQL: keeps how many rows the id map has now that all of the entity was read; caller frees. */
+char *store_id_map_filled_sql(const struct bound_entity *bound);
 
 /* SQL: puts parked rows whose parents have arrived, and dead letters worth another try, into the change set of `analysis`;
    caller frees. */

@@ -44,6 +44,19 @@ COMMENT ON VIEW {seen} IS 'Every source row that was applied or set aside, with 
 INSERT INTO migrated.entity (entity)
 VALUES ({entity})
     ON CONFLICT (entity) DO NOTHING;
+SELECT migrated.guard_id_map({entity});
+
+-- name: known
+-- From now on its rows are accounted for.
+INSERT INTO migrated.known_id_map (entity, relation, storage, rows, counted_at)
+SELECT {entity},
+       c.oid,
+       c.relfilenode,
+       (SELECT pg_catalog.count(*) FROM {id_map}),
+       pg_catalog.now()
+  FROM pg_catalog.pg_class AS c
+ WHERE c.oid = '{id_map}'::regclass
+   AND NOT EXISTS (SELECT FROM migrated.known_id_map WHERE entity = {entity});
 
 -- name: adopt
 -- Rows that carried a legacy key before us are taken into the id map as they are, once.
