@@ -36,6 +36,8 @@ static void finish(struct check *check, const struct error *err)
 	void *arg = check->arg;
 	struct error told;
 
+	if (!check->keep && err != NULL && err->kind == ERROR_DENIED)
+		err = NULL; /* who only looks is told of the privileges that are missing elsewhere */
 	if (err != NULL) {
 		told = *err;
 		error_context(&told, "control schema, id maps");

@@ -154,7 +154,7 @@ def test_a_database_mismatch_stops_its_entity_and_not_the_daemon(databases, conf
     session = migrate(daemon, expect="failed")
     assert session.entities["things"]["status"] == "completed"
     assert session.entities["others"]["status"] == "failed"
-    assert "check" in session.entities["others"]["reason"]
+    assert "no column \"missing\"" in session.entities["others"]["reason"]
     assert databases.target_sql("SELECT entity, state FROM migrated.session_entity ORDER BY 1") == [
         ("others", "failed"), ("things", "completed")]
     assert databases.target.value("SELECT count(*) FROM things") == 1
