@@ -46,7 +46,10 @@ void hold_append(struct text *out, const json_t *session)
 		return;
 	if (strncmp(reason, said_already, strlen(said_already)) == 0)
 		reason += strlen(said_already);
-	text_appendf(out, "%s; ", reason);
+	text_append(out, reason);
+	if (strstr(reason, "migratectl "))
+		return; /* it says itself what to do */
+	text_append(out, "; ");
 	text_fill(out, hold->way_on, holes);
 }
 

@@ -205,6 +205,7 @@ static void test_progress_says_why_a_session_is_held_and_what_ends_that(void **s
 		{ "'operator'", "'paused by an operator'" },
 		{ "'operator'", "null" },
 		{ "'breaker'", "'patients: 31% of its rows are gone from the source (max. 20%)'" },
+		{ "'breaker'", "'the source is another one; migratectl resume carries it out'" },
 		{ "'timeout'", "'it has taken 2h'" },
 		{ "'environment'", "'target: could not extend file: No space left on device'" },
 		{ "'brandnew'", "null" },
