@@ -81,6 +81,7 @@ static void take_column(struct catalog_relation *relation, const PGresult *resul
 		.generated = is_true(result, row, 10),
 		.no_equality = is_true(result, row, 11),
 		.indexed = is_true(result, row, 13),
+		.readable = is_true(result, row, 14),
 	};
 }
 

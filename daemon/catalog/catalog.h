@@ -21,6 +21,7 @@ struct catalog_column {
 	bool has_default;
 	bool generated;	  /* may not be written */
 	bool no_equality; /* json, xml, point …: compared as text */
+	bool readable;	  /* our role may select it */
 	bool indexed;	  /* an index that can be read by range begins with it */
 };
 
@@ -34,7 +35,7 @@ struct catalog_relation {
 	char *name;
 	bool found;
 	char kind; /* pg_class.relkind */
-	bool heap; /* a table whose rows say which transaction wrote them (xmin) */
+	bool heap; /* a table whose rows say which transaction wrote them (xmin), and our role may ask */
 	int64_t estimated_rows;
 	struct catalog_column *columns;
 	size_t column_count;

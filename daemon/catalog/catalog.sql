@@ -18,7 +18,8 @@ SELECT wanted.position,
          OR coalesce(pg_catalog.to_jsonb(a) ->> 'attidentity', '') = 'a' AS generated,
        base.typname IN ('json', 'xml', 'point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle') AS no_equality,
        c.relkind = 'r'
-         AND coalesce((SELECT am.amname FROM pg_catalog.pg_am AS am WHERE am.oid = c.relam), 'heap') = 'heap' AS heap,
+         AND coalesce((SELECT am.amname FROM pg_catalog.pg_am AS am WHERE am.oid = c.relam), 'heap') = 'heap'
+         AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AS heap,
        EXISTS (SELECT
                  FROM pg_catalog.pg_index AS i
                  JOIN pg_catalog.pg_class AS ic
@@ -29,7 +30,8 @@ SELECT wanted.position,
                   AND i.indkey[0] = a.attnum
                   AND i.indpred IS NULL
                   AND i.indisvalid
-                  AND am.amname IN ('btree', 'brin')) AS indexed
+                  AND am.amname IN ('btree', 'brin')) AS indexed,
+       pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable
   FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY
          AS wanted (schema_name, table_name, position)
   LEFT JOIN pg_catalog.pg_namespace AS n
@@ -59,7 +61,8 @@ SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
     ON n.oid = c.relnamespace
  WHERE (n.nspname, c.relname) IN ({names})
    AND c.relkind IN ('r', 'm')
-   AND coalesce((SELECT am.amname FROM pg_catalog.pg_am AS am WHERE am.oid = c.relam), 'heap') = 'heap';
+   AND coalesce((SELECT am.amname FROM pg_catalog.pg_am AS am WHERE am.oid = c.relam), 'heap') = 'heap'
+   AND pg_catalog.has_table_privilege(c.oid, 'SELECT');
 
 -- name: unique_keys
 -- One row for each column of each unique index that is whole (no predicate, no expression) and valid.

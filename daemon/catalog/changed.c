@@ -41,7 +41,8 @@ static const struct catalog_column *usual_column(const struct catalog_relation *
 	for (size_t i = 0; i < sizeof(usual_names) / sizeof(usual_names[0]); i++) {
 		const struct catalog_column *column = catalog_column(relation, usual_names[i]);
 
-		if (column == NULL || strncmp(column->type, "timestamp", 9) != 0)
+		if (column == NULL || !column->readable ||
+		    strncmp(column->type, "timestamp", 9) != 0)
 			continue;
 		if (column->indexed)
 			return column;
@@ -75,8 +76,8 @@ static void find_in_table(struct binding *binding, struct bound_entity *bound,
 	}
 	if (bound->entity->detect.strategy == STRATEGY_XMIN && !bound->heap)
 		complain(binding, bound, "$.detect.strategy",
-			 "\"xmin\" is known only of the rows of an ordinary table, and \"%s\" is "
-			 "none",
+			 "\"xmin\" is known only of the rows of an ordinary table that may be "
+			 "read whole, and \"%s\" is none",
 			 relation->name);
 }
 

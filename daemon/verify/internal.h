@@ -32,6 +32,7 @@ enum theme {
 	THEME_TRIGGERS,
 	THEME_PREPARED,
 	THEME_STATISTICS,
+	THEME_WATERMARKS,
 	THEME_DISK,
 	THEME_COUNT,
 };
@@ -151,5 +152,6 @@ void judge_source_keys(struct preflight *preflight, const PGresult *result);
 void judge_legacy_keys(struct preflight *preflight, const PGresult *result);
 void judge_foreign_keys(struct preflight *preflight, const PGresult *result);
 void judge_triggers(struct preflight *preflight, const PGresult *result);
+void judge_watermarks(struct preflight *preflight, const PGresult *result);
 
 #endif

@@ -39,6 +39,7 @@ static const struct {
 	[THEME_TRIGGERS] = { "triggers", BIT(SIDE_TARGET) },
 	[THEME_PREPARED] = { "prepared transactions", BIT(SIDE_SOURCE) },
 	[THEME_STATISTICS] = { "statistics", BIT(SIDE_SOURCE) },
+	[THEME_WATERMARKS] = { "watermarks", BIT(SIDE_SOURCE) },
 	[THEME_DISK] = { "disk room", BIT(SIDE_TARGET) },
 };
 
@@ -94,6 +95,7 @@ static const struct step steps[] = {
 	  judge_prepared, NULL },
 	{ SIDE_SOURCE, BIT(THEME_STATISTICS), sql_verify_preflight_statistics, NO_VALUES, NULL,
 	  judge_statistics, NULL },
+	{ SIDE_BOTH, 0, NULL, NO_VALUES, NULL, judge_watermarks, NULL },
 	{ SIDE_SOURCE, 0, sql_verify_preflight_disk, TABLES, NULL, judge_disk, NULL },
 	/* Twice, as a pooler that hands out its backends in turn may come back to the first. */
 	{ SIDE_SOURCE, BIT(THEME_POOLER), sql_verify_preflight_pooler_look, NO_VALUES, NULL,

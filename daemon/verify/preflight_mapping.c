@@ -284,3 +284,46 @@ void judge_triggers(struct preflight *preflight, const PGresult *result)
 	}
 	preflight_passed(preflight, THEME_TRIGGERS, SIDE_TARGET, "no target table has any");
 }
+
+/* Every look would read the whole table, and ship what it finds. */
+static void found_no_time_index(struct preflight *preflight, const struct bound_entity *bound)
+{
+	const struct table table = { .schema = bound->entity->source_schema,
+				     .name = bound->entity->source_table };
+	_cleanup_free_ char *quoted = table_quoted_name(&table);
+	const char *column = bound->updated_at + strlen("source.");
+
+	preflight_found(preflight, THEME_WATERMARKS, SIDE_SOURCE, bound->entity->name, FINDING_WARN,
+			text_format("CREATE INDEX CONCURRENTLY ON %s (%s), or write \"hybrid\"",
+				    quoted, column),
+			"it is looked at by %s, and no index begins with that", column);
+}
+
+/* By what cycles look at each entity, between two sweeps. */
+void judge_watermarks(struct preflight *preflight, const PGresult *result)
+{
+	const struct binding *binding = preflight->request.binding;
+	size_t timed = 0, unindexed = 0, heaps = 0, rest = 0;
+
+	(void)result;
+	for (size_t i = 0; binding != NULL && i < binding->set->count; i++) {
+		const struct bound_entity *bound = &binding->entities[i];
+		bool table = bound->entity->source_table != NULL;
+
+		if (!bound->usable)
+			continue;
+		timed += bound->updated_at != NULL && (bound->updated_at_indexed || !table);
+		unindexed += bound->updated_at != NULL && !bound->updated_at_indexed && table;
+		heaps += bound->heap && !bound->updated_at_indexed;
+		rest += !bound->heap && bound->updated_at == NULL;
+		if (bound->entity->detect.strategy == STRATEGY_TIMESTAMP && table &&
+		    !bound->updated_at_indexed)
+			found_no_time_index(preflight, bound);
+	}
+	if (binding != NULL)
+		preflight_passed(preflight, THEME_WATERMARKS, SIDE_SOURCE,
+				 "%zu entities have a time of change to look at, %zu only the "
+				 "transaction of each row (%zu of them a time without an index), "
+				 "%zu neither",
+				 timed, heaps, unindexed, rest);
+}

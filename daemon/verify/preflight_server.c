@@ -367,8 +367,9 @@ void judge_statistics(struct preflight *preflight, const PGresult *result)
 		preflight_found(
 			preflight, THEME_STATISTICS, SIDE_SOURCE, "source", FINDING_WARN,
 			has_role ? text_format("GRANT pg_read_all_stats TO %s", role) : NULL,
-			"role %s cannot see when other roles' transactions began, so watermarks "
-			"will rest on the overlap alone",
+			"role %s cannot see when other roles' transactions began, so hybrid "
+			"entities are looked at by transaction, and \"timestamp\" and \"id\" rest on "
+			"their overlap alone",
 			role);
 	preflight_passed(preflight, THEME_STATISTICS, SIDE_SOURCE,
 			 "other roles' transactions can be seen");

@@ -64,6 +64,7 @@ READY = {
     ("triggers", "target", "pass"),
     ("prepared transactions", "source", "pass"),
     ("statistics", "source", "pass"),
+    ("watermarks", "source", "pass"),
     ("disk room", "target", "unknown"),
 }
 
