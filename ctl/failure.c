@@ -162,6 +162,9 @@ bool failure_of_reply(struct failure *failure, const struct varlink_reply *reply
 		return failure_set(failure, EXIT_FAILED, "the %s database is not available: %s",
 				   reply_string_or(parameters, "database", ""),
 				   reply_string_or(parameters, "message", "no reason is given"));
+	if (strcmp(reply->error, "io.migrated.NoSuchSession") == 0 &&
+	    reply_string_or(parameters, "session", "?")[0] == '\0')
+		return failure_set(failure, EXIT_NO_SUCH, "no session is under way");
 	for (size_t i = 0; i < sizeof error_words / sizeof error_words[0]; i++) {
 		const struct error_words *words = &error_words[i];
 

@@ -59,6 +59,13 @@ static json_t *describe_connection(const struct pg_connection *connection)
 			 "since", time_or_null(pg_connection_since_us(connection)));
 }
 
+/* None of ours while another daemon has the control schema. */
+static json_t *next_cycle_or_null(const struct engine *engine)
+{
+	return engine_standby(engine) == NULL ? time_or_null(engine_next_cycle_us(engine))
+					      : json_null();
+}
+
 static json_t *describe_cycle(const struct cycle *cycle)
 {
 	return json_pack("{s:o, s:I, s:s, s:b, s:I, s:o, s:o}", "started",
@@ -91,8 +98,7 @@ static json_t *describe_cycles(const struct engine *engine)
 			 string_or_null(settings->schedule_window), "time_zone",
 			 windowed ? string_or_null(settings->schedule_time_zone) : json_null(),
 			 "sweep_every_ms", (json_int_t)settings->schedule_sweep_every_ms, "next",
-			 time_or_null(cycles->next_us), "lag_ms", lag_or_null(cycles), "last",
-			 last);
+			 next_cycle_or_null(engine), "lag_ms", lag_or_null(cycles), "last", last);
 }
 
 void handle_status(void *arg, struct control_call *call)
@@ -114,9 +120,8 @@ void handle_status(void *arg, struct control_call *call)
 			  reason != NULL && reason->kind != ERROR_NONE
 				  ? json_string(reason->message)
 				  : json_null(),
-			  "resident_kb", resident_kb(), "next_cycle",
-			  time_or_null(engine_next_cycle_us(engine)), "connections",
-			  describe_connection(engine_source(engine)),
+			  "resident_kb", resident_kb(), "next_cycle", next_cycle_or_null(engine),
+			  "connections", describe_connection(engine_source(engine)),
 			  describe_connection(engine_target(engine)), "session",
 			  session != NULL ? session_describe(session) : json_null(), "entities",
 			  session != NULL ? session_describe_entities(session) : json_array(),
@@ -160,7 +165,7 @@ static json_t *watch_frame(const struct engine *engine)
 			 session != NULL ? session_describe_entities(session) : json_array(),
 			 "standby", string_or_null(engine_standby(engine)), "throttled",
 			 string_or_null(engine_throttled(engine)), "next_cycle",
-			 time_or_null(engine_next_cycle_us(engine)));
+			 next_cycle_or_null(engine));
 }
 
 static bool is_over(const struct watch *watch, const struct session *session)

@@ -87,6 +87,8 @@ static void test_what_does_not_answer_as_it_should_is_a_failure(void **state)
 		  "what answers is not the daemon: a message is not valid JSON (at byte 4)" },
 		{ "[]|", EXIT_FAILED,
 		  "what answers is not the daemon: a message is not a JSON object" },
+		{ "{'error':'io.migrated.NoSuchSession','parameters':{'session':''}}|",
+		  EXIT_NO_SUCH, "no session is under way" },
 		{ "{'error':'io.migrated.NoSuchSession','parameters':{'session':'550e'}}|",
 		  EXIT_NO_SUCH, "there is no session 550e" },
 	};
