@@ -1,5 +1,5 @@
 /*
- * Learns from the source's own plan which tables a query or a view reads; see base_tables.h.
+ * Learns from the source's own plan which tables a query, a view or a partitioned table reads; see base_tables.h.
  *
  * What the planner leaves out of the plan has no influence on the rows. A function that reads tables by itself is not seen: like
  * deletions, what it finds there is left to the sweep.
@@ -138,16 +138,18 @@ static void on_plan(void *arg, const struct pg_answer *answer)
 
 /* --- one entity after the other ------------------------------------------------------------------- */
 
+/* A plain table is its own; foreign tables and materialized views have none that could be asked. */
 static bool needs_plan(const struct search *search, const struct bound_entity *bound)
 {
 	const struct entity *entity = bound->entity;
+	char kind = 'v';
 
-	return bound->usable && entity->detect.strategy == STRATEGY_HYBRID &&
-	       bound->updated_at == NULL &&
-	       (entity->source_table == NULL ||
-		catalog_relation(&search->binding->source, entity->source_schema,
-				 entity->source_table)
-				->kind == 'v');
+	if (entity->source_table != NULL)
+		kind = catalog_relation(&search->binding->source, entity->source_schema,
+					entity->source_table)
+			       ->kind;
+	return bound->usable && entity->detect.strategy != STRATEGY_SWEEP && !bound->heap &&
+	       (kind == 'v' || kind == 'p');
 }
 
 static void add_own_table(struct bound_entity *bound)

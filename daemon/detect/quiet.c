@@ -154,6 +154,11 @@ static void add_probe(struct quiet *quiet, size_t index, char *condition)
 	entity->probes[entity->probe_count++] = i;
 }
 
+static char *table_probe(const char *table, const char *condition)
+{
+	return text_format("EXISTS (SELECT FROM %s AS source WHERE %s)", table, condition);
+}
+
 /* Any row of these tables written since; the tables are what the entity's rows are made of. */
 static void add_table_probes(struct quiet *quiet, size_t index)
 {
@@ -161,24 +166,39 @@ static void add_table_probes(struct quiet *quiet, size_t index)
 	_cleanup_free_ char *condition = watermark_xmin_condition(&quiet->entities[index].kept);
 
 	for (size_t i = 0; i < bound->table_count; i++)
-		add_probe(quiet, index,
-			  text_format("EXISTS (SELECT FROM %s AS source WHERE %s)",
-				      bound->tables[i], condition));
+		add_probe(quiet, index, table_probe(bound->tables[i], condition));
 }
 
-/* Rows that the strategy would read, and that were written since. */
-static void add_strategy_probe(struct quiet *quiet, size_t index, const struct strategy_kind *kind)
+/* " AND …": of the rows that a strategy would read, those that were written since, or at least: when anything was. "" when that
+   cannot be known; then a row counts for as long as the overlap shows it. */
+static char *written_since(const struct quiet *quiet, size_t index)
 {
 	const struct bound_entity *bound = &quiet->binding->entities[index];
 	const struct watermark *kept = &quiet->entities[index].kept;
-	_cleanup_free_ char *condition = kind->condition(bound, kept);
-	_cleanup_free_ char *written = watermark_xmin_misfit(kept, &quiet->moment) == NULL &&
-						       bound->heap
-					       ? watermark_xmin_condition(kept)
-					       : text_copy("TRUE");
+	_cleanup_free_ char *condition = watermark_xmin_condition(kept);
+	_cleanup_text_ struct text any = TEXT_INIT;
+
+	if (watermark_xmin_misfit(kept, &quiet->moment) != NULL)
+		return text_copy("");
+	if (bound->heap)
+		return text_format(" AND %s", condition);
+	for (size_t i = 0; i < bound->table_count; i++) {
+		_cleanup_free_ char *one = table_probe(bound->tables[i], condition);
+
+		text_separate(&any, " OR ");
+		text_append(&any, one);
+	}
+	return any.length > 0 ? text_format(" AND (%s)", text_string(&any)) : text_copy("");
+}
+
+static void add_strategy_probe(struct quiet *quiet, size_t index, const struct strategy_kind *kind)
+{
+	const struct bound_entity *bound = &quiet->binding->entities[index];
+	_cleanup_free_ char *condition = kind->condition(bound, &quiet->entities[index].kept);
+	_cleanup_free_ char *written = written_since(quiet, index);
 
 	add_probe(quiet, index,
-		  text_format("EXISTS (SELECT FROM %s WHERE %s AND %s)", bound->source_relation,
+		  text_format("EXISTS (SELECT FROM %s WHERE %s%s)", bound->source_relation,
 			      condition, written));
 }
 
@@ -204,7 +224,7 @@ static void choose_probes(struct quiet *quiet, size_t index)
 	bool by_tables = (kind == NULL || kind == &strategy_xmin) && can_probe_tables(quiet, index);
 
 	quiet->changed[index] = kind == NULL && !by_tables;
-	if (quiet->changed[index] || (stands_still(quiet, index) && (bound->heap || by_tables)))
+	if (quiet->changed[index] || (stands_still(quiet, index) && bound->table_count > 0))
 		return;
 	if (by_tables)
 		add_table_probes(quiet, index);
