@@ -2,13 +2,14 @@
 
 import pathlib
 import re
+import time
 
 import pytest
 
 from databases import Databases
 from mapping import Pair, entity
 from sessions import held, migrate, start_migration, wait_until_blocked, wait_until_ended
-from waiting import SLOWNESS
+from waiting import SLOWNESS, wait_until
 
 pytestmark = pytest.mark.skipif(SLOWNESS > 1, reason="a sanitizer keeps what was freed")
 
@@ -78,3 +79,46 @@ def test_wide_rows_do_not_pile_up_either(servers, start_daemon):
         pair.daemon.stop()
     finally:
         databases.drop()
+
+
+LANES = 8
+
+
+@pytest.mark.parametrize("side, direction, trouble", [
+    ("target", "to_server", "deaf"),      # reads nothing, and the source would go on sending
+    ("target", "to_client", "stalled"),   # reads everything and answers nothing
+    ("source", "to_client", "deaf"),      # its rows do not come
+])
+def test_a_side_that_stalls_does_not_fill_the_memory(databases, start_daemon, side, direction, trouble):
+    """Eight lanes, each with a batch of 20 MB on its way."""
+    databases.source_sql("""
+        CREATE TABLE things (id integer PRIMARY KEY, value text);
+        ALTER TABLE things ALTER value SET STORAGE EXTERNAL;
+        INSERT INTO things SELECT i, repeat(md5(i::text), 1600) FROM generate_series(1, 3200) AS i""")
+    databases.target_sql("CREATE TABLE things (id uuid PRIMARY KEY, legacy_id integer UNIQUE, value text)")
+    daemon = start_daemon(databases, through=["source", "target"], entities=[entity("things", {"value": "value"})],
+                          settings={"batch_time": "0", "batch_memory": "1GB", "max_concurrent_entities": LANES})
+    proxy = daemon.proxies[side]
+    start_migration(daemon, batch_size=400, parallel=LANES)
+    copying = "SELECT count(*) FROM pg_stat_progress_copy"
+    wait_until(lambda: databases.target.value(copying) >= 2, 30, lambda: daemon.log())
+    setattr(getattr(proxy, direction), trouble, True)
+    wait_until_nothing_moves(daemon.proxies["source"])
+    assert high_water_kb(daemon) < LIMIT_KB
+    print(f"high water {high_water_kb(daemon) // 1024} MB")
+    proxy.heal()
+    wait_until_ended(daemon)
+    assert databases.target.value("SELECT sum(length(value)) FROM things") == 3200 * 32 * 1600
+    assert high_water_kb(daemon) < LIMIT_KB
+
+
+def wait_until_nothing_moves(proxy):
+    """For as long as it takes a source to send several times what would be too much."""
+    last = [0, time.monotonic()]
+
+    def is_still():
+        received = sum(connection.received for connection in list(proxy.connections))
+        if received != last[0]:
+            last[:] = received, time.monotonic()
+        return time.monotonic() - last[1] > 2
+    wait_until(is_still, 60)

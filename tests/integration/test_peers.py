@@ -6,6 +6,7 @@ import struct
 import threading
 import time
 
+import psycopg
 import pytest
 
 from mapping import entity
@@ -185,3 +186,58 @@ def test_a_server_that_waits_for_a_lock_is_let_be(through_proxies, databases):
                    lambda: f"the server was asked again and again:\n{daemon.log()}")
     wait_until_ended(daemon)
     assert not said(daemon, "given up")
+
+
+# --- and back again -------------------------------------------------------------------------------
+
+OUTAGE_S = 12  # long enough for every pause between attempts to have grown to its longest
+
+long = pytest.mark.long
+
+
+@pytest.mark.parametrize("side, outage", [
+    ("target", "refused"), pytest.param("source", "refused", marks=long),
+    pytest.param("target", "blackhole", marks=long), pytest.param("source", "blackhole", marks=long),
+    pytest.param("target", "down", marks=long), pytest.param("source", "down", marks=long)])
+def test_after_an_outage_batches_are_committed_soon(clinic, start_daemon, record_property, side, outage):
+    """How soon is printed: from the moment the peer is back until a batch has been committed."""
+    daemon = wait_until_reached(start_daemon(clinic, through=SIDES))
+    session = start_migration(daemon, batch_size=20, parallel=3)
+    wait_until(lambda: batches_done(clinic, session) > 20, 60)
+    end = begin_outage(clinic, daemon, side, outage)
+    begun = time.monotonic()
+    wait_until(lambda: time.monotonic() - begun > OUTAGE_S, 3 * OUTAGE_S)
+    back = end()
+    done = wait_until(lambda: batches_done(clinic, session), 60)
+    wait_until(lambda: batches_done(clinic, session) > done, BOUND_S, lambda: f"a batch is committed:\n{daemon.log()}")
+    record_property("committed_after_s", round(time.monotonic() - back, 1))
+    print(f"{side} {outage}: first batch {time.monotonic() - back:.1f} s after its return")
+    wait_until_ended(daemon)
+    clinic.oracle()
+
+
+def batches_done(clinic, session):
+    try:
+        return clinic.target.value("SELECT count(*) FROM migrated.batch WHERE session = %s AND done", [session])
+    except psycopg.OperationalError:  # not back yet
+        return 0
+
+
+def begin_outage(clinic, daemon, side, outage):
+    """What ends it, and says when that was."""
+    proxy, server = daemon.proxies[side], getattr(clinic, side).server
+    if outage == "refused":
+        proxy.refuse()
+        proxy.reset()
+    elif outage == "blackhole":
+        proxy.blackhole()
+    else:
+        server.down("immediate")
+
+    def end():
+        if outage == "down":
+            server.up()
+        else:
+            proxy.heal()
+        return time.monotonic()
+    return end

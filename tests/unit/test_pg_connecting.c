@@ -89,6 +89,32 @@ static void test_sqlstate_of_a_refused_login_is_known(void **state)
 	}
 }
 
+static void test_refusals_that_time_does_not_cure_are_not_hurried(void **state)
+{
+	static const struct {
+		const char *sqlstate;
+		bool is_hurried;
+	} cases[] = { { "28P01", false }, { "28000", false }, { "57P03", true } };
+	struct event_base *base = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct rig_relay *relay = rig_relay_new(base,
+							"host=127.0.0.1 port=1 dbname=x user=x");
+		struct rig_link link;
+
+		rig_relay_answer(relay, true, cases[i].sqlstate, "no");
+		rig_begin(&link, base, "target", rig_relay_conninfo(relay), NULL, 5000);
+		if (cases[i].is_hurried)
+			rig_wait(base, &link.entered[PG_WAITING], 10); /* 100 ms each, at most */
+		else
+			rig_run(base, 1000);
+		if (!cases[i].is_hurried)
+			assert_int_equal(link.entered[PG_WAITING], 1);
+		pg_connection_close(link.connection);
+		rig_relay_free(relay);
+	}
+}
+
 static void test_silent_server_is_given_up_at_the_deadline(void **state)
 {
 	struct event_base *base = *state;
@@ -182,6 +208,7 @@ int main(void)
 		WITH_BASE(test_refused_connection_is_retried_and_fails_waiting_queries_once),
 		WITH_BASE(test_repeated_failures_are_logged_once_a_minute),
 		WITH_BASE(test_sqlstate_of_a_refused_login_is_known),
+		WITH_BASE(test_refusals_that_time_does_not_cure_are_not_hurried),
 		WITH_BASE(test_silent_server_is_given_up_at_the_deadline),
 		WITH_BASE(test_nonsense_in_the_connection_string_is_not_repeated),
 		WITH_BASE(test_link_cut_while_connecting_answers_once_and_tries_again),

@@ -106,6 +106,42 @@ static void test_reset_answers_with_its_reason_and_connects_at_once(void **state
 	pg_connection_close(link.connection);
 }
 
+/* --- what a lost link leaves behind ----------------------------------------------------------- */
+
+static void test_backend_of_a_lost_link_is_ended_before_the_next_is_ready(void **state)
+{
+	struct rig_link link, side;
+	struct rig_answer lost = { 0 };
+	_cleanup_free_ char *lives = NULL;
+
+	rig_open(&link, *state, "target", rig_server(RIG_SOURCE));
+	rig_open(&side, *state, "side", rig_server(RIG_SOURCE));
+	lives = text_format("SELECT count(*) FROM pg_stat_activity WHERE pid = %d",
+			    pg_connection_backend_pid(link.connection));
+	pg_submit(link.connection, "SELECT pg_sleep(60)", 0, NULL, rig_on_answer, &lost);
+	rig_wait(*state, &link.entered[PG_BUSY], 1);
+	rig_assert_value(&side, lives, "1");
+	pg_connection_reset(link.connection, "for the test");
+	rig_wait(*state, &link.entered[PG_READY], 2);
+	rig_assert_value(&side, lives, "0");
+	pg_connection_close(link.connection);
+	pg_connection_close(side.connection);
+}
+
+static void test_nobody_elses_backend_is_ended(void **state)
+{
+	struct rig_link link, other;
+
+	rig_open(&link, *state, "target", rig_server(RIG_SOURCE));
+	rig_open(&other, *state, "target", rig_server(RIG_SOURCE));
+	pg_connection_reset(link.connection, "for the test");
+	rig_wait(*state, &link.entered[PG_READY], 2);
+	rig_assert_value(&other, "SELECT 'alive'", "alive");
+	assert_int_equal(other.entered[PG_READY], 2); /* made, and after its query */
+	pg_connection_close(link.connection);
+	pg_connection_close(other.connection);
+}
+
 /* --- from within callbacks -------------------------------------------------------------------- */
 
 static const struct pg_connection_settings refused = {
@@ -259,6 +295,8 @@ int main(void)
 		WITH_BASE(test_loss_while_idle_is_noticed_with_its_reason),
 		WITH_BASE(test_server_that_goes_away_and_returns_is_found_again),
 		WITH_BASE(test_reset_answers_with_its_reason_and_connects_at_once),
+		WITH_BASE(test_backend_of_a_lost_link_is_ended_before_the_next_is_ready),
+		WITH_BASE(test_nobody_elses_backend_is_ended),
 		WITH_BASE(test_closing_while_connecting_answers_what_waits),
 		WITH_BASE(test_closing_before_opening_answers_with_cancelled),
 		WITH_BASE(test_closing_in_an_answer_answers_the_others),
