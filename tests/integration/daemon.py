@@ -119,7 +119,7 @@ class Daemon:
         return pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
 
     def wait_until_still(self):
-        wait_until(self.is_still, 60, lambda: f"migrated stands still:\n{self.log()}")
+        wait_until(self.is_still, 20, lambda: f"migrated stands still:\n{self.log()}")
 
     def go_on(self):
         self.process.send_signal(signal.SIGCONT)

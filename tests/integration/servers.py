@@ -66,7 +66,7 @@ class Server:
         return self.database(name)
 
     def log(self):
-        return self.log_file.read_text(errors="replace")
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
 
 class Database:

@@ -1,6 +1,7 @@
 """The build's own parts: text made into C, and the checks of the sources' layout."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -143,3 +144,12 @@ def test_what_breaks_the_layout_is_named(tmp_path, name, text, message):
 def test_a_long_file_with_a_reason_passes(tmp_path):
     files = {"ctl/long.c": PURPOSE + "\n" * 700, "tests/lint/long_files": "ctl/long.c one table of many rows\n"}
     assert structure(tmp_path, files).returncode == 0
+
+
+def test_every_test_in_the_table_of_faults_is_there():
+    table = (ROOT / "tests/integration/FAULTS.md").read_text()
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", table)
+    assert len(named) > 40
+    missing = [(file, test) for file, test in named
+               if f"\ndef {test}(" not in (ROOT / "tests/integration" / file).read_text()]
+    assert missing == []

@@ -107,7 +107,7 @@ def test_killed_after_every_few_batches_it_resumes_without_loss_or_duplicates(ca
 
 
 @long
-@pytest.mark.parametrize("number", range(25))
+@pytest.mark.parametrize("number", range(65))
 def test_killed_once_at_a_random_moment(case, chance, number):
     case.start()
     kill_at_moments(case, [chance.uniform(0, 2.5 * SLOWNESS)])
