@@ -29,6 +29,7 @@
 	POINT("detect.finished", false) \
 	POINT("session.opened", false) \
 	POINT("plan.unparked", false) \
+	POINT("plan.counted", false) \
 	POINT("plan.ranges_known", false) \
 	POINT("plan.ranges_kept", false) \
 	POINT("plan.changes_kept", false) \

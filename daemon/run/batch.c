@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "common/clock.h"
 #include "common/text.h"
 #include "postgres/pump.h"
 #include "sql_store.h"
@@ -25,6 +26,8 @@ struct batch {
 	char *analysis;
 	char **key_arrays;
 	bool isolated;
+	struct batch_result result;
+	int64_t started_ms;
 	struct error error; /* why it failed, kept while the transaction is rolled back */
 	batch_on_done *on_done;
 	void *arg;
@@ -52,12 +55,14 @@ int64_t batch_counts_total(const struct batch_counts *counts)
 	       counts->failed + counts->parked;
 }
 
-static void finish(struct batch *batch, const struct batch_counts *counts, const struct error *err)
+static void finish(struct batch *batch, const struct error *err)
 {
 	batch_on_done *on_done = batch->on_done;
 	void *arg = batch->arg;
+	struct batch_result result = batch->result;
 	struct error copy = { 0 };
 
+	result.elapsed_ms = clock_monotonic_ms() - batch->started_ms;
 	if (err != NULL)
 		copy = *err;
 	for (size_t i = 0; batch->key_arrays != NULL && i < batch->bound->entity->source_key.count;
@@ -67,7 +72,7 @@ static void finish(struct batch *batch, const struct batch_counts *counts, const
 	free(batch->session);
 	free(batch->analysis);
 	free(batch);
-	on_done(arg, counts, err != NULL ? &copy : NULL);
+	on_done(arg, &result, err != NULL ? &copy : NULL);
 }
 
 static bool deletes(const struct batch *batch)
@@ -81,13 +86,12 @@ static void on_counts(void *arg, const struct pg_answer *answer)
 {
 	struct batch *batch = arg;
 	const PGresult *result = pg_answer_rows(answer);
-	struct batch_counts counts;
 
 	if (answer->error != NULL || result == NULL || PQntuples(result) == 0) {
-		finish(batch, NULL, answer->error != NULL ? answer->error : &batch->error);
+		finish(batch, answer->error != NULL ? answer->error : &batch->error);
 		return;
 	}
-	counts = (struct batch_counts){
+	batch->result.counts = (struct batch_counts){
 		.inserted = strtoll(PQgetvalue(result, 0, 0), NULL, 10),
 		.updated = strtoll(PQgetvalue(result, 0, 1), NULL, 10),
 		.unchanged = strtoll(PQgetvalue(result, 0, 2), NULL, 10),
@@ -95,7 +99,7 @@ static void on_counts(void *arg, const struct pg_answer *answer)
 		.failed = strtoll(PQgetvalue(result, 0, 4), NULL, 10),
 		.parked = strtoll(PQgetvalue(result, 0, 5), NULL, 10),
 	};
-	finish(batch, &counts, NULL);
+	finish(batch, NULL);
 }
 
 static void on_rolled_back(void *arg, const struct pg_answer *answer)
@@ -104,9 +108,10 @@ static void on_rolled_back(void *arg, const struct pg_answer *answer)
 	_cleanup_free_ char *number = text_format("%d", batch->spec->number);
 
 	if (answer->error != NULL || strcmp(batch->error.sqlstate, BATCH_DONE_ALREADY) != 0) {
-		finish(batch, NULL, &batch->error);
+		finish(batch, &batch->error);
 		return;
 	}
+	batch->result.rows = 0; /* it is not this attempt that has carried them */
 	pg_submit(lane_target(batch->lane), sql_store_batch_counts, 3,
 		  (const char *const[]){ batch->session, batch->bound->entity->name, number },
 		  on_counts, batch);
@@ -119,7 +124,7 @@ static void fail(struct batch *batch, const struct error *err, const char *phase
 	snprintf(batch->error.entity, sizeof(batch->error.entity), "%s",
 		 batch->bound->entity->name);
 	if (!pg_connection_is_up(lane_target(batch->lane)))
-		finish(batch, NULL, &batch->error);
+		finish(batch, &batch->error);
 	else
 		pg_submit(lane_target(batch->lane), "ROLLBACK", 0, NULL, on_rolled_back, batch);
 }
@@ -165,6 +170,8 @@ static void on_pumped(void *arg, const struct pump_result *result)
 {
 	struct batch *batch = arg;
 
+	batch->result.rows = result->rows;
+	batch->result.bytes = result->bytes;
 	if (result->error != NULL)
 		fail(batch, result->error, result->source_failed ? "read" : "stage");
 	else if (fault_point(deletes(batch) ? "delete.staged" : "batch.staged"))
@@ -235,6 +242,7 @@ void batch_start(struct lane *lane, const struct binding *binding, const struct 
 		.place = *place,
 		.session = text_copy(place->session),
 		.analysis = text_copy(place->analysis),
+		.started_ms = clock_monotonic_ms(),
 		.on_done = on_done,
 		.arg = arg,
 	};

@@ -15,6 +15,13 @@
 
 enum batch_kind { BATCH_RANGE, BATCH_KEYS, BATCH_DELETES };
 
+/* How often something has failed, and when it may be tried again. */
+struct retry {
+	unsigned attempts;
+	int64_t not_before_ms; /* monotonic; 0: at once */
+	int64_t pause_ms;      /* the last one, which the next grows from */
+};
+
 /* A row of migrated.batch that is to be done. */
 struct batch_spec {
 	int number;
@@ -22,6 +29,7 @@ struct batch_spec {
 	char **low; /* range: parts of the key, NULL: unbounded; else one string, the first ordinal */
 	char **high;
 	size_t parts;
+	struct retry retry;
 };
 
 void batch_spec_done(struct batch_spec *spec);
@@ -38,8 +46,16 @@ struct batch_counts {
 /* Rows that were dealt with, in whatever way. */
 int64_t batch_counts_total(const struct batch_counts *counts);
 
+/* What a batch has done, and what it took. */
+struct batch_result {
+	struct batch_counts counts;
+	int64_t rows; /* shipped */
+	int64_t bytes;
+	int64_t elapsed_ms;
+};
+
 /* err is NULL when the batch is done. The lane is still the caller's, with no transaction open. */
-typedef void batch_on_done(void *arg, const struct batch_counts *counts, const struct error *err);
+typedef void batch_on_done(void *arg, const struct batch_result *result, const struct error *err);
 
 /* `place` is copied; its low and high are filled in from the spec. The spec, the binding and the bound entity must
    outlive the batch. */

@@ -175,13 +175,24 @@ static struct lane_pool *make_lanes(struct engine *engine)
 					   });
 }
 
+static int64_t connections_to(const struct settings *settings, int64_t side)
+{
+	return side > 0 && side < settings->connection_pool_size ? side
+								 : settings->connection_pool_size;
+}
+
+/* A lane needs a connection to each side: the smaller one decides. */
 size_t engine_lane_count(const struct engine *engine, const json_t *options)
 {
 	const struct settings *settings = &engine->config->settings;
 	int64_t asked = json_integer_value(json_object_get(options, "parallel"));
 	int64_t count = asked > 0 ? asked : settings->max_concurrent_entities;
-	int64_t most = settings->connection_pool_size - CONNECTIONS_BESIDE_LANES;
+	int64_t source = connections_to(settings, settings->source_connections);
+	int64_t target = connections_to(settings, settings->target_connections);
+	int64_t most = (source < target ? source : target) - CONNECTIONS_BESIDE_LANES;
 
+	if (most < 1)
+		most = 1;
 	return (size_t)(count < most ? count : most);
 }
 

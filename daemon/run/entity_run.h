@@ -11,6 +11,7 @@
 
 #include "catalog/binding.h"
 #include "run/batch.h"
+#include "run/pace.h"
 
 enum entity_state {
 	ENTITY_PENDING,
@@ -36,15 +37,20 @@ struct entity_run {
 	bool unkept;	  /* its state could not be kept in the store yet */
 	char reason[512]; /* why it failed, or what it waits for */
 
-	/* Planning. */
-	bool planned;	    /* every batch is in the store */
-	bool planning_more; /* a query for further ranges is under way */
-	int next_number;    /* of the next range */
-	int stored_below; /* while planning more: ranges with smaller numbers stand in the store */
-	int known_below;  /* batches with smaller numbers are on the lists, or were */
-	char **boundary;  /* the key the last planned range ends at; NULL: none yet */
+	/* Planning (plan.c). */
+	bool counted;	      /* its change set is complete, and counted in total */
+	bool moves_planned;   /* every range, or slice of changes, stands in the store */
+	bool deletes_planned; /* and of deletions */
+	bool planning_more;   /* a query for further batches is under way */
+	char **boundary;      /* the key the last planned range ends at; NULL: none yet */
+	int boundaries_asked; /* of the source, for the ranges that are being planned */
+	int64_t keys_to;      /* the last ordinal that is planned */
+	int64_t deletes_to;
+	struct pace move_pace;
+	struct pace fill_pace;
+	struct pace delete_pace;
 
-	/* Batches that are to be done; moved from the front. */
+	/* Batches that stand in the store and are to be done; taken from the front. */
 	struct batch_spec *moves;
 	size_t move_count;
 	struct batch_spec *deletes;
@@ -56,8 +62,11 @@ struct entity_run {
 	size_t fill_alternative;
 	bool fill_isolates; /* the last round was refused: the next finds the rows at fault */
 
-	unsigned attempts;     /* of the batch that failed last */
-	int64_t not_before_ms; /* no batch is started earlier (backoff) */
+	/* Trouble (recovery.c). */
+	struct retry retry; /* of all its work; a batch of it has its own */
+	unsigned attempts;  /* of what has failed and is not done yet, the most */
+	unsigned fruitless; /* failures since something of it succeeded */
+	bool alone; /* its batches are split: one at a time, so that it does not keep every lane waiting */
 
 	/* Progress. */
 	int64_t total;
@@ -77,17 +86,22 @@ bool entity_run_is_over(const struct entity_run *run);
 /* Has carried its rows, so children may go. */
 bool entity_run_has_moved(const struct entity_run *run);
 
-/* Loads the batches that are to be done, or plans them; calls the session back (session_entity_planned) when there is
-   something to do, or with an error. */
-void entity_run_plan(struct entity_run *run);
+/* The most rows a batch may have. */
+struct pace_limits entity_run_limits(const struct entity_run *run);
 
-/* Makes sure that further ranges are planned before the known ones run out. */
-void entity_run_plan_more(struct entity_run *run);
+/* The pace of what it does now. */
+const struct pace *entity_run_pace(const struct entity_run *run);
 
-/* Takes the next batch off the list that stands in the store. False: there is none. */
+/* Is it to be left alone until a time that has not come yet? */
+bool entity_run_waits(const struct entity_run *run);
+
+/* Takes the next batch off the list whose time has come. False: there is none. */
 bool entity_run_take(struct entity_run *run, bool deletes, struct batch_spec *ret_spec);
-/* Puts it back, to be done again. */
+/* Adds one at the end; or at the front, to be done again soon. */
+void entity_run_add(struct entity_run *run, const struct batch_spec *spec);
 void entity_run_put_back(struct entity_run *run, const struct batch_spec *spec);
+/* They stand in the store. */
+void entity_run_forget(struct entity_run *run);
 
 void entity_run_count(struct entity_run *run, const struct batch_counts *counts);
 void entity_run_done(struct entity_run *run);

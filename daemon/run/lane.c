@@ -112,6 +112,11 @@ void lane_pool_resize(struct lane_pool *pool, size_t count)
 	lane_pool_wake(pool);
 }
 
+size_t lane_pool_size(const struct lane_pool *pool)
+{
+	return pool->wanted;
+}
+
 size_t lane_pool_busy(const struct lane_pool *pool)
 {
 	size_t busy = 0;

@@ -34,6 +34,7 @@ void lane_pool_resize(struct lane_pool *pool, size_t count);
 /* Offers every idle lane again, soon: there may be work. */
 void lane_pool_wake(struct lane_pool *pool);
 
+size_t lane_pool_size(const struct lane_pool *pool); /* as asked for */
 size_t lane_pool_busy(const struct lane_pool *pool);
 size_t lane_pool_ready(const struct lane_pool *pool); /* idle or busy, with both connections up */
 

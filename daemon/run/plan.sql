@@ -14,3 +14,16 @@ SELECT {expressions},
        ) AS numbered
  WHERE place % {size} = 0
  ORDER BY place
+
+-- name: middle
+-- Source. The key that halves a range; none when the range holds less than two rows.
+SELECT {names}
+  FROM (
+SELECT {expressions},
+       pg_catalog.row_number() OVER (ORDER BY {keys}) AS place,
+       pg_catalog.count(*) OVER () AS total
+  FROM {relation}
+ WHERE {filter}
+   AND {which}
+       ) AS numbered
+ WHERE place = total / 2

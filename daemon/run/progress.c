@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/text.h"
+#include "run/recovery.h"
 #include "run/session.h"
 
 /* Rates of less than this long are noise. */
@@ -81,16 +82,6 @@ static double run_rate(const struct entity_run *run)
 	return (double)run->moved_here * 1000 / (double)(elapsed > 0 ? elapsed : 1);
 }
 
-/* When it may go on after a failure. */
-static json_t *retry_or_null(const struct entity_run *run)
-{
-	int64_t left_ms = run->not_before_ms - clock_monotonic_ms();
-
-	return left_ms > 0 && !entity_run_is_over(run)
-		       ? time_or_null(clock_wall_us() + left_ms * 1000)
-		       : json_null();
-}
-
 static json_t *describe_entity(const struct entity_run *run)
 {
 	int64_t total = total_of(run), done = done_of(run);
@@ -98,6 +89,7 @@ static json_t *describe_entity(const struct entity_run *run)
 		     (entity_run_is_over(run) ||
 		      clock_monotonic_ms() - run->started_ms >= RATE_KNOWN_AFTER_MS);
 	bool going = strcmp(entity_run_status(run), "running") == 0;
+	struct pace_limits limits = entity_run_limits(run);
 
 	return json_pack(
 		"{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:i, "
@@ -110,8 +102,10 @@ static json_t *describe_entity(const struct entity_run *run)
 		(json_int_t)run->counts.failed, "parked", (json_int_t)run->counts.parked,
 		"rows_per_second", rate_or_null(run_rate(run), known), "eta_ms",
 		eta_or_null(total - done, run->rate, known && going), "reason",
-		string_or_null(run->reason), "attempts", going ? (int)run->attempts : 0, "retry_at",
-		retry_or_null(run), "batch_size", (json_int_t)0);
+		string_or_null(run->reason), "attempts",
+		entity_run_is_over(run) ? 0 : (int)run->attempts, "retry_at",
+		time_or_null(recovery_retry_at_us(run)), "batch_size",
+		(json_int_t)pace_size(entity_run_pace(run), &limits));
 }
 
 json_t *session_describe_entities(const struct session *session)
@@ -144,6 +138,17 @@ static double percent_of(const struct session *session, int64_t done, int64_t to
 	return floor(percent * 10) / 10;
 }
 
+/* A session that has no connection to run on says what it is refused. */
+static const char *reason_of(const struct session *session)
+{
+	const struct error *trouble = NULL;
+
+	if (session->reason[0] == '\0' && session->phase <= SESSION_RUNNING &&
+	    lane_pool_size(session->means.lanes) > 0 && lane_pool_ready(session->means.lanes) == 0)
+		trouble = lane_pool_trouble(session->means.lanes);
+	return trouble != NULL ? trouble->message : session->reason;
+}
+
 json_t *session_describe(const struct session *session)
 {
 	int64_t total = 0, done = 0, failed = 0, parked = 0;
@@ -160,7 +165,7 @@ json_t *session_describe(const struct session *session)
 		"s:o}",
 		"session", session->id, "analysis", string_or_null(session->analysis), "mode",
 		session->mode, "state", session_state(session), "hold", hold_or_null(session),
-		"reason", string_or_null(session->reason), "created",
+		"reason", string_or_null(reason_of(session)), "created",
 		time_or_null(session->created_us), "started", time_or_null(session->started_us),
 		"finished", time_or_null(session->finished_us), "elapsed_ms",
 		(json_int_t)session_elapsed_ms(session), "total", (json_int_t)total, "done",

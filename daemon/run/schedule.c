@@ -12,12 +12,10 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "run/plan.h"
+#include "run/recovery.h"
 #include "sql_store.h"
 #include "store/store.h"
-
-/* Backoff of a batch that may be tried again: doubling from the first to the second. */
-#define BACKOFF_MIN_MS 100
-#define BACKOFF_MAX_MS 30000
 
 /* Weight of the newest second in the session's smoothed rate. */
 #define RATE_WEIGHT 0.3
@@ -27,6 +25,7 @@ struct errand {
 	struct entity_run *run;
 	struct lane *lane;
 	struct batch_spec spec; /* batches only */
+	int64_t started_ms;
 };
 
 static const char *name_of(const struct entity_run *run)
@@ -177,16 +176,32 @@ static bool children_have_deleted(const struct entity_run *run)
 
 static void complete_or_go_on(struct entity_run *run)
 {
-	if (run->delete_count == 0 && !has_references_to_fill(run))
+	if (run->delete_count == 0 && run->deletes_planned && !has_references_to_fill(run))
 		schedule_set_state(run, ENTITY_COMPLETED, NULL);
 	else
 		schedule_set_state(run, ENTITY_MOVED, NULL);
 }
 
-static bool store_is_up(const struct session *session)
+/* May it ask the databases for anything? Held up, a session only tries, now and then, whether it may go on. */
+static bool may_plan(struct entity_run *run)
 {
-	return pg_connection_is_up(session->means.source) &&
-	       pg_connection_is_up(session->means.target);
+	struct session *session = run->session;
+
+	if (run->active > 0 || run->planning_more || session->cancelled || entity_run_waits(run) ||
+	    !session->means.is_ready(session->means.arg))
+		return false;
+	if (session->hold == HOLD_NONE)
+		return true;
+	return recovery_may_plan(session) && !recovery_renews_connection(session);
+}
+
+static void plan(struct entity_run *run)
+{
+	if (run->session->hold != HOLD_NONE)
+		recovery_probe(run->session, PROBING_PLAN);
+	schedule_set_state(run, ENTITY_PLANNING, NULL);
+	schedule_keep(run);
+	plan_begin(run);
 }
 
 /* One step of one entity; true when it changed its state. */
@@ -196,15 +211,13 @@ static bool step(struct entity_run *run)
 
 	switch (run->state) {
 	case ENTITY_PENDING:
-		if (run->active > 0 || session->cancelled || !store_is_up(session) ||
-		    !parents_have_moved(run))
+		if (!may_plan(run) || !parents_have_moved(run))
 			return run->state != ENTITY_PENDING;
-		schedule_set_state(run, ENTITY_PLANNING, NULL);
-		schedule_keep(run);
-		entity_run_plan(run);
+		plan(run);
 		return true;
 	case ENTITY_MOVING:
-		if (!run->planned || run->move_count > 0 || run->active > 0)
+		plan_more(run);
+		if (!run->moves_planned || run->move_count > 0 || run->active > 0)
 			return false;
 		complete_or_go_on(run);
 		return true;
@@ -221,7 +234,8 @@ static bool step(struct entity_run *run)
 		schedule_set_state(run, ENTITY_DELETING, NULL);
 		return true;
 	case ENTITY_DELETING:
-		if (run->delete_count > 0 || run->active > 0)
+		plan_more(run);
+		if (!run->deletes_planned || run->delete_count > 0 || run->active > 0)
 			return false;
 		schedule_set_state(run, ENTITY_COMPLETED, NULL);
 		return true;
@@ -238,8 +252,12 @@ void schedule_advance(struct session *session)
 		session_finish(session);
 		return;
 	}
-	if (session->phase != SESSION_RUNNING || session->hold != HOLD_NONE)
+	if (session->phase != SESSION_RUNNING)
 		return;
+	if (session->hold != HOLD_NONE && !recovery_may_probe(session)) {
+		recovery_arm(session);
+		return;
+	}
 	while (changed) {
 		changed = false;
 		for (size_t i = 0; i < session->run_count; i++)
@@ -247,99 +265,46 @@ void schedule_advance(struct session *session)
 	}
 	if (all_have_reached(session, ENTITY_COMPLETED))
 		session_finish(session);
+	recovery_arm(session);
 	lane_pool_wake(session->means.lanes);
 }
 
 /* --- planning came back ------------------------------------------------------------------------ */
 
+void schedule_read_again(struct entity_run *run, const struct error *err)
+{
+	schedule_set_state(run, ENTITY_PENDING, err->message);
+}
+
 void session_entity_planned(struct entity_run *run, const struct error *err)
 {
 	if (entity_run_is_over(run) || run->session->phase != SESSION_RUNNING)
 		return;
-	if (err != NULL && session_will_reconnect(run->session, err)) {
-		run->planning_more = false;
-		schedule_set_state(run, ENTITY_PENDING, err->message);
-	} else if (err != NULL) {
-		schedule_fail_entity(run, err->message);
-	} else {
+	if (err == NULL) {
+		recovery_planned(run);
 		if (run->state == ENTITY_PLANNING)
 			schedule_set_state(run, ENTITY_MOVING, NULL);
-		entity_run_plan_more(run);
+		plan_more(run);
+	} else if (recovery_step_failed(run, err)) {
+		schedule_read_again(run, err);
 	}
 	schedule_advance(run->session);
 }
 
-void schedule_store_ready(struct session *session)
+void schedule_keep_unkept(struct session *session)
 {
 	for (size_t i = 0; i < session->run_count; i++)
 		if (session->runs[i].unkept && session->runs[i].state == ENTITY_COMPLETED)
 			keep_completed(&session->runs[i]);
 		else if (session->runs[i].unkept)
 			schedule_keep(&session->runs[i]);
+}
+
+void schedule_store_ready(struct session *session)
+{
+	schedule_keep_unkept(session);
+	recovery_database_is_back(session);
 	schedule_advance(session);
-}
-
-/* --- batches that failed ----------------------------------------------------------------------- */
-
-static int64_t backoff_ms(unsigned attempts)
-{
-	int64_t wait = BACKOFF_MIN_MS;
-
-	for (unsigned i = 1; i < attempts && wait < BACKOFF_MAX_MS; i++)
-		wait *= 2;
-	return wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS;
-}
-
-static void on_retry(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	schedule_advance(arg);
-}
-
-static void retry_later(struct entity_run *run, const struct error *err)
-{
-	int64_t wait = backoff_ms(++run->attempts);
-	struct timeval delay = { .tv_sec = wait / 1000, .tv_usec = wait % 1000 * 1000 };
-
-	run->not_before_ms = clock_monotonic_ms() + wait;
-	snprintf(run->reason, sizeof(run->reason), "%s", err->message);
-	event_add(run->session->retry, &delay);
-}
-
-/* What a failed errand means for its entity; true when it is to be tried again. */
-static bool may_try_again(struct entity_run *run, const struct error *err)
-{
-	unsigned most = (unsigned)run->session->means.settings->max_retry_attempts;
-
-	switch (err->kind) {
-	case ERROR_CONNECTION:
-	case ERROR_BUSY:
-	case ERROR_ENVIRONMENT:
-		return true; /* until it is over, with its reason to be seen */
-	case ERROR_TRANSIENT:
-	case ERROR_CANCELLED:
-		return run->attempts < most;
-	default:
-		return false;
-	}
-}
-
-static void errand_failed(struct entity_run *run, const struct error *err)
-{
-	struct error told = *err;
-
-	if (strcmp(err->sqlstate, STORE_TAKEN_OVER) == 0)
-		session_put_down(run->session);
-	log_error(may_try_again(run, err) ? LOG_WARNING : LOG_ERR, err);
-	if (run->session->phase != SESSION_RUNNING || entity_run_is_over(run))
-		return;
-	if (may_try_again(run, err)) {
-		retry_later(run, err);
-		return;
-	}
-	error_context(&told, "%s", err->phase);
-	schedule_fail_entity(run, told.message);
 }
 
 /* --- lanes ------------------------------------------------------------------------------------- */
@@ -350,6 +315,7 @@ static struct errand *errand_new(struct entity_run *run, struct lane *lane)
 
 	errand->run = run;
 	errand->lane = lane;
+	errand->started_ms = clock_monotonic_ms();
 	run->active++;
 	run->session->batches_active++;
 	lane_take(lane);
@@ -389,23 +355,30 @@ static void update_rate(struct session *session)
 	session->rate_ms = now;
 }
 
-static void on_batch_done(void *arg, const struct batch_counts *counts, const struct error *err)
+static void batch_succeeded(struct entity_run *run, const struct batch_spec *spec,
+			    const struct batch_result *result)
+{
+	struct pace_limits limits = entity_run_limits(run);
+	int64_t rows = batch_counts_total(&result->counts);
+	struct pace *pace = spec->kind == BATCH_DELETES ? &run->delete_pace : &run->move_pace;
+
+	if (result->rows > 0 || spec->kind == BATCH_DELETES)
+		pace_measured(pace, &limits, rows > result->rows ? rows : result->rows,
+			      result->bytes, result->elapsed_ms);
+	entity_run_count(run, &result->counts);
+	update_rate(run->session);
+	recovery_succeeded(run, spec->retry.attempts);
+}
+
+static void on_batch_done(void *arg, const struct batch_result *result, const struct error *err)
 {
 	struct errand *errand = arg;
-	struct entity_run *run = errand->run;
 
 	if (err != NULL) {
-		errand_failed(run, err);
-		if (entity_run_is_over(run))
-			batch_spec_done(&errand->spec);
-		else
-			entity_run_put_back(run, &errand->spec);
+		recovery_lane_failed(errand->lane, err);
+		recovery_batch_failed(errand->run, &errand->spec, err);
 	} else {
-		run->attempts = 0;
-		if (!run->paused)
-			run->reason[0] = '\0';
-		entity_run_count(run, counts);
-		update_rate(run->session);
+		batch_succeeded(errand->run, &errand->spec, result);
 		batch_spec_done(&errand->spec);
 		fault_point("batch.counted");
 	}
@@ -436,8 +409,7 @@ static bool offer_batch(struct entity_run *run, struct lane *lane, bool deletes)
 		return false;
 	errand = errand_new(run, lane);
 	errand->spec = spec;
-	if (!deletes)
-		entity_run_plan_more(run);
+	plan_more(run);
 	start_batch(errand);
 	return true;
 }
@@ -460,31 +432,51 @@ static const struct written_column *column_to_fill(struct entity_run *run)
 	return NULL;
 }
 
+static void fill_failed(struct errand *errand, const struct error *failure)
+{
+	struct entity_run *run = errand->run;
+	struct error err = *failure;
+
+	snprintf(err.entity, sizeof(err.entity), "%s", name_of(run));
+	snprintf(err.phase, sizeof(err.phase), "fill");
+	recovery_lane_failed(errand->lane, &err);
+	recovery_step_failed(run, &err);
+}
+
+static void filled(struct errand *errand, int64_t rows)
+{
+	struct entity_run *run = errand->run;
+	struct pace_limits limits = entity_run_limits(run);
+
+	recovery_succeeded(run, run->retry.attempts);
+	if (run->fill_isolates) {
+		run->fill_isolates = false;
+		return;
+	}
+	pace_measured(&run->fill_pace, &limits, rows, 0, clock_monotonic_ms() - errand->started_ms);
+	if (rows == 0)
+		run->fill_alternative++;
+}
+
 static void on_filled(void *arg, const struct pg_answer *answer)
 {
 	struct errand *errand = arg;
 	struct entity_run *run = errand->run;
 
 	fault_point("fill.committed");
-	if (answer->error != NULL && answer->error->kind == ERROR_DATA && !run->fill_isolates) {
+	if (answer->error != NULL && answer->error->kind == ERROR_DATA && !run->fill_isolates)
 		run->fill_isolates = true;
-	} else if (answer->error != NULL) {
-		struct error err = *answer->error;
-
-		snprintf(err.entity, sizeof(err.entity), "%s", name_of(run));
-		snprintf(err.phase, sizeof(err.phase), "fill");
-		errand_failed(run, &err);
-	} else if (run->fill_isolates) {
-		run->fill_isolates = false;
-	} else if (atoll(PQcmdTuples(answer->results[answer->count - 1])) == 0) {
-		run->fill_alternative++;
-	}
+	else if (answer->error != NULL)
+		fill_failed(errand, answer->error);
+	else
+		filled(errand, atoll(PQcmdTuples(answer->results[answer->count - 1])));
 	errand_over(errand);
 }
 
 static bool offer_fill(struct entity_run *run, struct lane *lane)
 {
 	const struct written_column *written = column_to_fill(run);
+	struct pace_limits limits = entity_run_limits(run);
 	_cleanup_free_ char *sql = NULL;
 
 	if (run->active > 0)
@@ -495,7 +487,7 @@ static bool offer_fill(struct entity_run *run, struct lane *lane)
 		return false;
 	}
 	sql = entity_sql_fill(run->session->binding, run->bound, written, run->fill_alternative,
-			      run->session->means.epoch, run->session->means.settings->batch_size,
+			      run->session->means.epoch, pace_size(&run->fill_pace, &limits),
 			      run->fill_isolates);
 	pg_submit(lane_target(lane), sql, 0, NULL, on_filled, errand_new(run, lane));
 	fault_point("fill.sent");
@@ -504,7 +496,7 @@ static bool offer_fill(struct entity_run *run, struct lane *lane)
 
 static bool offer(struct entity_run *run, struct lane *lane)
 {
-	if (run->paused || run->not_before_ms > clock_monotonic_ms())
+	if (run->paused || entity_run_waits(run) || (run->alone && run->active > 0))
 		return false;
 	switch (run->state) {
 	case ENTITY_MOVING:
@@ -518,17 +510,58 @@ static bool offer(struct entity_run *run, struct lane *lane)
 	}
 }
 
+static size_t entities_active(const struct session *session)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < session->run_count; i++)
+		count += session->runs[i].active > 0;
+	return count;
+}
+
+/* Gives the lane to the first entity that has something to do. A further one only begins while fewer than
+   max_concurrent_entities have batches under way. */
+static bool offer_to_any(struct session *session, struct lane *lane)
+{
+	int64_t most = session->means.settings->max_concurrent_entities;
+	bool may_begin = (int64_t)entities_active(session) < most;
+
+	for (size_t i = 0; i < session->run_count; i++)
+		if ((may_begin || session->runs[i].active > 0) && offer(&session->runs[i], lane))
+			return true;
+	return false;
+}
+
 void session_offer(struct session *session, struct lane *lane)
 {
-	if (session->hold != HOLD_NONE)
-		return;
-	if (session->phase == SESSION_DETECTING && session->detection != NULL)
+	bool held = session->hold != HOLD_NONE;
+
+	if (!held && session->phase == SESSION_DETECTING && session->detection != NULL)
 		detection_offer(session->detection, lane);
 	if (session->phase != SESSION_RUNNING || session->cancelled)
 		return;
-	for (size_t i = 0; i < session->run_count; i++)
-		if (offer(&session->runs[i], lane))
-			return;
+	if (held && !recovery_may_probe(session))
+		return;
+	if (offer_to_any(session, lane) && held)
+		recovery_probe(session, PROBING_BATCH);
+}
+
+/* A pause is over. Before it runs, and at its end, the session has but one thing to try again: where it stands. */
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *session = arg;
+
+	(void)fd;
+	(void)what;
+	if (session->phase == SESSION_RUNNING) {
+		schedule_advance(session);
+		return;
+	}
+	if (recovery_renews_connection(session))
+		return; /* session_store_ready() follows */
+	if (session->hold == HOLD_ENVIRONMENT)
+		session_release(session);
+	session_store_ready(session);
 }
 
 void schedule_init(struct session *session)

@@ -24,6 +24,10 @@ void schedule_set_state(struct entity_run *run, enum entity_state state, const c
 /* Keeps in the store what schedule_kept_state() says of it, as soon as the store can be reached. */
 void schedule_keep(struct entity_run *run);
 const char *schedule_kept_state(const struct entity_run *run);
+void schedule_keep_unkept(struct session *session);
+
+/* What is planned of an entity is read from the store again, when nothing of it is under way. */
+void schedule_read_again(struct entity_run *run, const struct error *err);
 
 /* Stops one entity, and those that depend on it. */
 void schedule_fail_entity(struct entity_run *run, const char *reason);

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "run/recovery.h"
 #include "run/schedule.h"
 #include "run/selection.h"
 #include "run/steer.h"
@@ -35,7 +36,7 @@ static void set_phase(struct session *session, enum session_phase phase)
 }
 
 /* Ends it before its time. Batches under way are let finish. */
-static void fail(struct session *session, const struct error *err)
+void session_fail(struct session *session, const struct error *err)
 {
 	log_error(LOG_ERR, err);
 	session->failure = *err;
@@ -43,20 +44,12 @@ static void fail(struct session *session, const struct error *err)
 	end(session);
 }
 
-bool session_will_reconnect(const struct session *session, const struct error *err)
-{
-	return err->kind == ERROR_CONNECTION || err->kind == ERROR_BUSY ||
-	       !session->means.is_ready(session->means.arg);
-}
-
-/* The store could not be asked. A lost connection comes back (session_store_ready); anything else ends the session. */
+/* The store could not be asked. */
 static bool store_failed(struct session *session, const struct error *err)
 {
-	if (err == NULL)
-		return false;
-	if (!session_will_reconnect(session, err))
-		fail(session, err);
-	return true;
+	if (err != NULL)
+		recovery_session_failed(session, err);
+	return err != NULL;
 }
 
 /* Answers that are still on their way find nobody. Not once the connections are closed: then none is on its way. */
@@ -76,8 +69,10 @@ static void on_opened(void *arg, const struct pg_answer *answer)
 
 	session->opening--;
 	fault_point("session.opened");
-	if (session->phase != SESSION_OPENING || store_failed(session, answer->error) ||
-	    session->opening > 0)
+	if (session->phase != SESSION_OPENING)
+		return;
+	session->opening_failed |= store_failed(session, answer->error);
+	if (session->opening_failed || session->opening > 0)
 		return;
 	session->started_us = clock_wall_us();
 	session->started_ms = clock_monotonic_ms();
@@ -102,6 +97,7 @@ static void keep_run(struct session *session, const struct entity_run *run)
 static void open_runs(struct session *session)
 {
 	set_phase(session, SESSION_OPENING);
+	session->opening_failed = false;
 	for (size_t i = 0; i < session->run_count; i++)
 		keep_run(session, &session->runs[i]);
 	session->opening++;
@@ -116,7 +112,10 @@ static struct entity_run *add_run(struct session *session, const struct bound_en
 {
 	struct entity_run *run = &session->runs[session->run_count++];
 
-	*run = (struct entity_run){ .session = session, .bound = bound, .next_number = 1 };
+	*run = (struct entity_run){
+		.session = session,
+		.bound = bound,
+	};
 	return run;
 }
 
@@ -221,7 +220,7 @@ static void on_analysis(void *arg, const struct pg_answer *answer)
 		return; /* session_proceed() comes back, if anybody */
 	wanted = selected(session, &err);
 	if (wanted == NULL) {
-		fail(session, &err);
+		session_fail(session, &err);
 		return;
 	}
 	if (session->analysis_by_default && !covers(session, result, wanted)) {
@@ -258,6 +257,10 @@ static bool note_undetected(struct session *session, const struct detection *det
 
 		if (session_will_reconnect(session, err))
 			return false;
+		if (err->kind == ERROR_ENVIRONMENT) {
+			recovery_hold(session, err);
+			return false;
+		}
 		if (err->kind != ERROR_NONE)
 			json_object_set_new(session->undetected, entities[i].bound->entity->name,
 					    json_string(err->message));
@@ -293,7 +296,7 @@ static void detect(struct session *session)
 	_cleanup_free_ bool *wanted = selected(session, &err);
 
 	if (wanted == NULL) {
-		fail(session, &err);
+		session_fail(session, &err);
 		return;
 	}
 	set_phase(session, SESSION_DETECTING);
@@ -453,7 +456,7 @@ static void resume_run(struct entity_run *run, const PGresult *result, int row)
 
 	run->whole = PQgetvalue(result, row, 1)[0] == 't';
 	run->total = number(result, row, 4);
-	run->planned = PQgetvalue(result, row, 5)[0] == 't';
+	run->counted = PQgetvalue(result, row, 5)[0] == 't';
 	run->counts = (struct batch_counts){
 		.inserted = number(result, row, 6),
 		.updated = number(result, row, 7),
@@ -568,8 +571,11 @@ static void on_end_kept(void *arg, const struct pg_answer *answer)
 	    (answer->error != NULL && session_will_reconnect(session, answer->error)))
 		return; /* kept already; or session_store_ready() keeps it again */
 	fault_point("session.ended");
-	if (answer->error != NULL)
+	if (answer->error != NULL) {
 		log_error(LOG_ERR, answer->error);
+		if (recovery_may_end_later(session, answer->error))
+			return;
+	}
 	session->finished_us = clock_wall_us();
 	log_session(session, session->failure.kind == ERROR_NONE ? LOG_NOTICE : LOG_ERR,
 		    session->final_state);

@@ -28,6 +28,9 @@ enum session_phase {
 	SESSION_ENDED,
 };
 
+/* What is tried while the environment holds a session. */
+enum probing { PROBING_NOTHING, PROBING_PLAN, PROBING_BATCH };
+
 /* What a session needs of the engine that owns it. */
 struct session_means {
 	struct event_base *base;
@@ -66,6 +69,11 @@ struct session {
 	bool analysis_settled; /* a later life is to take the same */
 	bool asking;	       /* the analysis is being read */
 	enum hold_kind hold;   /* why it stands still */
+	bool environment;      /* paused by what a database lacks: probed, and resumed by itself */
+	enum probing probing;  /* what tries whether it may go on */
+	bool planning_held;    /* it is planning that the environment stands in the way of */
+	int64_t probe_at_ms;   /* monotonic: not before */
+	bool stale;	       /* the connection to the store was read-only when it was made */
 	bool cancelled;
 	bool abandoned;
 	char reason[512];
@@ -86,6 +94,7 @@ struct session {
 	int64_t active_ms;	  /* counted against it, before the present stretch */
 	int64_t active_since_ms;  /* monotonic; of this stretch; 0: it stands still */
 	unsigned opening;	  /* rows still to be kept before it runs */
+	bool opening_failed;	  /* one of them could not be */
 
 	int64_t created_us;
 	int64_t started_us;
@@ -140,6 +149,8 @@ void session_proceed(struct session *session);
 
 /* Ends the session, in the state its entities are in; batches under way are let finish. */
 void session_finish(struct session *session);
+/* The same, before its time. */
+void session_fail(struct session *session, const struct error *err);
 
 /* Called by entity_run.c: its planning has gone on (err NULL) or has failed. */
 void session_entity_planned(struct entity_run *run, const struct error *err);

@@ -264,7 +264,7 @@ SELECT e.entity,
        e.state,
        e.reason,
        e.total,
-       e.planned,
+       e.counted,
        coalesce(b.inserted, 0),
        coalesce(b.updated, 0),
        coalesce(b.unchanged, 0),
@@ -358,65 +358,54 @@ SELECT {analysis},
        'unparked'
   FROM waiting AS w;
 
--- name: plan_changes
--- Cuts an entity's change set into batches of $4 keys: what is new, modified or unparked ($5: not those), then what is gone.
--- Done once, and marked as done in the same statement.
-WITH counted AS (
-  SELECT c.kind = 'deleted' AS gone,
-         c.ordinal,
-         (pg_catalog.row_number() OVER (PARTITION BY c.kind = 'deleted' ORDER BY c.ordinal) - 1) / $4::bigint AS slice
-    FROM migrated.change AS c
-   WHERE c.analysis = $3::uuid
-     AND c.entity = $2
-     AND (c.kind = 'deleted' OR NOT $5::boolean)
-),
-slices AS (
-  SELECT gone,
-         pg_catalog.min(ordinal) AS low,
-         pg_catalog.max(ordinal) AS high
-    FROM counted
-   GROUP BY gone, slice
-),
-flagged AS (
-  UPDATE migrated.session_entity
-     SET planned = true,
-         total = CASE WHEN whole THEN total ELSE 0 END + (SELECT pg_catalog.count(*) FROM counted)
-   WHERE session = $1::uuid
-     AND entity = $2
-     AND NOT planned
-  RETURNING session
-)
-INSERT INTO migrated.batch (session, entity, number, kind, low, high)
-SELECT flagged.session,
-       $2,
-       (SELECT coalesce(pg_catalog.max(b.number), 0)
-          FROM migrated.batch AS b
-         WHERE b.session = $1::uuid AND b.entity = $2) + pg_catalog.row_number() OVER (ORDER BY gone, low),
-       CASE WHEN gone THEN 'deletes' ELSE 'keys' END,
-       ARRAY[low::text],
-       ARRAY[high::text]
-  FROM slices
- CROSS JOIN flagged
+-- name: count_changes
+-- The change set is complete: from now on it is part of what there is to do. Done once.
+UPDATE migrated.session_entity AS e
+   SET counted = true,
+       total = CASE WHEN e.whole THEN e.total ELSE 0 END
+             + (SELECT pg_catalog.count(*)
+                  FROM migrated.change AS c
+                 WHERE c.analysis = $3::uuid
+                   AND c.entity = $2
+                   AND (c.kind = 'deleted' OR NOT e.whole))
+ WHERE e.session = $1
+   AND e.entity = $2
+   AND NOT e.counted
+
+-- name: plan_stands
+-- How much there is to do, and how far it is planned; waits for whoever is planning it.
+SELECT e.total,
+       e.planned_to,
+       e.keys_to,
+       e.deletes_to,
+       CASE WHEN e.whole
+            THEN e.ranges_planned
+            ELSE NOT EXISTS (SELECT FROM migrated.change AS c
+                              WHERE c.analysis = $3::uuid AND c.entity = e.entity
+                                AND c.ordinal > e.keys_to AND c.kind <> 'deleted')
+       END AS moves_planned,
+       NOT EXISTS (SELECT FROM migrated.change AS c
+                    WHERE c.analysis = $3::uuid AND c.entity = e.entity
+                      AND c.ordinal > e.deletes_to AND c.kind = 'deleted') AS deletes_planned
+  FROM migrated.session_entity AS e
+ WHERE e.session = $1
+   AND e.entity = $2
+   FOR UPDATE
 
 -- name: plan_ranges
--- Adds ranges of keys; $3 is [{"number": 1, "low": null, "high": ["42"]}, …].
-INSERT INTO migrated.batch (session, entity, number, kind, low, high)
-SELECT $1::uuid,
-       $2,
-       (r ->> 'number')::integer,
-       'range',
-       CASE WHEN pg_catalog.jsonb_typeof(r -> 'low') = 'array'
-            THEN ARRAY(SELECT pg_catalog.jsonb_array_elements_text(r -> 'low')) END,
-       CASE WHEN pg_catalog.jsonb_typeof(r -> 'high') = 'array'
-            THEN ARRAY(SELECT pg_catalog.jsonb_array_elements_text(r -> 'high')) END
-  FROM pg_catalog.jsonb_array_elements($3::jsonb) AS r
-    ON CONFLICT (session, entity, number) DO NOTHING
+SELECT number, kind, low, high
+  FROM migrated.plan_ranges($1, $2, $3, $4)
+ ORDER BY number
 
--- name: entity_total
-SELECT total
-  FROM migrated.session_entity
- WHERE session = $1
-   AND entity = $2
+-- name: plan_slices
+SELECT number, kind, low, high
+  FROM migrated.plan_slices($1, $2, $3, $4, $5, $6, $7)
+ ORDER BY number
+
+-- name: split_batch
+SELECT number, kind, low, high
+  FROM migrated.split_batch($1, $2, $3, $4, $5)
+ ORDER BY number
 
 -- name: batches_to_do
 SELECT number, kind, low, high
@@ -425,15 +414,6 @@ SELECT number, kind, low, high
    AND entity = $2
    AND NOT done
  ORDER BY number
-
--- name: last_range
-SELECT number, high
-  FROM migrated.batch
- WHERE session = $1
-   AND entity = $2
-   AND kind = 'range'
- ORDER BY number DESC
- LIMIT 1
 
 -- name: batch_counts
 SELECT inserted, updated, unchanged, deleted, failed, parked
