@@ -42,15 +42,16 @@ static size_t entity_count(const struct quiet *quiet)
 	return quiet->binding->set->count;
 }
 
+/* The binding may be gone when on_done() returns. */
 static void finish(struct quiet *quiet, const struct error *err)
 {
-	quiet->on_done(quiet->arg, err == NULL ? quiet->changed : NULL, err);
 	for (size_t i = 0; i < entity_count(quiet); i++)
 		free(quiet->entities[i].probes);
 	for (size_t i = 0; i < quiet->probe_count; i++)
 		free(quiet->probes[i]);
 	free(quiet->probes);
 	free(quiet->entities);
+	quiet->on_done(quiet->arg, err == NULL ? quiet->changed : NULL, err);
 	free(quiet->changed);
 	free(quiet);
 }

@@ -100,6 +100,7 @@ static void on_put_down(evutil_socket_t fd, short what, void *arg)
 	pg_connection_reset(engine->source, "another daemon has taken over");
 	pg_connection_reset(engine->target, "another daemon has taken over");
 	request_put_down(engine);
+	cycle_put_down(engine->cycle, "another daemon has taken over the target");
 	session_free(engine->session);
 	engine->session = NULL;
 	engine->resumed = false;
@@ -255,6 +256,7 @@ static void go_on(struct engine *engine)
 	if (!engine->lost || engine_down(engine) != NULL || !engine_owns(engine, &err))
 		return;
 	engine->lost = false;
+	cycle_engine_ready(engine->cycle);
 	if (!engine->resumed && !engine_is_busy(engine))
 		look_for_unfinished(engine);
 	engine_changed(engine);
@@ -280,34 +282,6 @@ static void on_connection_state(void *arg, struct pg_connection *connection, enu
 	}
 }
 
-/* --- cycles ------------------------------------------------------------------------------------ */
-
-static void arm_cycle(struct engine *engine)
-{
-	int64_t every = engine->config->settings.schedule_every_ms;
-	struct timeval delay = { .tv_sec = every / 1000, .tv_usec = every % 1000 * 1000 };
-
-	if (every == 0)
-		return;
-	engine->cycles.next_us = clock_wall_us() + every * 1000;
-	event_add(engine->cycle, &delay);
-}
-
-/* A cycle that outlasts its interval delays the next. */
-static void on_cycle(evutil_socket_t fd, short what, void *arg)
-{
-	struct engine *engine = arg;
-	struct error err;
-
-	(void)fd;
-	(void)what;
-	if (request_may_begin(engine, &err))
-		engine_migrate(engine, json_pack("{s:b}", "fresh", 1), NULL, NULL, engine);
-	else
-		log_debug("no cycle now: %s", err.message);
-	arm_cycle(engine);
-}
-
 /* --- life and looks ---------------------------------------------------------------------------- */
 
 struct engine *engine_new_observing(struct event_base *base, const struct config *config)
@@ -318,7 +292,7 @@ struct engine *engine_new_observing(struct event_base *base, const struct config
 	engine->config = config;
 	engine->lost = true;
 	engine->settings = connect_settings_new(config);
-	engine->cycle = event_new(base, -1, 0, on_cycle, engine);
+	engine->cycle = cycle_driver_new(base, engine);
 	engine->again = event_new(base, -1, 0, on_again, engine);
 	engine->put_down = event_new(base, -1, 0, on_put_down, engine);
 	engine->lanes = make_lanes(engine);
@@ -337,7 +311,7 @@ struct engine *engine_new(struct event_base *base, const struct config *config)
 
 	pg_connection_open(engine->source);
 	pg_connection_open(engine->target);
-	arm_cycle(engine);
+	cycle_driver_start(engine->cycle);
 	return engine;
 }
 
@@ -347,12 +321,14 @@ void engine_free(struct engine *engine)
 		return;
 	engine->stopping = true;
 	engine->on_stopped = NULL;
+	cycle_driver_stop(engine->cycle);
 	if (engine->session != NULL)
 		session_abandon(engine->session);
 	lane_pool_free(engine->lanes);
 	observatory_free(engine->observatory);
 	pg_connection_close(engine->source);
 	pg_connection_close(engine->target);
+	cycle_driver_free(engine->cycle);
 	owner_free(engine->owner);
 	session_free(engine->session);
 	detection_free(engine->detection);
@@ -360,7 +336,6 @@ void engine_free(struct engine *engine)
 		request_free(engine->request);
 	while (engine->subscribers != NULL)
 		engine_unsubscribe(engine, engine->subscribers);
-	event_free(engine->cycle);
 	event_free(engine->again);
 	event_free(engine->put_down);
 	connect_settings_free(engine->settings);
@@ -429,12 +404,12 @@ const struct config *engine_config(const struct engine *engine)
 
 int64_t engine_next_cycle_us(const struct engine *engine)
 {
-	return engine->cycles.next_us;
+	return engine_cycles(engine)->next_us;
 }
 
 const struct cycles *engine_cycles(const struct engine *engine)
 {
-	return &engine->cycles;
+	return cycle_driver_cycles(engine->cycle);
 }
 
 const char *engine_standby(const struct engine *engine)

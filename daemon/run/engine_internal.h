@@ -32,8 +32,7 @@ struct engine {
 	struct owner *owner;
 	struct lane_pool *lanes;
 	struct observatory *observatory;
-	struct event *cycle;
-	struct cycles cycles;
+	struct cycle_driver *cycle;
 	struct event *
 		again; /* looks for an unfinished session once more, when it could not be resumed */
 
@@ -74,6 +73,9 @@ void engine_look_again_later(struct engine *engine);
 
 /* Why no request can be taken now; false with the reason. */
 bool request_may_begin(const struct engine *engine, struct error *err);
+
+/* A cycle has ended its look: the request that has come meanwhile, if any, goes on; false: there is none. */
+bool request_go_on(struct engine *engine);
 
 /* Resumes the session that the store says is unfinished. */
 void request_resume(struct engine *engine);

@@ -58,9 +58,9 @@ static void on_session_end(void *arg, struct session *session)
 {
 	struct engine *engine = arg;
 
-	(void)session;
 	if (engine->stopping)
 		return;
+	cycle_session_over(engine->cycle, session);
 	lane_pool_resize(engine->lanes, 0);
 	engine_changed(engine);
 }
@@ -341,8 +341,17 @@ static void begin(struct request *request)
 	struct engine *engine = request->engine;
 
 	engine->request = request;
-	store_upgrade(engine->target, on_upgraded, request);
+	if (!cycle_is_looking(engine->cycle))
+		store_upgrade(engine->target, on_upgraded, request);
 	engine_changed(engine);
+}
+
+bool request_go_on(struct engine *engine)
+{
+	if (engine->request == NULL)
+		return false;
+	store_upgrade(engine->target, on_upgraded, engine->request);
+	return true;
 }
 
 void engine_migrate(struct engine *engine, json_t *options, const char *analysis,
