@@ -171,8 +171,9 @@ def test_batches_that_a_frozen_owner_left_open_are_ended(clinic, owner, second):
         source = clinic.source.connect(autocommit=False)
         source.execute("LOCK TABLE dispatch_instruction IN ACCESS EXCLUSIVE MODE")
     try:
-        lanes = wait_until(lambda: in_the_middle_of_a_copy(clinic), 20, "a batch waits for rows of the source")
+        wait_until_blocked(clinic.source)
         owner.process.send_signal(signal.SIGSTOP)
+        lanes = wait_until(lambda: in_the_middle_of_a_copy(clinic), 20, "a batch waits for rows of the source")
         terminate(clinic, {owning_backend(clinic)})
         wait_until(lambda: "taking over" in (second.call("Status")["reason"] or ""), 20)
         wait_until(lambda: owns(clinic, second), 30, lambda: f"the second takes over:\n{second.log()}")
