@@ -18,6 +18,14 @@ SELECT a.pid,
  WHERE a.usename = session_user
    AND a.application_name = pg_catalog.current_setting('application_name')
 
+-- name: predecessors_living
+-- The same without ending them, for who may not.
+SELECT a.pid
+  FROM pg_catalog.pg_stat_activity AS a
+  JOIN (VALUES {backends}) AS p (pid, start)
+    ON p.pid = a.pid
+   AND p.start = (pg_catalog.date_part('epoch', a.backend_start) * 1000000)::bigint
+
 -- name: activity
 -- What is that backend doing? No row: it is gone.
 SELECT a.state,

@@ -54,6 +54,9 @@ struct pg_connection_settings {
 	int64_t crowded_max_ms;	    /* the same when the server has no connection left; 0: 30000 */
 	int64_t denied_every_ms;    /* between attempts that are denied (28xxx); 0: 60000 */
 	bool reconnect;		    /* by itself, until closed */
+	/* Not READY while a backend of a lost link lives: for whoever reads what that may yet
+	   change. */
+	bool outlives_predecessors;
 
 	/* A peer that acknowledges nothing for so long is dead, whether something was sent to it
 	   or its answer is awaited; 0: what the system says, some minutes to hours. What the

@@ -70,6 +70,7 @@ struct pg_connection {
 	struct pg_backend predecessors[PG_PREDECESSORS]; /* of lost links; may live on */
 	size_t predecessor_count;
 	int64_t predecessor_ms; /* since when this link waits for them to go */
+	bool may_not_end_them;
 
 	/* Watching (watch.c). */
 	bool owes_acknowledgements; /* no tcp_user_timeout of the administrator's sees to it */

@@ -3,9 +3,9 @@
  * statements its owner wants said (which may depend on that end: a lock), and who its backend is.
  *
  * Such a predecessor may hold locks that the work needs, or be in the middle of a COMMIT. It is
- * terminated, and waited for a moment: once it is gone, what it was doing is decided. That one
- * which is frozen, or may not be terminated, stays is no reason to refuse work: no decision relies
- * on its end, and what it holds is waited for by those who need it.
+ * terminated, and waited for a moment: once it is gone, what it was doing is decided. One which is
+ * frozen, or may not be terminated, stays. Lanes work nevertheless, since a batch is decided by its
+ * row's lock; the store's own link does not (outlives_predecessors).
  */
 #include <stdlib.h>
 
@@ -55,7 +55,6 @@ static void keep_living(struct pg_connection *connection, const PGresult *rows)
 }
 
 static void end_predecessors(struct pg_connection *connection);
-static void say_setup(struct pg_connection *connection);
 
 static void log_living(const struct pg_connection *connection)
 {
@@ -65,30 +64,67 @@ static void log_living(const struct pg_connection *connection)
 			    connection->settings.name, connection->predecessors[i].pid);
 }
 
-static void on_predecessors(void *arg, const struct pg_answer *answer)
+static void look_again(struct pg_connection *connection)
 {
-	struct pg_connection *connection = arg;
-	struct timeval delay = { .tv_usec = LOOK_MS * 1000 };
+	static const struct timeval delay = { .tv_usec = LOOK_MS * 1000 };
 
-	if (connection->state != PG_SETTING_UP)
-		return; /* lost meanwhile, and answered for */
-	if (answer->error) {
-		struct error err = *answer->error;
+	event_add(connection->tick, &delay);
+}
 
-		error_context(&err, "%s: backends of lost connections cannot be ended",
-			      connection->settings.name);
-		log_error(LOG_WARNING, &err);
-		say_setup(connection);
-		return;
-	}
-	keep_living(connection, pg_answer_rows(answer));
-	if (connection->predecessor_count > 0 &&
-	    clock_monotonic_ms() - connection->predecessor_ms < PREDECESSOR_MS) {
-		event_add(connection->tick, &delay);
+static void refuse_to_outlive(struct pg_connection *connection)
+{
+	struct error err;
+
+	error_set(&err, ERROR_CONNECTION,
+		  "backend %d of a connection that was lost does not end, and may yet change what "
+		  "is to be read",
+		  connection->predecessors[0].pid);
+	error_hint(&err, "SELECT pg_terminate_backend(%d), or end that process",
+		   connection->predecessors[0].pid);
+	pg_setup_done(connection, &err);
+}
+
+/* They were given their time. */
+static void do_without_waiting(struct pg_connection *connection)
+{
+	if (connection->settings.outlives_predecessors) {
+		refuse_to_outlive(connection);
 		return;
 	}
 	log_living(connection);
-	say_setup(connection);
+	pg_setup_done(connection, NULL);
+}
+
+static void note_refusal(struct pg_connection *connection, const struct error *refusal)
+{
+	struct error err = *refusal;
+
+	error_context(&err, "%s: backends of lost connections cannot be ended, and are waited for",
+		      connection->settings.name);
+	log_error(LOG_WARNING, &err);
+	connection->may_not_end_them = true;
+}
+
+static void on_predecessors(void *arg, const struct pg_answer *answer)
+{
+	struct pg_connection *connection = arg;
+
+	if (connection->state != PG_SETTING_UP)
+		return; /* lost meanwhile, and answered for */
+	if (answer->error && connection->may_not_end_them) {
+		pg_setup_done(connection, answer->error);
+		return;
+	}
+	if (answer->error)
+		note_refusal(connection, answer->error);
+	else
+		keep_living(connection, pg_answer_rows(answer));
+	if (connection->predecessor_count == 0)
+		pg_setup_done(connection, NULL);
+	else if (clock_monotonic_ms() - connection->predecessor_ms < PREDECESSOR_MS)
+		look_again(connection);
+	else
+		do_without_waiting(connection);
 }
 
 static void end_predecessors(struct pg_connection *connection)
@@ -100,7 +136,9 @@ static void end_predecessors(struct pg_connection *connection)
 		text_appendf(&backends, "%s(%d, %lld::bigint)", i > 0 ? ", " : "",
 			     connection->predecessors[i].pid,
 			     (long long)connection->predecessors[i].start_us);
-	text_fill(&sql, sql_postgres_predecessors,
+	text_fill(&sql,
+		  connection->may_not_end_them ? sql_postgres_predecessors_living
+					       : sql_postgres_predecessors,
 		  (const struct text_hole[]){ { "backends", text_string(&backends) },
 					      { NULL, NULL } });
 	pg_queue_run_first(connection, text_string(&sql), on_predecessors, connection);
@@ -143,6 +181,7 @@ static void say_setup(struct pg_connection *connection)
 void pg_setup_start(struct pg_connection *connection)
 {
 	connection->predecessor_ms = clock_monotonic_ms();
+	connection->may_not_end_them = false;
 	if (connection->predecessor_count > 0)
 		end_predecessors(connection);
 	else

@@ -15,6 +15,7 @@ struct connect_settings {
 	char *target_setup;
 	struct pg_connection_settings source;
 	struct pg_connection_settings target;
+	struct pg_connection_settings store;
 };
 
 /* A source that is a query names its schemas itself, or means "public". */
@@ -98,6 +99,8 @@ struct connect_settings *connect_settings_new(const struct config *config)
 				      settings->source_setup);
 	settings->target = connection(config, "target", config->settings.target_conninfo,
 				      settings->target_setup);
+	settings->store = settings->target;
+	settings->store.outlives_predecessors = true;
 	return settings;
 }
 
@@ -116,4 +119,9 @@ const struct pg_connection_settings *connect_source(const struct connect_setting
 const struct pg_connection_settings *connect_target(const struct connect_settings *settings)
 {
 	return &settings->target;
+}
+
+const struct pg_connection_settings *connect_store(const struct connect_settings *settings)
+{
+	return &settings->store;
 }

@@ -16,5 +16,7 @@ void connect_settings_free(struct connect_settings *settings);
 
 const struct pg_connection_settings *connect_source(const struct connect_settings *settings);
 const struct pg_connection_settings *connect_target(const struct connect_settings *settings);
+/* To the target, for the one connection that reads and writes what is not guarded by claim_batch(). */
+const struct pg_connection_settings *connect_store(const struct connect_settings *settings);
 
 #endif

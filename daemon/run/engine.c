@@ -299,7 +299,7 @@ struct engine *engine_new_observing(struct event_base *base, const struct config
 	engine->observatory = observatory_new(base, &config->entities, engine->settings);
 	engine->source = pg_connection_new(base, connect_source(engine->settings),
 					   on_connection_state, engine);
-	engine->owner = owner_new(base, connect_target(engine->settings), on_owner_change, engine);
+	engine->owner = owner_new(base, connect_store(engine->settings), on_owner_change, engine);
 	engine->target = pg_connection_new(base, owner_connection(engine->owner),
 					   on_connection_state, engine);
 	return engine;

@@ -1,11 +1,15 @@
 """What a lost link leaves behind, and how a database is reached again that refuses us."""
 
+import os
 import re
+import signal
+import threading
 
 import pytest
 
 from mapping import Pair, entity
-from sessions import held, start_migration, wait_until_blocked, wait_until_ended, wait_until_reached
+from sessions import held, migrate, start_migration, wait_until_blocked, wait_until_ended, wait_until_reached
+from varlink import VarlinkError
 from waiting import wait_until
 
 THINGS = [entity("things", {"value": "value"})]
@@ -49,6 +53,39 @@ def test_the_backend_of_a_lost_link_is_ended_by_the_next(tables, start_daemon):
     wait_until_ended(daemon)
     assert tables.target.value("SELECT count(*) FROM things") == 100
     assert tables.target_sql("SELECT sum(inserted) FROM migrated.batch WHERE session = %s", [session]) == [(100,)]
+
+
+def test_the_store_is_not_read_while_a_lost_link_may_yet_change_it(tables, start_daemon):
+    """Its backend is frozen in the middle of a statement."""
+    daemon = start_daemon(tables, through=["target"], entities=THINGS)
+    migrate(daemon)
+    tables.source_sql("UPDATE things SET value = 'changed'")
+    with held(tables.target, "migrated.session"):
+        in_background(daemon.call, "Migrate")
+        (pid,) = wait_until_blocked(tables.target)
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        daemon.proxies["target"].reset()
+        wait_until(lambda: f"backend {pid} of a connection that was lost does not end" in (
+            daemon.call("Status")["reason"] or ""), 60, lambda: daemon.log())
+        assert daemon.call("Status")["state"] == "unavailable"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: daemon.call("Status")["state"] != "unavailable", 60)
+    wait_until(lambda: daemon.call("Status")["state"] == "idle", 60)
+    migrate(daemon)
+    assert tables.target_sql("SELECT value, count(*) FROM things GROUP BY 1") == [("changed", 100)]
+    assert tables.target_sql("SELECT sum(updated) FROM migrated.batch") == [(100,)]
+
+
+def in_background(function, *arguments):
+    """For a request that is refused when the connection is given up."""
+    def call():
+        try:
+            function(*arguments)
+        except (VarlinkError, OSError):
+            pass
+    threading.Thread(target=call, daemon=True).start()
 
 
 def test_one_that_may_not_be_ended_is_waited_for(tables, start_daemon):
