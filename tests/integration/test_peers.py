@@ -149,7 +149,7 @@ def test_a_target_that_reads_nothing_for_a_while_is_not_dead(through_proxies, da
 @pytest.mark.parametrize("way", ["to_server", "to_client"])
 def test_a_link_that_acknowledges_and_stalls_is_given_up(through_proxies, databases, side, way):
     """Its server says that it waits for us, or that it writes to us, and none of it gets through."""
-    daemon = through_proxies(rows=20_000, stall_timeout="1s", batch_size=5000)
+    daemon = through_proxies(rows=20_000, peer_timeout="1s", stall_timeout="2s", batch_size=5000)
     proxy = daemon.proxies[side]
     daemon.proxies["source"].to_client.bytes_per_s = 10_000_000
     start_migration(daemon)
@@ -164,7 +164,7 @@ def test_a_link_that_acknowledges_and_stalls_is_given_up(through_proxies, databa
 
 
 def test_a_server_that_answers_nobody_is_given_up(through_proxies, databases):
-    daemon = through_proxies(stall_timeout="1s", connect_timeout="1s")
+    daemon = through_proxies(peer_timeout="1s", stall_timeout="2s", connect_timeout="1s")
     proxy = daemon.proxies["target"]
     with held(databases.target, "things"):
         start_migration(daemon)
@@ -178,7 +178,7 @@ def test_a_server_that_answers_nobody_is_given_up(through_proxies, databases):
 
 
 def test_a_server_that_waits_for_a_lock_is_let_be(through_proxies, databases):
-    daemon = through_proxies(stall_timeout="1s", lock_timeout="20s")
+    daemon = through_proxies(peer_timeout="1s", stall_timeout="2s", lock_timeout="20s")
     with held(databases.target, "things"):
         start_migration(daemon)
         wait_until_blocked(databases.target)
