@@ -326,6 +326,16 @@ static json_t *listed_session(const PGresult *result, int row)
 		"eta_ms");
 }
 
+/* Of the session under way memory knows more than the store, which may not take anything just now. */
+static json_t *known_session(const struct pending_call *pending, const PGresult *result, int row)
+{
+	const struct session *session = engine_session(pending->handlers->engine);
+	bool is_it = session != NULL && session->phase != SESSION_ENDED &&
+		     strcmp(session->id, PQgetvalue(result, row, 0)) == 0;
+
+	return is_it ? session_describe(session) : listed_session(result, row);
+}
+
 static void on_listed(void *arg, const struct pg_answer *answer)
 {
 	struct pending_call *pending = arg;
@@ -340,7 +350,7 @@ static void on_listed(void *arg, const struct pg_answer *answer)
 	}
 	sessions = json_array();
 	for (int row = 0; answer->error == NULL && row < PQntuples(result); row++)
-		json_array_append_new(sessions, listed_session(result, row));
+		json_array_append_new(sessions, known_session(pending, result, row));
 	pending_call_reply(pending, json_pack("{s:o}", "sessions", sessions));
 }
 
