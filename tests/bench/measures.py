@@ -9,6 +9,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from quiet import quiet_cycle
 from report import Goal, Line
 from world import HERE, ORDERS, contents, migrate, peak_memory_kb, program, settle, stopwatch, wait_until
 
@@ -215,4 +216,5 @@ MEASURES = {
     "changes": changes,
     "memory": memory,
     "status": status,
+    "quiet": quiet_cycle,
 }

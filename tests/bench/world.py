@@ -127,7 +127,7 @@ class World:
                             entities=HERE / "entities.d", settings=settings)
             try:
                 daemon.start()
-                wait_until(lambda: is_connected(daemon), READY_S, "migrated has reached both databases")
+                wait_until(lambda: is_ready(daemon), READY_S, "migrated has reached both databases")
                 yield daemon
                 daemon.stop()
             finally:
@@ -157,9 +157,9 @@ def settle(*databases):
         database.sql("CHECKPOINT")
 
 
-def is_connected(daemon):
-    connections = daemon.call("Status")["connections"]
-    return len(connections) == 2 and all(one["state"] in ("ready", "busy") for one in connections)
+def is_ready(daemon):
+    """It has reached both databases, and owns the target."""
+    return daemon.call("Status")["state"] not in ("starting", "unavailable", "standby")
 
 
 def migrate(daemon, entities, **parameters):
