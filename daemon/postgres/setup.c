@@ -55,6 +55,7 @@ static void keep_living(struct pg_connection *connection, const PGresult *rows)
 }
 
 static void end_predecessors(struct pg_connection *connection);
+static void say_setup(struct pg_connection *connection);
 
 static void log_living(const struct pg_connection *connection)
 {
@@ -92,7 +93,7 @@ static void do_without_waiting(struct pg_connection *connection)
 		return;
 	}
 	log_living(connection);
-	pg_setup_done(connection, NULL);
+	say_setup(connection);
 }
 
 static void note_refusal(struct pg_connection *connection, const struct error *refusal)
@@ -120,7 +121,7 @@ static void on_predecessors(void *arg, const struct pg_answer *answer)
 	else
 		keep_living(connection, pg_answer_rows(answer));
 	if (connection->predecessor_count == 0)
-		pg_setup_done(connection, NULL);
+		say_setup(connection);
 	else if (clock_monotonic_ms() - connection->predecessor_ms < PREDECESSOR_MS)
 		look_again(connection);
 	else

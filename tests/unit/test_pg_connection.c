@@ -128,6 +128,22 @@ static void test_backend_of_a_lost_link_is_ended_before_the_next_is_ready(void *
 	pg_connection_close(side.connection);
 }
 
+static void test_a_link_that_ended_its_predecessor_is_set_up_as_the_first_was(void **state)
+{
+	struct rig_link link;
+	struct rig_answer lost = { 0 };
+
+	rig_begin(&link, *state, "target", rig_server(RIG_SOURCE), "SET work_mem = '77kB'", 5000);
+	rig_wait(*state, &link.entered[PG_READY], 1);
+	rig_assert_value(&link, "SHOW work_mem", "77kB");
+	pg_submit(link.connection, "SELECT pg_sleep(60)", 0, NULL, rig_on_answer, &lost);
+	rig_wait(*state, &link.entered[PG_BUSY], 2);
+	pg_connection_reset(link.connection, "for the test");
+	rig_wait(*state, &link.entered[PG_SETTING_UP], 2);
+	rig_assert_value(&link, "SHOW work_mem", "77kB");
+	pg_connection_close(link.connection);
+}
+
 static void test_nobody_elses_backend_is_ended(void **state)
 {
 	struct rig_link link, other;
@@ -296,6 +312,7 @@ int main(void)
 		WITH_BASE(test_server_that_goes_away_and_returns_is_found_again),
 		WITH_BASE(test_reset_answers_with_its_reason_and_connects_at_once),
 		WITH_BASE(test_backend_of_a_lost_link_is_ended_before_the_next_is_ready),
+		WITH_BASE(test_a_link_that_ended_its_predecessor_is_set_up_as_the_first_was),
 		WITH_BASE(test_nobody_elses_backend_is_ended),
 		WITH_BASE(test_closing_while_connecting_answers_what_waits),
 		WITH_BASE(test_closing_before_opening_answers_with_cancelled),
