@@ -111,9 +111,26 @@ static void append_cycles_line(const struct look *look, struct text *line, const
 		text_appendf(line, "; lag %s", format_short_duration(buffer, (int64_t)lag_ms));
 }
 
-static void add_cycle(struct table *table, const json_t *cycle)
+static bool is_quiet(const json_t *cycle)
+{
+	return strcmp(reply_string_or(cycle, "result", ""), "quiet") == 0;
+}
+
+/* How many cycles from this one on are quiet: one line is enough for them. */
+static size_t quiet_run(const json_t *last, size_t from)
+{
+	size_t end = from;
+
+	while (end < json_array_size(last) && is_quiet(json_array_get(last, end)))
+		end++;
+	return end - from;
+}
+
+static void add_cycle(struct table *table, const json_t *cycle, size_t quiet_before)
 {
 	const char *session = reply_string(cycle, "session");
+	_cleanup_free_ char *before = text_format("and %zu quiet one%s before", quiet_before,
+						  quiet_before == 1 ? "" : "s");
 	char buffer[FORMAT_SIZE];
 
 	reply_cell_time(table, cycle, "started");
@@ -122,7 +139,7 @@ static void add_cycle(struct table *table, const json_t *cycle)
 	table_add(table, reply_bool(cycle, "sweep") ? "sweep" : "watermark");
 	reply_cell_integer(table, cycle, "changed");
 	table_add(table, session ? format_short_id(buffer, session) : NULL);
-	table_add(table, reply_string_or(cycle, "reason", ""));
+	table_add(table, reply_string_or(cycle, "reason", quiet_before > 0 ? before : ""));
 }
 
 static void print_cycles(const struct look *look, struct text *out, const json_t *cycles)
@@ -135,8 +152,6 @@ static void print_cycles(const struct look *look, struct text *out, const json_t
 	const json_t *last = json_object_get(cycles, "last");
 	_cleanup_text_ struct text line = TEXT_INIT;
 	_cleanup_table_ struct table table = { 0 };
-	size_t i;
-	json_t *cycle;
 
 	text_append(out, "\n");
 	append_cycles_line(look, &line, cycles);
@@ -145,9 +160,11 @@ static void print_cycles(const struct look *look, struct text *out, const json_t
 	if (json_array_size(last) == 0)
 		return;
 	table_init(&table, columns, sizeof columns / sizeof columns[0]);
-	json_array_foreach(last, i, cycle) {
-		if (i < CYCLES_SHOWN)
-			add_cycle(&table, cycle);
+	for (size_t i = 0, shown = 0; i < json_array_size(last) && shown < CYCLES_SHOWN; shown++) {
+		size_t quiet = quiet_run(last, i);
+
+		add_cycle(&table, json_array_get(last, i), quiet > 0 ? quiet - 1 : 0);
+		i += quiet > 0 ? quiet : 1;
 	}
 	table_print(&table, look, out);
 }

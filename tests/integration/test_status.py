@@ -6,6 +6,7 @@ import pytest
 
 from mapping import Pair, entity
 from sessions import held, start_migration, wait_until_blocked, wait_until_ended, wait_until_reached
+from waiting import wait_until
 
 SOURCE = """
 CREATE TABLE wards (id integer PRIMARY KEY, name text);
@@ -88,3 +89,20 @@ def test_a_completed_session_shows_what_had_changes(hospital):
     _, shown = status(daemon)
     assert re.search(r"^beds +completed", shown, re.MULTILINE)
     assert not re.search(r"^wards", shown, re.MULTILINE) and "1 entity had no changes" in shown
+
+
+def test_the_cycles_are_shown_with_what_they_found(hospital):
+    daemon = hospital.daemon
+    hospital.migrate()
+    daemon.stop()
+    daemon.config["schedule"] = {"every": "1s", "sweep_every": 0}
+    daemon.write_config()
+    wait_until_reached(daemon.start())
+    hospital.source_sql("UPDATE beds SET name = 'moved', updated_at = now() WHERE id < 10")
+    wait_until(lambda: any(cycle["changed"] == 9 for cycle in daemon.call("Status")["cycles"]["last"]), 30,
+               lambda: f"a cycle brings them:\n{daemon.call('Status')['cycles']}\n{daemon.log()}")
+    wait_until(lambda: daemon.call("Status")["cycles"]["last"][0]["result"] == "quiet", 30, "a cycle is quiet")
+    _, shown = status(daemon)
+    assert re.search(r"^Cycles every 1s; (next at .*; )?lag ", shown, re.MULTILINE)
+    assert re.search(r" quiet +watermark +0 ", shown)
+    assert re.search(r" migrated +watermark +9 +[0-9a-f]{8}$", shown, re.MULTILINE)
