@@ -1,11 +1,12 @@
 /*
  * Asks of all entities at once whether anything may have changed; see quiet.h.
  *
- *   moment ──▶ what is kept ──▶ probes on the source ──▶ watermarks moved on
+ *   moment ──▶ what is kept ──▶ probes on the source ──▶ rows that they found, compared ──▶ watermarks moved on
  *
  * A probe is "is there a row that the watermark does not vouch for?"; entities of one table share it. Where rows say
  * which transaction wrote them, that is asked too: rows within the overlap that were handled long ago then do not count. And when no
- * transaction at all was over since the watermark, there is nothing to ask.
+ * transaction at all was over since the watermark, there is nothing to ask. While a long transaction is under way, what others have
+ * written since it began is found again and again; so the rows that a probe has found are compared, if they are few.
  */
 #include "detect/quiet.h"
 
@@ -17,9 +18,14 @@
 #include "detect/internal.h"
 #include "sql_detect.h"
 
+/* So many rows that a probe has found are compared at once; with more it is a session's work. */
+#define MOST_ROWS 500
+
 struct quiet_entity {
 	struct watermark kept;
 	char observed[24];
+	char *condition; /* of the rows that its strategy would read and that were written since; NULL: not by rows */
+	bool compared;	/* its probe has found rows, which are compared now */
 	size_t *probes; /* indexes */
 	size_t probe_count;
 };
@@ -45,8 +51,10 @@ static size_t entity_count(const struct quiet *quiet)
 /* The binding may be gone when on_done() returns. */
 static void finish(struct quiet *quiet, const struct error *err)
 {
-	for (size_t i = 0; i < entity_count(quiet); i++)
+	for (size_t i = 0; i < entity_count(quiet); i++) {
 		free(quiet->entities[i].probes);
+		free(quiet->entities[i].condition);
+	}
 	for (size_t i = 0; i < quiet->probe_count; i++)
 		free(quiet->probes[i]);
 	free(quiet->probes);
@@ -99,6 +107,130 @@ static void move_on(struct quiet *quiet)
 		  quiet);
 }
 
+/* --- the rows that probes have found -------------------------------------------------------------- */
+
+static void on_compared(void *arg, const struct pg_answer *answer)
+{
+	struct quiet *quiet = arg;
+	const PGresult *result = pg_answer_rows(answer);
+
+	if (answer->error != NULL) {
+		finish(quiet, answer->error);
+		return;
+	}
+	for (int row = 0; row < PQntuples(result); row++)
+		quiet->changed[strtoul(PQgetvalue(result, row, 0), NULL, 10)] = true;
+	move_on(quiet);
+}
+
+/* SQL for every entity whose rows are compared, put together. */
+static char *for_compared(const struct quiet *quiet, char *(*write)(const struct quiet *, size_t))
+{
+	struct text all = TEXT_INIT;
+
+	for (size_t i = 0; i < entity_count(quiet); i++) {
+		_cleanup_free_ char *one = NULL;
+
+		if (!quiet->entities[i].compared)
+			continue;
+		one = write(quiet, i);
+		text_separate(&all, "\n UNION ALL\n");
+		text_append(&all, one);
+	}
+	return text_steal(&all);
+}
+
+static char *unseen_sql(const struct quiet *quiet, size_t index)
+{
+	struct text text = TEXT_INIT;
+	const struct bound_entity *bound = &quiet->binding->entities[index];
+	_cleanup_free_ char *position = text_format("%zu", index);
+	_cleanup_text_ struct text m_is_key = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->entity->source_key.count; i++) {
+		text_separate(&m_is_key, " AND ");
+		text_appendf(&m_is_key, "m.k%zu = (s.key::text[])[%zu]::%s", i + 1, i + 1,
+			     bound->key_types[i]);
+	}
+	text_fill(&text, sql_detect_quiet_unseen,
+		  (const struct text_hole[]){ { "position", position },
+					      { "seen", bound->seen },
+					      { "m_is_key", text_string(&m_is_key) },
+					      { NULL, NULL } });
+	return text_steal(&text);
+}
+
+/* An entity with too many rows has changed, for all that can be said here. */
+static json_t *rows_to_compare(struct quiet *quiet, const PGresult *result)
+{
+	static const char *const names[] = { "i", "key", "h1", "h2" };
+	_cleanup_free_ size_t *counts = memory_new((entity_count(quiet) + 1) * sizeof(*counts));
+	json_t *rows = json_array();
+
+	for (int row = 0; row < PQntuples(result); row++) {
+		json_t *object = json_object();
+		size_t index = strtoul(PQgetvalue(result, row, 0), NULL, 10);
+
+		for (int i = 0; i < 4; i++)
+			json_object_set_new(object, names[i],
+					    json_string(PQgetvalue(result, row, i)));
+		json_array_append_new(rows, object);
+		counts[index]++;
+		quiet->changed[index] |= counts[index] == MOST_ROWS;
+	}
+	for (size_t i = 0; i < entity_count(quiet); i++)
+		quiet->entities[i].compared &= !quiet->changed[i];
+	return rows;
+}
+
+static void on_rows(void *arg, const struct pg_answer *answer)
+{
+	struct quiet *quiet = arg;
+	json_auto_t *rows = NULL;
+	_cleanup_free_ char *sql = NULL;
+	_cleanup_free_ char *text = NULL;
+
+	if (answer->error != NULL) {
+		finish(quiet, answer->error);
+		return;
+	}
+	rows = rows_to_compare(quiet, pg_answer_rows(answer));
+	sql = for_compared(quiet, unseen_sql);
+	text = json_dumps(rows, JSON_COMPACT);
+	if (sql[0] == '\0')
+		move_on(quiet);
+	else
+		pg_submit(quiet->target, sql, 1, (const char *const[]){ text }, on_compared, quiet);
+}
+
+static char *rows_sql(const struct quiet *quiet, size_t index)
+{
+	const struct detect_run run = { .request = { .binding = quiet->binding,
+						     .bound = &quiet->binding->entities[index],
+						     .analysis = "" } };
+	_cleanup_free_ char *position = text_format("%zu", index);
+	_cleanup_free_ char *most = text_format("%d", MOST_ROWS);
+	_cleanup_free_ char *keys = bound_key_list(run.request.bound, "s.k%zu::text", ", ");
+
+	return rows_fill(&run, sql_detect_quiet_rows,
+			 (const struct text_hole[]){
+				 { "position", position },
+				 { "most", most },
+				 { "keys", keys },
+				 { "condition", quiet->entities[index].condition },
+				 { NULL, NULL } });
+}
+
+static void compare_found(struct quiet *quiet)
+{
+	_cleanup_free_ char *sql = for_compared(quiet, rows_sql);
+
+	if (sql[0] == '\0')
+		move_on(quiet);
+	else
+		pg_submit(quiet->source, sql, 0, NULL, on_rows, quiet);
+}
+
 /* --- probes ---------------------------------------------------------------------------------------- */
 
 static void on_probed(void *arg, const struct pg_answer *answer)
@@ -110,12 +242,16 @@ static void on_probed(void *arg, const struct pg_answer *answer)
 		finish(quiet, answer->error);
 		return;
 	}
-	for (size_t i = 0; i < entity_count(quiet); i++)
-		for (size_t j = 0; j < quiet->entities[i].probe_count; j++)
-			quiet->changed[i] |= PQgetvalue(result, 0,
-							(int)quiet->entities[i].probes[j])[0] ==
-					     't';
-	move_on(quiet);
+	for (size_t i = 0; i < entity_count(quiet); i++) {
+		struct quiet_entity *entity = &quiet->entities[i];
+		bool found = false;
+
+		for (size_t j = 0; j < entity->probe_count; j++)
+			found |= PQgetvalue(result, 0, (int)entity->probes[j])[0] == 't';
+		entity->compared = found && entity->condition != NULL;
+		quiet->changed[i] |= found && entity->condition == NULL;
+	}
+	compare_found(quiet);
 }
 
 static void probe(struct quiet *quiet)
@@ -192,15 +328,22 @@ static char *written_since(const struct quiet *quiet, size_t index)
 	return any.length > 0 ? text_format(" AND (%s)", text_string(&any)) : text_copy("");
 }
 
-static void add_strategy_probe(struct quiet *quiet, size_t index, const struct strategy_kind *kind)
+static void set_condition(struct quiet *quiet, size_t index, const struct strategy_kind *kind)
 {
-	const struct bound_entity *bound = &quiet->binding->entities[index];
-	_cleanup_free_ char *condition = kind->condition(bound, &quiet->entities[index].kept);
+	struct quiet_entity *entity = &quiet->entities[index];
+	_cleanup_free_ char *condition = kind->condition(&quiet->binding->entities[index],
+							 &entity->kept);
 	_cleanup_free_ char *written = written_since(quiet, index);
 
+	entity->condition = text_format("%s%s", condition, written);
+}
+
+static void add_strategy_probe(struct quiet *quiet, size_t index)
+{
 	add_probe(quiet, index,
-		  text_format("EXISTS (SELECT FROM %s WHERE %s%s)", bound->source_relation,
-			      condition, written));
+		  text_format("EXISTS (SELECT FROM %s WHERE %s)",
+			      quiet->binding->entities[index].source_relation,
+			      quiet->entities[index].condition));
 }
 
 /* A hybrid entity without a watermark of its own, whose tables are known, is swept only when one of them has new rows. */
@@ -227,10 +370,12 @@ static void choose_probes(struct quiet *quiet, size_t index)
 	quiet->changed[index] = kind == NULL && !by_tables;
 	if (quiet->changed[index] || (stands_still(quiet, index) && bound->table_count > 0))
 		return;
+	if (kind != NULL)
+		set_condition(quiet, index, kind);
 	if (by_tables)
 		add_table_probes(quiet, index);
 	else
-		add_strategy_probe(quiet, index, kind);
+		add_strategy_probe(quiet, index);
 }
 
 /* --- what is kept ------------------------------------------------------------------------------------ */

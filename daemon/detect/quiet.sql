@@ -37,6 +37,32 @@ SELECT wanted.entity,
 -- Source. One column for each probe: is there such a row?
 SELECT {probes}
 
+-- name: quiet_rows
+-- Source, for one entity: key and hashes of the rows that its probe has found, but no more than {most}.
+(SELECT {position},
+       ARRAY[{keys}],
+       {h1},
+       {h2}
+  FROM (
+SELECT {expressions},
+       ROW({values})::text AS r
+  FROM {relation}
+ WHERE {filter}
+   AND {condition}
+OFFSET bigint '0'
+       ) AS s
+ LIMIT {most})
+
+-- name: quiet_unseen
+-- Target, for one entity: is any of these rows not as it was handled? $1 is [{"i": …, "key": …, "h1": …, "h2": …}, …].
+SELECT {position}
+ WHERE EXISTS (SELECT
+                 FROM pg_catalog.jsonb_to_recordset($1::jsonb) AS s (i integer, key text, h1 bigint, h2 bigint)
+                 LEFT JOIN {seen} AS m
+                   ON {m_is_key}
+                WHERE s.i = {position}
+                  AND (s.h1, s.h2) IS DISTINCT FROM (m.h1, m.h2))
+
 -- name: quiet_move
 -- Target. The watermarks of quiet entities move on, unless a session has moved them meanwhile;
 -- $1 is [{"entity": …, "observed": …, "watermark": …}, …].
