@@ -173,9 +173,10 @@ def test_batches_that_a_frozen_owner_left_open_are_ended(clinic, owner, second):
     try:
         wait_until_blocked(clinic.source)
         owner.process.send_signal(signal.SIGSTOP)
-        lanes = wait_until(lambda: in_the_middle_of_a_copy(clinic), 20, "a batch waits for rows of the source")
         terminate(clinic, {owning_backend(clinic)})
         wait_until(lambda: "taking over" in (second.call("Status")["reason"] or ""), 20)
+        lanes = in_the_middle_of_a_copy(clinic)
+        assert lanes
         wait_until(lambda: owns(clinic, second), 30, lambda: f"the second takes over:\n{second.log()}")
         assert not lanes & backends(clinic)
         source.close()
