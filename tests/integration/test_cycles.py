@@ -1,5 +1,6 @@
 """Cycles: changes are brought by themselves, nothing is done when there are none, and one comes after the other."""
 
+import concurrent.futures
 import datetime
 import zoneinfo
 
@@ -150,6 +151,23 @@ def test_people_go_before(clinic, cycling):
     assert daemon.call("Detect", entities=["offices"])["analysis"]["new"] == 0
     assert wait_until_quiet(daemon, last["started"])
     clinic.oracle()
+
+
+def test_a_request_that_comes_during_a_look_goes_on_after_it(clinic, cycling):
+    daemon = cycling()
+    last = wait_until_quiet(daemon)
+    holder = clinic.target.connect(autocommit=False)
+    try:
+        holder.execute("LOCK TABLE migrated.entity IN ACCESS EXCLUSIVE MODE")
+        wait_until_blocked(clinic.target)
+        with concurrent.futures.ThreadPoolExecutor(1) as executor:
+            asked = executor.submit(daemon.call, "Detect", entities=["offices"])
+            wait_until(lambda: daemon.call("Status")["state"] == "detecting", 20, "the request has come")
+            holder.rollback()
+            assert asked.result()["analysis"]["rows"] > 0
+    finally:
+        holder.close()
+    wait_until_quiet(daemon, last["started"])
 
 
 # --- when they do not come -----------------------------------------------------------------------
