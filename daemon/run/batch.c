@@ -14,6 +14,7 @@
 #include "postgres/pump.h"
 #include "sql_store.h"
 
+#define LOCK_TIMED_OUT "55P03"
 #define BATCH_DONE_ALREADY "MG001" /* migrated.claim_batch() */
 
 struct batch {
@@ -102,19 +103,41 @@ static void on_counts(void *arg, const struct pg_answer *answer)
 	finish(batch, NULL);
 }
 
+/* A backend that should be gone (frozen, or not noticed yet) is named, for people who may end it. */
+static void on_holder(void *arg, const struct pg_answer *answer)
+{
+	struct batch *batch = arg;
+	const PGresult *result = pg_answer_rows(answer);
+
+	if (answer->error == NULL && PQntuples(result) > 0)
+		error_context(&batch->error, "backend %s holds the batch",
+			      PQgetvalue(result, 0, 0));
+	finish(batch, &batch->error);
+}
+
+static void ask_of_batch(struct batch *batch, const char *sql, pg_on_answer *on_answer)
+{
+	_cleanup_free_ char *number = text_format("%d", batch->spec->number);
+
+	pg_submit(lane_target(batch->lane), sql, 3,
+		  (const char *const[]){ batch->session, batch->bound->entity->name, number },
+		  on_answer, batch);
+}
+
 static void on_rolled_back(void *arg, const struct pg_answer *answer)
 {
 	struct batch *batch = arg;
-	_cleanup_free_ char *number = text_format("%d", batch->spec->number);
 
-	if (answer->error != NULL || strcmp(batch->error.sqlstate, BATCH_DONE_ALREADY) != 0) {
+	if (answer->error != NULL) {
 		finish(batch, &batch->error);
-		return;
+	} else if (strcmp(batch->error.sqlstate, BATCH_DONE_ALREADY) == 0) {
+		batch->result.rows = 0; /* it is not this attempt that has carried them */
+		ask_of_batch(batch, sql_store_batch_counts, on_counts);
+	} else if (strcmp(batch->error.sqlstate, LOCK_TIMED_OUT) == 0) {
+		ask_of_batch(batch, sql_store_batch_holder, on_holder);
+	} else {
+		finish(batch, &batch->error);
 	}
-	batch->result.rows = 0; /* it is not this attempt that has carried them */
-	pg_submit(lane_target(batch->lane), sql_store_batch_counts, 3,
-		  (const char *const[]){ batch->session, batch->bound->entity->name, number },
-		  on_counts, batch);
 }
 
 static void fail(struct batch *batch, const struct error *err, const char *phase)

@@ -434,6 +434,18 @@ SELECT inserted, updated, unchanged, deleted, failed, parked
    AND number = $3
    AND done
 
+-- name: batch_holder
+-- Which backend has the batch locked: its row names the transaction that has.
+SELECT l.pid
+  FROM migrated.batch AS b
+  JOIN pg_catalog.pg_locks AS l
+    ON l.locktype = 'transactionid'
+   AND l.transactionid = b.xmax
+   AND l.granted
+ WHERE b.session = $1
+   AND b.entity = $2
+   AND b.number = $3
+
 -- name: session_list
 SELECT s.session,
        s.analysis,

@@ -36,7 +36,7 @@ class Fate:
         proxy.traps.append(self)
 
     def look_at(self, connection, kind, body):
-        if kind != "Q" or not body.rstrip(b"\0\n ").endswith(b"COMMIT;") or b"UPDATE migrated.batch AS b" not in body:
+        if kind != "Q" or not body.rstrip(b"\0\n ").endswith(b"COMMIT;") or b"RETURNING inserted, updated" not in body:
             return
         if self.left == 0 or self.chance.random() > SHARE:
             return

@@ -55,6 +55,42 @@ def test_the_backend_of_a_lost_link_is_ended_by_the_next(tables, start_daemon):
     assert tables.target_sql("SELECT sum(inserted) FROM migrated.batch WHERE session = %s", [session]) == [(100,)]
 
 
+def test_one_that_is_frozen_delays_its_batch_and_is_named(tables, start_daemon):
+    daemon = wait_until_reached(start_daemon(
+        tables, through=["target"], entities=THINGS,
+        settings={"peer_timeout": "1s", "lock_timeout": "300ms", "max_retry_attempts": 1}))
+    connection = tables.target.connect(autocommit=False)
+    connection.execute("LOCK TABLE things IN SHARE MODE")
+    try:
+        session, pid = freeze_a_claimed_batch(tables, daemon, connection)
+        try:
+            wait_until(lambda: f"backend {pid} of a connection that was lost does not end" in daemon.log(), 60,
+                       lambda: daemon.log())
+            wait_until(lambda: f"backend {pid}" in (reason_of(daemon) or ""), 60, lambda: f"{daemon.call('Status')}")
+            assert daemon.call("Status")["session"]["state"] in ("running", "paused")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    finally:
+        connection.close()
+    wait_until_ended(daemon)
+    assert tables.target.value("SELECT count(*) FROM things") == 100
+    assert tables.target_sql("SELECT sum(inserted) FROM migrated.batch WHERE session = %s", [session]) == [(100,)]
+
+
+def freeze_a_claimed_batch(tables, daemon, connection):
+    """Its backend is stopped while it waits for the table, the batch's row locked."""
+    session = start_migration(daemon)
+    (pid,) = wait_until_blocked(tables.target)
+    os.kill(pid, signal.SIGSTOP)
+    connection.rollback()
+    daemon.proxies["target"].reset()
+    return session, pid
+
+
+def reason_of(daemon):
+    return daemon.call("Status")["entities"][0]["reason"]
+
+
 def test_the_store_is_not_read_while_a_lost_link_may_yet_change_it(tables, start_daemon):
     """Its backend is frozen in the middle of a statement."""
     daemon = start_daemon(tables, through=["target"], entities=THINGS)
