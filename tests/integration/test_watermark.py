@@ -7,6 +7,7 @@ import re
 import pytest
 
 from mapping import Pair, entity
+from servers import ROOT
 from sessions import (held, start_migration, wait_until_blocked, wait_until_reached, wait_until_resumed_and_ended)
 
 SOURCE = """
@@ -548,3 +549,20 @@ def test_when_the_last_sweep_was_is_kept(world):
     assert last_sweep() == first
     world.sync("sweep")
     assert last_sweep() > first
+
+
+def test_a_control_schema_without_watermarks_gets_them(databases, start_daemon):
+    databases.target.script(ROOT / "daemon/store/schema/0001_initial.sql")
+    databases.target.sql("""
+        INSERT INTO migrated.schema_version (version, name) VALUES (1, 'initial');
+        INSERT INTO migrated.entity (entity) VALUES ('visits');
+        INSERT INTO migrated.analysis (analysis, finished_at) VALUES (gen_random_uuid(), now());
+        INSERT INTO migrated.analysis_entity (analysis, entity, strategy, whole) SELECT analysis, 'visits', 'sweep', true
+          FROM migrated.analysis""")
+    world = World(databases, start_daemon, SOURCE, TARGET, [entity("visits", {"note": "note"})])
+    world.source.sql("INSERT INTO visits (note) VALUES ('x')")
+    assert world.sync() == "sweep"  # that analysis, which knows of no moment
+    assert world.watermark() is None
+    assert world.sync() == "sweep"
+    assert world.sync() == "timestamp"
+    world.in_step()
