@@ -271,6 +271,14 @@ void pg_error_from_result(struct error *err, const PGresult *result)
 	snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
 }
 
+void pg_error_of_connection(const struct pg_connection *connection, struct error *err,
+			    const PGresult *result)
+{
+	pg_error_from_result(err, result);
+	if (err->kind == ERROR_ENVIRONMENT)
+		error_context(err, "%s", pg_connection_name(connection));
+}
+
 /* --- libpq's own messages --------------------------------------------------------------------- */
 
 /* Is it all of what host names, addresses and paths of sockets are made of? */

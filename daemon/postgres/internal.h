@@ -171,4 +171,8 @@ void pg_error_from_connecting(struct error *err, const char *libpq_message);
 /* What libpq says of a link that is gone; always ERROR_CONNECTION. */
 void pg_error_from_link(struct error *err, const char *libpq_message);
 
+/* As pg_error_from_result(); what is wrong with the server itself (a full disk) says of which. */
+void pg_error_of_connection(const struct pg_connection *connection, struct error *err,
+			    const PGresult *result);
+
 #endif

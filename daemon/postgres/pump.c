@@ -117,7 +117,7 @@ static void take_error(struct side *side, const PGresult *result)
 	struct error err;
 
 	pg_note_fatal(side->connection, result);
-	pg_error_from_result(&err, result);
+	pg_error_of_connection(side->connection, &err, result);
 	if (message && strstr(message, ASK_REASON)) /* it had nothing to say */
 		error_set(&err, ERROR_TRANSIENT,
 			  "the target sent something unexpected during a COPY");

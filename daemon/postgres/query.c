@@ -144,7 +144,7 @@ static void take_result(struct pg_connection *connection, struct query *query, P
 	default:
 		pg_note_fatal(connection, result);
 		if (query->error.kind == ERROR_NONE)
-			pg_error_from_result(&query->error, result);
+			pg_error_of_connection(connection, &query->error, result);
 		break;
 	}
 	PQclear(result);
