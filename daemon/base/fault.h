@@ -21,6 +21,7 @@
 /* Every place, in the order of a session's life. A second column says that `error` means something there. */
 #define FAULT_POINTS(POINT) \
 	POINT("store.upgraded", false) \
+	POINT("owner.taken", false) \
 	POINT("store.prepared", false) \
 	POINT("session.inserted", false) \
 	POINT("detect.begun", false) \
@@ -49,7 +50,9 @@
 	POINT("delete.committed", false) \
 	POINT("entity.completed", false) \
 	POINT("session.ending", false) \
-	POINT("session.ended", false)
+	POINT("session.ended", false) \
+	POINT("cycle.begun", false) \
+	POINT("cycle.looked", false)
 
 #ifdef FAULTS
 

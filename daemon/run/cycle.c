@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -216,6 +217,7 @@ static void on_looked(void *arg, const bool *may_have_changed, const struct erro
 	struct cycle_driver *driver = arg;
 	bool changed;
 
+	fault_point("cycle.looked");
 	if (driver->phase != PHASE_LOOKING)
 		return; /* it was put down */
 	if (err != NULL) {
@@ -280,6 +282,7 @@ static void look(struct cycle_driver *driver)
 	struct engine *engine = driver->engine;
 	_cleanup_free_ char *entities = NULL;
 
+	fault_point("cycle.begun");
 	if (driver->settings->schedule_sweep_every_ms == 0) {
 		quiet_look(driver->binding, engine->source, engine->target, on_looked, driver);
 		return;

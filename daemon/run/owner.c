@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -216,6 +217,7 @@ static void on_taken(void *arg, const struct pg_answer *answer)
 	}
 	if (failed(owner, answer->error))
 		return;
+	fault_point("owner.taken");
 	epoch = strtoll(PQgetvalue(pg_answer_rows(answer), 0, 0), NULL, 10);
 	log_notice("this daemon owns the control schema, epoch %" PRId64, epoch);
 	become_ours(owner, epoch);

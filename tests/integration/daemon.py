@@ -13,7 +13,8 @@ from servers import ROOT, short_temporary_directory
 from varlink import Varlink
 from waiting import SLOWNESS, wait_until
 
-BUILD_DIR = ROOT / os.environ.get("BUILD_DIR", "build")
+BUILD = os.environ.get("BUILD_DIR", "build")  # as make has it
+BUILD_DIR = ROOT / BUILD
 CLINIC_ENTITIES = ROOT / "etc/entities.d"
 
 # What of the caller's environment would change what the daemon or the client does.
@@ -203,6 +204,6 @@ def program(name):
 def faulty_program():
     """The daemon that has fault points; made now, unless it is make that runs the tests and has just done so."""
     if "MAKELEVEL" not in os.environ:
-        made = subprocess.run(["make", "-s", f"BUILD_DIR={BUILD_DIR}", "faulty"], cwd=ROOT, capture_output=True, text=True)
+        made = subprocess.run(["make", "-s", f"BUILD_DIR={BUILD}", "faulty"], cwd=ROOT, capture_output=True, text=True)
         assert made.returncode == 0, made.stderr
     return program("faults/migrated")

@@ -14,6 +14,8 @@ from waiting import wait_until
 
 HEADER = (ROOT / "daemon/base/fault.h").read_text()
 POINTS = dict(re.findall(r'POINT\("([a-z_.]+)", (true|false)\)', HEADER))
+OF_CYCLES = [name for name in POINTS if name.startswith("cycle.")]
+OF_SESSIONS = [name for name in POINTS if name not in OF_CYCLES]
 THAT_MAY_FAIL = [name for name, may_fail in POINTS.items() if may_fail == "true"]
 LAST_WORDS = (ConnectionError, FileNotFoundError)
 
@@ -54,14 +56,32 @@ def lives_on(library):
 
 
 @pytest.mark.parametrize("point, nth", [
-    *((point, 1) for point in POINTS),
-    *((point, nth) for nth in (2, 3, 5) for point in POINTS if point.startswith("batch.") and point != "batch.isolated"),
+    *((point, 1) for point in OF_SESSIONS),
+    *((point, nth) for nth in (2, 3, 5) for point in OF_SESSIONS if point.startswith("batch.") and point != "batch.isolated"),
     ("detect.finished", 2),  # an analysis that a session has made and not carried out is nobody's any more
 ])
 def test_killed_at_a_fault_point_it_resumes_without_loss_or_duplicates(library, point, nth):
     starts_with(library, f"{point}:kill:{nth}")
     work_until_killed(library)
     lives_on(library)
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("point", OF_CYCLES)
+def test_killed_in_a_cycle_the_next_life_brings_what_it_found(library, point, nth):
+    library.daemon.config["schedule"] = {"every": "1s"}
+    library.daemon.write_config()
+    starts_with(library, f"{point}:kill:{nth}")
+    wait_until(lambda: not library.daemon.running or initially_loaded(library), 60)
+    library.change()
+    library.daemon.wait_until_killed()
+    library.daemon.config["schedule"] = {}
+    library.daemon.write_config()
+    lives_on(library)
+
+
+def initially_loaded(library):
+    return library.target.value("SELECT count(*) FROM books") > 0 and library.unfinished() == 0
 
 
 def test_killed_at_the_same_point_life_after_life_it_still_comes_to_its_end(library):

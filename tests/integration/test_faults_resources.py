@@ -14,7 +14,6 @@ import tempfile
 import pytest
 
 from library import Library
-from servers import ROOT
 from sessions import held, start_migration, wait_until_blocked, wait_until_ended, wait_until_reached
 from varlink import Varlink
 from waiting import wait_until
@@ -57,7 +56,6 @@ def fill(directory):
             os.write(ballast.fileno(), bytes(4096))
 
 
-@pytest.mark.skipif(not (ROOT / "daemon/run/recovery.c").exists(), reason="a session is not held yet")
 @pytest.mark.parametrize("loaded", [False, True], ids=["initial", "differential"])
 def test_a_full_disk_holds_the_session_until_there_is_room(databases, start_daemon, small_disk, loaded):
     library = Library(databases, start_daemon, settings={"probe_every": "200ms"})
