@@ -17,7 +17,9 @@ SETTINGS = {"batch_size": 200, "max_concurrent_entities": 3}
 
 @pytest.fixture
 def clinic(make_clinic):
-    return make_clinic(scale=SCALE)
+    clinic = make_clinic(scale=SCALE)
+    clinic.log_begins = len(clinic.target.server.log())
+    return clinic
 
 
 @pytest.fixture
@@ -154,6 +156,26 @@ def test_an_owner_that_was_frozen_in_a_batch_writes_nothing_any_more(clinic, own
     second.stop()
     wait_until(lambda: owns(clinic, owner), 20, "the first takes over in its turn")
     migrate(wait_until_reached(owner))
+    clinic.oracle()
+
+
+def test_what_waited_for_a_connection_is_not_written_by_a_former_owner(clinic, start_daemon):
+    """It is paused while it cannot reach the target, and reaches it when another has brought the session to its end."""
+    owner = wait_until_reached(start_daemon(clinic, settings={**SETTINGS, "connect_timeout": "1min"}, through=["target"]))
+    second = wait_until_standby(start_daemon(clinic, settings=SETTINGS))
+    with held(clinic.target, "orders"):
+        session = start_migration(owner)
+        wait_until_blocked(clinic.target)
+        owner.proxies["target"].to_client.stalled = True  # connections are made, and lead nowhere
+        owner.proxies["target"].reset()
+        wait_until(lambda: owner.call("Status")["state"] == "unavailable", 20)
+        assert owner.call("Pause") == {"session": session, "state": "paused"}
+    wait_until_resumed_and_ended(second, session)
+    before = kept(clinic)
+    owner.proxies["target"].heal()
+    wait_until_standby(owner)
+    assert "read-only transaction" in clinic.target.server.log()[clinic.log_begins:]
+    assert kept(clinic) == before
     clinic.oracle()
 
 
