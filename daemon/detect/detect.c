@@ -67,15 +67,17 @@ void detect_cancel(struct detect_run *run, struct pg_connection *beside_source,
 
 /* --- the choice --------------------------------------------------------------------------------- */
 
-/* A watermark's time counts for hybrid entities only when nothing was hidden from us, and where an index makes it cheap. A query
-   has no index that we could know of: there it counts when somebody has named the column. */
+/* For hybrid entities a time must be cheap to look at, by an index (a query has none that we could know of), and certain: without a
+   zone it may be that of any clock, and one that is behind UTC would hide rows. Who names the column says that it is all that. */
 static bool hybrid_offers_time(const struct bound_entity *bound)
 {
-	return bound->updated_at != NULL &&
-	       (bound->updated_at_indexed ||
-		(bound->entity->source_table == NULL && bound->entity->detect.updated_at != NULL));
+	bool named = bound->entity->detect.updated_at != NULL;
+
+	return bound->updated_at != NULL && (bound->updated_at_zoned || named) &&
+	       (bound->updated_at_indexed || (bound->entity->source_table == NULL && named));
 }
 
+/* Nor does it count when transactions were hidden from us. */
 static const struct strategy_kind *hybrid_kind(const struct bound_entity *bound,
 					       const struct watermark *kept,
 					       const struct moment *moment)

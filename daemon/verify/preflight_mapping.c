@@ -309,13 +309,15 @@ void judge_watermarks(struct preflight *preflight, const PGresult *result)
 	for (size_t i = 0; binding != NULL && i < binding->set->count; i++) {
 		const struct bound_entity *bound = &binding->entities[i];
 		bool table = bound->entity->source_table != NULL;
+		bool certain = bound->updated_at_zoned || bound->entity->detect.updated_at != NULL;
+		bool time = bound->updated_at != NULL && certain;
 
 		if (!bound->usable)
 			continue;
-		timed += bound->updated_at != NULL && (bound->updated_at_indexed || !table);
-		unindexed += bound->updated_at != NULL && !bound->updated_at_indexed && table;
-		heaps += bound->heap && !bound->updated_at_indexed;
-		rest += !bound->heap && bound->updated_at == NULL;
+		timed += time && (bound->updated_at_indexed || !table);
+		unindexed += time && !bound->updated_at_indexed && table;
+		heaps += bound->heap && !(time && bound->updated_at_indexed);
+		rest += !bound->heap && !time;
 		if (bound->entity->detect.strategy == STRATEGY_TIMESTAMP && table &&
 		    !bound->updated_at_indexed)
 			found_no_time_index(preflight, bound);

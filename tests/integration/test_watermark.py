@@ -328,7 +328,10 @@ CHOICES = {
     "an index that only ends with it": (PLAIN + "CREATE INDEX ON visits (note, updated_at)", {}, "xmin"),
     "a partial index": (PLAIN + "CREATE INDEX ON visits (updated_at) WHERE note IS NULL", {}, "xmin"),
     "a local time": ("CREATE TABLE visits (id bigint PRIMARY KEY, note text, modified_at timestamp DEFAULT now());"
-                     "CREATE INDEX ON visits (modified_at)", {}, "timestamp"),
+                     "CREATE INDEX ON visits (modified_at)", {}, "xmin"),
+    "a local time that is named": (
+        "CREATE TABLE visits (id bigint PRIMARY KEY, note text, modified_at timestamp DEFAULT now());"
+        "CREATE INDEX ON visits (modified_at)", {"detect": {"updated_at": "modified_at"}}, "timestamp"),
     "a date": ("CREATE TABLE visits (id bigint PRIMARY KEY, note text, updated_at date DEFAULT now());"
                "CREATE INDEX ON visits (updated_at)", {}, "xmin"),
     "a name of its own": ("CREATE TABLE visits (id bigint PRIMARY KEY, note text, touched timestamptz DEFAULT now());"
