@@ -216,7 +216,7 @@ static void on_schema_known(void *arg, const struct pg_answer *answer)
 	if (answer->error != NULL)
 		engine_look_again_later(engine);
 	else if (PQgetvalue(pg_answer_rows(answer), 0, 0)[0] == 't')
-		pg_submit(engine->target, sql_store_session_unfinished, 0, NULL, on_unfinished,
+		pg_submit(engine->target, sql_store_session_is_unfinished, 0, NULL, on_unfinished,
 			  engine);
 }
 

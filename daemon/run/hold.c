@@ -11,7 +11,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
-#include "run/session.h"
+#include "run/breaker.h"
 #include "sql_store.h"
 
 /* What the store refused to keep (a full disk, a read-only target) is told to it again after this long. */
@@ -191,6 +191,8 @@ void session_release(struct session *session)
 		return;
 	if (session->hold == HOLD_TIMEOUT)
 		session->active_ms = 0;
+	if (session->hold == HOLD_BREAKER)
+		breaker_approve(session);
 	session->hold = HOLD_NONE;
 	session->reason[0] = '\0';
 	start_time(session);

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "run/breaker.h"
 #include "run/plan.h"
 #include "run/recovery.h"
 #include "sql_store.h"
@@ -254,6 +255,8 @@ void schedule_advance(struct session *session)
 	}
 	if (session->phase != SESSION_RUNNING)
 		return;
+	if (session->hold == HOLD_NONE || session->hold == HOLD_ENVIRONMENT)
+		breaker_watch(session);
 	if (session->hold != HOLD_NONE && !recovery_may_probe(session)) {
 		recovery_arm(session);
 		return;

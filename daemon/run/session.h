@@ -147,6 +147,17 @@ bool session_will_reconnect(const struct session *session, const struct error *e
 /* Goes on where it stands, if nothing holds it; ends it if it was cancelled. */
 void session_proceed(struct session *session);
 
+/* For the other files of a session. */
+void session_log(const struct session *session, int priority, const char *what);
+void session_set_phase(struct session *session, enum session_phase phase);
+bool session_is_full(const struct session *session);
+/* As selection_make(), of its options. */
+bool *session_selection(const struct session *session, struct error *err);
+/* Answers that are still on their way to `arg` find nobody. */
+void session_forget(struct session *session, const void *arg);
+/* Could the store not be asked? What comes of it is recovery.h's business. */
+bool session_store_failed(struct session *session, const struct error *err);
+
 /* Ends the session, in the state its entities are in; batches under way are let finish. */
 void session_finish(struct session *session);
 /* The same, before its time. */

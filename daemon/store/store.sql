@@ -105,15 +105,6 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
        watermark = excluded.watermark,
        observed = excluded.observed
 
--- name: source_changed
--- The source that an analysis looked at and the one that sessions have been completed with, when they differ.
-SELECT a.source,
-       s.identity
-  FROM migrated.analysis AS a
-  JOIN migrated.source AS s
-    ON s.identity <> a.source
- WHERE a.analysis = $1
-
 -- name: analysis_finish
 UPDATE migrated.analysis
    SET finished_at = pg_catalog.clock_timestamp()
@@ -226,6 +217,13 @@ UPDATE migrated.session
        cancelling = false,
        finished_at = pg_catalog.clock_timestamp()
  WHERE session = $1
+
+-- name: session_is_unfinished
+-- Asked before the control schema is upgraded.
+SELECT session
+  FROM migrated.session
+ WHERE state IN ('pending', 'running', 'paused')
+ LIMIT 1
 
 -- name: session_unfinished
 SELECT session,
