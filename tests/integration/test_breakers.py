@@ -70,13 +70,13 @@ def test_it_is_not_begun_before_it_is_approved(make_clinic, start_daemon, fault)
     clinic.day(seed=1)
     said = fault(clinic)
     before = row_versions(clinic.target)
-    session = run_into(daemon)
+    assert daemon.ctl("migrate", "--wait", "--quiet", check=False).returncode == 6
+    session = wait_until_held(daemon, "breaker")
     assert said in session["reason"]
     assert "migratectl resume" in session["reason"] and "migratectl cancel" in session["reason"]
     assert kept(clinic) == ("paused", "breaker", session["reason"])
     assert daemon.call("List")["sessions"][0]["hold"] == "breaker"
     assert next(daemon.stream("Watch"))["session"]["hold"] == "breaker"
-    assert daemon.ctl("watch", "--quiet", check=False).returncode == 6
     assert [line for line in daemon.log().splitlines() if "warning" in line and said in line]
     assert row_versions(clinic.target) == before
     assert clinic.target.value("SELECT count(*) FROM migrated.batch AS b JOIN migrated.session AS s USING (session)"
@@ -209,3 +209,90 @@ def assert_right(pair):
         bad = pair.source_sql(f"SELECT ARRAY[id::text] FROM {table} WHERE value !~ '^[0-9]+$' ORDER BY id")
         assert pair.target_sql("SELECT legacy_key FROM migrated.dead_letter WHERE entity = %s AND state = 'open'"
                                " ORDER BY legacy_key[1]::integer", [table]) == bad
+
+
+@pytest.fixture
+def pair(databases, start_daemon):
+    pair = Pair(databases, start_daemon, SOURCE, TARGET, ENTITIES)
+    pair.daemon.stop()
+    pair.daemon.config["breakers"] = {"error_min_rows": 50, "error_rate": 10}
+    pair.daemon.write_config()
+    wait_until_reached(pair.daemon.start())
+    return pair
+
+
+def letters(pair):
+    return pair.target.value("SELECT count(*) FROM migrated.dead_letter")
+
+
+def test_too_many_failures_stop_a_session_until_that_share_is_approved(pair):
+    spoil(pair, "first", 2)
+    session = run_into(pair.daemon, batch_size=50, parallel=1)
+    assert '"first"' in session["reason"] and "breakers.error_rate 10 %" in session["reason"]
+    assert " 50 of 100 rows failed" in " " + session["reason"]
+    assert letters(pair) == 50  # those of the batches that had been begun, and of no further one
+    restart(pair.daemon)
+    assert wait_until_held(pair.daemon, "breaker")["reason"] == session["reason"]
+    assert letters(pair) == 50
+    pair.daemon.call("Resume")
+    wait_until_ended(pair.daemon)  # as many fail as before: that is approved
+    assert_right(pair)
+
+
+def test_what_is_worse_than_what_was_approved_is_asked_again(pair):
+    spoil(pair, "first", 2)
+    spoil(pair, "second", 3)
+    run_into(pair.daemon, batch_size=50, parallel=1)
+    pair.daemon.call("Resume")
+    wait_until(lambda: (pair.daemon.call("Status")["session"] or {}).get("hold")
+               and '"second"' in pair.daemon.call("Status")["session"]["reason"], 60)
+    restart(pair.daemon)
+    assert '"second"' in wait_until_held(pair.daemon, "breaker")["reason"]
+    pair.daemon.call("Resume")
+    wait_until_ended(pair.daemon)
+    assert_right(pair)
+
+
+def test_a_session_stopped_by_failures_is_cancelled_and_mended(pair):
+    spoil(pair, "first", 1)
+    run_into(pair.daemon, batch_size=50, parallel=1)
+    pair.daemon.call("Cancel")
+    wait_until_ended(pair.daemon, "cancelled")
+    assert pair.target.value("SELECT count(*) FROM first") == 0
+    mend(pair)
+    migrate(pair.daemon)
+    assert_right(pair)
+
+
+def test_few_failures_are_no_reason_to_stop(pair):
+    spoil(pair, "first", 40)
+    spoil(pair, "second", 9)
+    migrate(pair.daemon, batch_size=50)
+    assert_right(pair)
+
+
+# --- another source -------------------------------------------------------------------------------
+
+def test_another_source_than_before_is_approved_first(make_clinic, start_daemon):
+    clinic, daemon = loaded(make_clinic, start_daemon)
+    clinic.day(seed=1)
+    copy = clinic.source.server.create_database(clinic.source.name + "_restored", clinic.source.name)
+    try:
+        daemon.stop()
+        daemon.config["source"]["conninfo"] = copy.conninfo
+        daemon.write_config()
+        daemon.start()
+        before = row_versions(clinic.target)
+        session = run_into(daemon)
+        assert "the source is not the one that was migrated so far" in session["reason"]
+        restart(daemon)
+        wait_until_held(daemon, "breaker")
+        assert row_versions(clinic.target) == before
+        daemon.call("Resume")
+        wait_until_ended(daemon)
+        clinic.oracle()
+        migrate(daemon)  # now it is the one
+        daemon.stop()
+    finally:
+        daemon.kill()
+        copy.drop()
