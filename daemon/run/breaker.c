@@ -1,5 +1,5 @@
 /*
- * See breaker.h.
+ * See breaker.h. What is weighed is asked of the target in one round trip.
  */
 #include "run/breaker.h"
 

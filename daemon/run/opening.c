@@ -1,5 +1,5 @@
 /*
- * See opening.h.
+ * See opening.h. Nothing is begun here before the breakers have weighed it.
  */
 #include "run/opening.h"
 

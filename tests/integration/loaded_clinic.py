@@ -13,6 +13,10 @@ class LoadedClinic(Clinic):
 
     def __init__(self, servers, scale=1, seed=42, clean=0):
         Databases.__init__(self, servers, *loaded_templates(servers, scale, seed, clean))
+        # The copy of the source is the one that was migrated.
+        identity = self.source.value("SELECT s.system_identifier || '/' || d.oid FROM pg_control_system() AS s,"
+                                     " pg_database AS d WHERE d.datname = current_database()")
+        self.target.sql("UPDATE migrated.source SET identity = %s", [identity])
 
 
 @functools.cache
