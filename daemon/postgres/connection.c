@@ -80,8 +80,9 @@ static void log_ready(struct pg_connection *connection)
 			 clock_format_elapsed(elapsed, clock_monotonic_ms() -
 							       connection->failures.first_ms));
 	else
-		log_info("%s: connected to PostgreSQL %d.%d", name, version / 10000,
-			 version % 10000);
+		log_event(connection->settings.comes_and_goes ? LOG_DEBUG : LOG_INFO, NULL,
+			  "%s: connected to PostgreSQL %d.%d", name, version / 10000,
+			  version % 10000);
 	connection->failures = (struct pg_failures){ 0 };
 }
 

@@ -54,6 +54,7 @@ struct pg_connection_settings {
 	int64_t crowded_max_ms;	    /* the same when the server has no connection left; 0: 30000 */
 	int64_t denied_every_ms;    /* between attempts that are denied (28xxx); 0: 60000 */
 	bool reconnect;		    /* by itself, until closed */
+	bool comes_and_goes;	    /* one of many: that it was made is worth a debug line only */
 	/* Not READY while a backend of a lost link lives: for whoever reads what that may yet
 	   change. */
 	bool outlives_predecessors;

@@ -86,6 +86,8 @@ struct lane_pool *lane_pool_new(struct event_base *base, const struct lane_pool_
 	struct lane_pool *pool = memory_new(sizeof(*pool));
 
 	pool->settings = *settings;
+	pool->settings.source.comes_and_goes = true;
+	pool->settings.target.comes_and_goes = true;
 	pool->base = base;
 	pool->wake = event_new(base, -1, 0, on_wake, pool);
 	return pool;
