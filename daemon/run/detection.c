@@ -227,7 +227,8 @@ static void add_entity(struct detection *detection, const struct bound_entity *b
 	if (bound->usable)
 		return;
 	entity->state = DETECTION_DONE;
-	error_set(&entity->error, ERROR_STRUCTURE, "the mapping does not fit the databases");
+	error_set(&entity->error, ERROR_STRUCTURE, "%s",
+		  binding_refusal(detection->request.binding, bound));
 	error_hint(&entity->error, "migratectl check says what does not fit");
 }
 
