@@ -160,10 +160,44 @@ static void on_lane_idle(void *arg, struct lane *lane)
 
 	if (engine->stopping)
 		stop_when_drained(engine);
+	else if (engine_is_busy(engine) && !throttle_may_begin(engine->throttle))
+		return; /* on_throttle_free() */
 	else if (engine->detection != NULL)
 		detection_offer(engine->detection, lane);
 	else if (engine->session != NULL)
 		session_offer(engine->session, lane);
+}
+
+static bool has_work(void *arg)
+{
+	const struct engine *engine = arg;
+
+	return engine_is_busy(engine) && !engine->stopping &&
+	       (engine->session == NULL || engine->session->hold == HOLD_NONE ||
+		engine->session->hold == HOLD_ENVIRONMENT);
+}
+
+static void on_throttle_change(void *arg)
+{
+	engine_changed(arg);
+}
+
+static void on_throttle_free(void *arg)
+{
+	struct engine *engine = arg;
+
+	lane_pool_wake(engine->lanes);
+}
+
+static struct throttle *make_throttle(struct engine *engine)
+{
+	return throttle_new(engine->base,
+			    &(struct throttle_means){ .settings = &engine->config->settings,
+						      .target = engine->target,
+						      .is_wanted = has_work,
+						      .on_change = on_throttle_change,
+						      .on_free = on_throttle_free,
+						      .arg = engine });
 }
 
 static struct lane_pool *make_lanes(struct engine *engine)
@@ -302,6 +336,7 @@ struct engine *engine_new_observing(struct event_base *base, const struct config
 	engine->owner = owner_new(base, connect_store(engine->settings), on_owner_change, engine);
 	engine->target = pg_connection_new(base, owner_connection(engine->owner),
 					   on_connection_state, engine);
+	engine->throttle = make_throttle(engine);
 	return engine;
 }
 
@@ -324,6 +359,7 @@ void engine_free(struct engine *engine)
 	cycle_driver_stop(engine->cycle);
 	if (engine->session != NULL)
 		session_abandon(engine->session);
+	throttle_free(engine->throttle);
 	lane_pool_free(engine->lanes);
 	observatory_free(engine->observatory);
 	pg_connection_close(engine->source);
@@ -420,6 +456,5 @@ const char *engine_standby(const struct engine *engine)
 
 const char *engine_throttled(const struct engine *engine)
 {
-	(void)engine;
-	return NULL;
+	return throttle_reason(engine->throttle);
 }

@@ -10,6 +10,7 @@
 #include "run/cycle.h"
 #include "run/engine.h"
 #include "run/owner.h"
+#include "run/throttle.h"
 
 /* What was asked for, until it is a session or has been detected. */
 struct request {
@@ -33,6 +34,7 @@ struct engine {
 	struct lane_pool *lanes;
 	struct observatory *observatory;
 	struct cycle_driver *cycle;
+	struct throttle *throttle;
 	struct event *
 		again; /* looks for an unfinished session once more, when it could not be resumed */
 
