@@ -28,10 +28,9 @@ struct detection {
 	char created[CLOCK_RFC3339_SIZE];
 	struct detection_entity *entities;
 	size_t count;
-	struct moment moment;	    /* before anything is read */
-	char identity_changed[256]; /* "" when it has not */
-	bool kept;   /* the analysis stands in the store, so entities may be looked at */
-	bool asking; /* for itself, not for an entity: the moment, the store */
+	struct moment moment; /* before anything is read */
+	bool kept;	      /* the analysis stands in the store, so entities may be looked at */
+	bool asking;	      /* for itself, not for an entity: the moment, the store */
 	bool cancelled;
 	unsigned cancels;
 	struct event *cancel; /* asks the servers again; NULL unless it is being cancelled */
@@ -173,13 +172,13 @@ void detection_offer(struct detection *detection, struct lane *lane)
 
 /* --- the detection -------------------------------------------------------------------------------- */
 
-static void note_identity(struct detection *detection, const char *before)
+/* Whether such a session may go on is the breakers' business. */
+static void log_identity(const struct detection *detection, const char *before)
 {
 	if (before[0] != '\0' && strcmp(before, detection->moment.identity) != 0)
-		snprintf(detection->identity_changed, sizeof(detection->identity_changed),
-			 "the source is another database than before: its system identifier and "
-			 "database are %s now and were %s",
-			 detection->moment.identity, before);
+		log_warning("the source is another database than before: its system identifier "
+			    "and database are %s now and were %s",
+			    detection->moment.identity, before);
 }
 
 static void on_kept(void *arg, const struct pg_answer *answer)
@@ -193,9 +192,7 @@ static void on_kept(void *arg, const struct pg_answer *answer)
 		finish(detection, answer->error);
 		return;
 	}
-	note_identity(detection, PQgetvalue(pg_answer_rows(answer), 0, 0));
-	if (detection->identity_changed[0] != '\0')
-		log_warning("%s", detection->identity_changed);
+	log_identity(detection, PQgetvalue(pg_answer_rows(answer), 0, 0));
 	detection->kept = true;
 	fault_point("detect.begun");
 	finish_when_done(detection);
@@ -314,11 +311,6 @@ enum detect_depth detection_depth(const char *strategy)
 	if (strategy == NULL)
 		return DETECT_AS_CONFIGURED;
 	return strcmp(strategy, "watermark") == 0 ? DETECT_WATERMARK : DETECT_SWEEP;
-}
-
-const char *detection_identity_changed(const struct detection *detection)
-{
-	return detection->identity_changed[0] != '\0' ? detection->identity_changed : NULL;
 }
 
 const char *detection_analysis(const struct detection *detection)

@@ -49,10 +49,6 @@ enum detect_depth detection_depth(const char *strategy);
    reset. on_done follows within a second or two, with ERROR_CANCELLED. */
 void detection_cancel(struct detection *detection);
 
-/* Why the source is not the one that sessions have been completed with: words for people; NULL when it is, or is the first. Known
-   from on_done on. */
-const char *detection_identity_changed(const struct detection *detection);
-
 /* A lane is idle: takes it when an entity waits. */
 void detection_offer(struct detection *detection, struct lane *lane);
 
