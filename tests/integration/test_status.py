@@ -106,3 +106,19 @@ def test_the_cycles_are_shown_with_what_they_found(hospital):
     assert re.search(r"^Cycles every 1s; (next at .*; )?lag ", shown, re.MULTILINE)
     assert re.search(r" quiet +watermark +0 ", shown)
     assert re.search(r" migrated +watermark +9 +[0-9a-f]{8}$", shown, re.MULTILINE)
+
+
+def test_what_throttles_is_shown_while_it_does(hospital):
+    daemon = hospital.daemon
+    hospital.target_sql("CREATE TABLE load (now integer); INSERT INTO load VALUES (42)")
+    daemon.stop()
+    daemon.config["throttle"] = {"query": "SELECT now FROM load", "max": 10, "every": "200ms"}
+    daemon.write_config()
+    wait_until_reached(daemon.start())
+    start_migration(daemon)
+    wait_until(lambda: daemon.call("Status")["throttled"], 20, "nothing new is begun")
+    assert "\nthrottled: throttle.query says 42, throttle.max is 10\n" in status(daemon)[1]
+    assert "42" in next(daemon.stream("Watch"))["throttled"]
+    hospital.target_sql("UPDATE load SET now = 10")
+    wait_until_ended(daemon)
+    assert "throttled" not in status(daemon)[1]
