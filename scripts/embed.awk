@@ -6,7 +6,7 @@
 #                 `const char sql_ROOM_SECTION[]`. What stands before the first is the file's comment.
 #                 In a section a comment line becomes an empty one, so that PostgreSQL's LINE 3 is
 #                 the section's third line.
-# kind schema     FILEs are NNNN_name.sql, numbered upwards from 0001; each becomes, whole, an
+# kind schema     FILEs are NNNN_name.sql, numbered from 0001 without gaps; each becomes, whole, an
 #                 entry of `const struct sql_migration sql_ROOM_schema[]`.
 # kind interface  FILEs are a.b.varlink; each becomes, whole, `const char interface_a_b[]`.
 
@@ -94,11 +94,10 @@ function begin_file(path,    base)
 	}
 	if (base !~ /^[0-9][0-9][0-9][0-9]_[a-z0-9_]+\.sql$/)
 		fail("a schema migration is named NNNN_name.sql")
-	if (substr(base, 1, 4) + 0 <= migration_number[migrations])
-		fail("schema migrations are numbered upwards from 0001")
+	if (substr(base, 1, 4) + 0 != migrations + 1)
+		fail("the next schema migration must be numbered " sprintf("%04d", migrations + 1))
 	sub(/\.sql$/, "", base)
 	migration_name[++migrations] = substr(base, 6)
-	migration_number[migrations] = substr(base, 1, 4) + 0
 	begin_text("script_" sprintf("%04d", migrations))
 }
 
@@ -146,7 +145,7 @@ function finish_schema(    i)
 		return
 	print "\nconst struct sql_migration sql_" room "_schema[] = {"
 	for (i = 1; i <= migrations; i++)
-		printf "    { %d, \"%s\", script_%04d },\n", migration_number[i], migration_name[i], i
+		printf "    { %d, \"%s\", script_%04d },\n", i, migration_name[i], i
 	print "};"
 	print "const size_t sql_" room "_schema_count = " migrations ";"
 }
