@@ -10,6 +10,7 @@ not what happens in between; the faults of the last run stand in soak.log in the
 """
 
 import contextlib
+import faulthandler
 import os
 import random
 import signal
@@ -65,6 +66,7 @@ class Writers:
 
     def __init__(self, source, seed):
         self.source = source
+        source.sql(f'ALTER DATABASE "{source.name}" SET lock_timeout = \'5s\'')  # they stand in each other's way
         self.stopping = threading.Event()
         self.committed = 0
         self.threads = [threading.Thread(target=self._days, args=(random.Random(f"{seed} days"),))]
@@ -77,6 +79,7 @@ class Writers:
         self.stopping.set()
         for thread in self.threads:
             thread.join()
+        self._commit_prepared()
 
     def _days(self, chance):
         day = 0
@@ -92,6 +95,7 @@ class Writers:
         made = 0
         while not self.stopping.is_set():
             made += 1
+            self._commit_prepared(f"soak_{number}_")
             # A lost server, a deadlock with another writer: then this one has not happened.
             with contextlib.suppress(Exception), self.source.connect(autocommit=False) as connection:
                 for _ in range(chance.randint(1, 5)):
@@ -103,15 +107,19 @@ class Writers:
                                        [f"soak {number}.{made}", chance.randint(1, 2000)])
                 self.stopping.wait(chance.choice([0, 0, 0.1, 1, 4]))
                 if chance.random() < 0.2:
-                    name = f"soak_{number}_{made}"
-                    connection.execute(f"PREPARE TRANSACTION '{name}'")
-                    connection.autocommit = True
+                    connection.execute(f"PREPARE TRANSACTION 'soak_{number}_{made}'")
                     self.stopping.wait(chance.choice([0, 1]))
-                    connection.execute(f"COMMIT PREPARED '{name}'")
                 else:
                     connection.commit()
                 self.committed += 1
             self.stopping.wait(chance.uniform(0, 0.3))
+
+    def _commit_prepared(self, prefix=""):
+        """Also what a lost connection has left; it would hold its rows, and every watermark, for ever."""
+        with contextlib.suppress(Exception):
+            for (name,) in self.source.sql("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"):
+                if name.startswith(prefix):
+                    self.source.sql(f"COMMIT PREPARED '{name}'")
 
 
 # --- faults ---------------------------------------------------------------------------------------
@@ -237,8 +245,6 @@ def continuous(daemon):
 def come_to_rest(clinic, daemon):
     """Without a schedule, what an earlier life has begun is finished; then one sweep looks at everything."""
     daemon.stop()
-    for (name,) in clinic.source.sql("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"):
-        clinic.source.sql(f"COMMIT PREPARED '{name}'")
     daemon.config["schedule"] = {}
     daemon.write_config()
     wait_until_reached(daemon.start())
@@ -250,6 +256,7 @@ def come_to_rest(clinic, daemon):
 
 @pytest.mark.parametrize("seconds", [SHORT_S, pytest.param(LONG_S, marks=pytest.mark.long)], ids=["short", "long"])
 def test_whatever_happens_in_the_end_every_row_is_there(make_clinic, start_daemon, seed, seconds):
+    faulthandler.cancel_dump_traceback_later()  # this takes as long as it takes
     diary = Diary(seed)
     clinic = make_clinic(scale=SCALE, loaded=True)
     daemon = start_daemon(clinic, start=False, through=SIDES)
