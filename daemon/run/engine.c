@@ -328,6 +328,7 @@ struct engine *engine_new_observing(struct event_base *base, const struct config
 	engine->settings = connect_settings_new(config);
 	engine->cycle = cycle_driver_new(base, engine);
 	engine->again = event_new(base, -1, 0, on_again, engine);
+	engine->settled = event_new(base, -1, 0, request_on_settled, engine);
 	engine->put_down = event_new(base, -1, 0, on_put_down, engine);
 	engine->lanes = make_lanes(engine);
 	engine->observatory = observatory_new(base, &config->entities, engine->settings);
@@ -368,11 +369,11 @@ void engine_free(struct engine *engine)
 	owner_free(engine->owner);
 	session_free(engine->session);
 	detection_free(engine->detection);
-	if (engine->request != NULL)
-		request_free(engine->request);
+	request_free_all(engine);
 	while (engine->subscribers != NULL)
 		engine_unsubscribe(engine, engine->subscribers);
 	event_free(engine->again);
+	event_free(engine->settled);
 	event_free(engine->put_down);
 	connect_settings_free(engine->settings);
 	free(engine);

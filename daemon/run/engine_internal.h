@@ -22,6 +22,9 @@ struct request {
 	engine_on_detected *on_detected; /* detect */
 	bool resume; /* an unfinished session, whose row is asked for again when all is prepared */
 	void *arg;
+	int64_t since_ms; /* when it came */
+	struct request
+		*waiting; /* the next of those that came before it was known whether one may */
 };
 
 struct engine {
@@ -38,6 +41,8 @@ struct engine {
 	struct event *
 		again; /* looks for an unfinished session once more, when it could not be resumed */
 
+	struct request *waiting;     /* what came before both databases had said a word */
+	struct event *settled;	     /* looks whether they have */
 	struct request *request;     /* being prepared */
 	struct detection *detection; /* of a detect request */
 	struct session *session;
@@ -85,6 +90,11 @@ void request_resume(struct engine *engine);
 /* A request that was under way when the store was lost to another daemon is refused. */
 void request_put_down(struct engine *engine);
 
+/* Looks again at requests that wait until it is known whether they may begin; of an event. */
+void request_on_settled(evutil_socket_t fd, short what, void *engine);
+
 void request_free(struct request *request);
+/* Those that wait, too; nobody is told. */
+void request_free_all(struct engine *engine);
 
 #endif

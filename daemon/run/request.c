@@ -5,12 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "run/engine_internal.h"
 #include "run/selection.h"
 #include "sql_store.h"
 #include "store/store.h"
+
+/* How long a request waits for the databases' first word, and how often it is looked for. */
+#define SETTLING_MS 3000
+#define SETTLING_LOOK_MS 20
 
 /* --- life -------------------------------------------------------------------------------------- */
 
@@ -38,6 +43,16 @@ static void refuse(struct request *request, const struct error *err)
 		engine_look_again_later(engine);
 	request_free(request);
 	engine_changed(engine);
+}
+
+void request_free_all(struct engine *engine)
+{
+	for (struct request *request = engine->waiting, *next; request != NULL; request = next) {
+		next = request->waiting;
+		request_free(request);
+	}
+	if (engine->request != NULL)
+		request_free(engine->request);
 }
 
 /* --- a session ------------------------------------------------------------------------------- */
@@ -354,6 +369,53 @@ bool request_go_on(struct engine *engine)
 	return true;
 }
 
+/* One of the databases, or the owner of the store, has yet to say a first word, good or bad. */
+static bool is_settling(const struct engine *engine)
+{
+	const struct pg_connection *down = engine_down(engine);
+
+	if (engine->stopping)
+		return false;
+	if (down != NULL)
+		return pg_connection_last_error(down)->kind == ERROR_NONE;
+	return owner_state(engine->owner) == OWNER_UNKNOWN &&
+	       owner_reason(engine->owner)->kind == ERROR_NONE;
+}
+
+/* Who asks right after the start (in a script, say) is not sent away: the request waits for that word. */
+static void begin_when_settled(struct request *request)
+{
+	struct engine *engine = request->engine;
+	struct request **last = &engine->waiting;
+	struct error err;
+
+	if (is_settling(engine) && clock_monotonic_ms() - request->since_ms < SETTLING_MS) {
+		while (*last != NULL)
+			last = &(*last)->waiting;
+		*last = request;
+		event_add(engine->settled, &(struct timeval){ .tv_usec = SETTLING_LOOK_MS * 1000 });
+	} else if (!request_may_begin(engine, &err)) {
+		refuse(request, &err);
+	} else {
+		begin(request);
+	}
+}
+
+void request_on_settled(evutil_socket_t fd, short what, void *arg)
+{
+	struct engine *engine = arg;
+	struct request *request = engine->waiting;
+
+	(void)fd;
+	(void)what;
+	engine->waiting = NULL;
+	for (struct request *next; request != NULL; request = next) {
+		next = request->waiting;
+		request->waiting = NULL;
+		begin_when_settled(request);
+	}
+}
+
 void engine_migrate(struct engine *engine, json_t *options, const char *analysis,
 		    session_on_started *on_started, void *arg)
 {
@@ -365,29 +427,27 @@ void engine_migrate(struct engine *engine, json_t *options, const char *analysis
 				     .options = options,
 				     .analysis = text_copy(analysis),
 				     .on_started = on_started,
-				     .arg = arg };
+				     .arg = arg,
+				     .since_ms = clock_monotonic_ms() };
 	selected = selection_make(&engine->config->entities, json_object_get(options, "entities"),
 				  json_object_get(options, "exclude"), &err);
-	if (selected == NULL || !request_may_begin(engine, &err))
+	if (selected == NULL)
 		refuse(request, &err);
 	else
-		begin(request);
+		begin_when_settled(request);
 }
 
 void engine_detect(struct engine *engine, json_t *options, engine_on_detected *on_detected,
 		   void *arg)
 {
 	struct request *request = memory_new(sizeof(*request));
-	struct error err;
 
 	*request = (struct request){ .engine = engine,
 				     .options = options,
 				     .on_detected = on_detected,
-				     .arg = arg };
-	if (!request_may_begin(engine, &err))
-		refuse(request, &err);
-	else
-		begin(request);
+				     .arg = arg,
+				     .since_ms = clock_monotonic_ms() };
+	begin_when_settled(request);
 }
 
 void request_resume(struct engine *engine)

@@ -417,6 +417,16 @@ def test_a_session_with_a_failed_entity_ends_with_one(databases, start_daemon):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed, and only root can be one")
+def test_who_asks_right_after_the_start_is_not_sent_away(clinic, start_daemon):
+    daemon = start_daemon(clinic)
+    assert daemon.call("Detect")["analysis"]["new"] > 0
+    daemon.stop()
+    daemon.start()
+    session = daemon.call("Migrate")["session"]
+    wait_until(lambda: state_of(daemon) == "completed", 60, lambda: f"session {session} is over:\n{daemon.log()}")
+    clinic.oracle()
+
+
 def test_a_stranger_is_denied(clinic, daemon):
     def as_nobody(*arguments):
         return subprocess.run([program("migratectl"), "-H", daemon.socket, *arguments], capture_output=True, text=True,
