@@ -413,6 +413,7 @@ void session_store_ready(struct session *session)
 		schedule_store_ready(session);
 		break;
 	case SESSION_ENDING:
+		schedule_keep_unkept(session);
 		end(session);
 		break;
 	case SESSION_ENDED:
