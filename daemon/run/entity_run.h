@@ -43,7 +43,7 @@ struct entity_run {
 	bool deletes_planned; /* and of deletions */
 	bool planning_more;   /* a query for further batches is under way */
 	char **boundary;      /* the key the last planned range ends at; NULL: none yet */
-	int boundaries_asked; /* of the source, for the ranges that are being planned */
+	int batches_asked;    /* how many are being planned, at most */
 	int64_t keys_to;      /* the last ordinal that is planned */
 	int64_t deletes_to;
 	struct pace move_pace;

@@ -114,6 +114,13 @@ void lane_pool_resize(struct lane_pool *pool, size_t count)
 	lane_pool_wake(pool);
 }
 
+void lane_pool_renew(struct lane_pool *pool, const char *reason)
+{
+	for (size_t i = 0; i < pool->count; i++)
+		if (!pool->lanes[i]->busy && pg_connection_is_up(pool->lanes[i]->target))
+			pg_connection_reset(pool->lanes[i]->target, reason);
+}
+
 size_t lane_pool_size(const struct lane_pool *pool)
 {
 	return pool->wanted;

@@ -31,6 +31,9 @@ struct lane_pool *lane_pool_new(struct event_base *base, const struct lane_pool_
 /* Has `count` lanes open or opening; lanes beyond are closed as they fall idle. */
 void lane_pool_resize(struct lane_pool *pool, size_t count);
 
+/* Makes the connections of idle lanes to the target anew, for this reason. */
+void lane_pool_renew(struct lane_pool *pool, const char *reason);
+
 /* Offers every idle lane again, soon: there may be work. */
 void lane_pool_wake(struct lane_pool *pool);
 

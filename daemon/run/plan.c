@@ -194,8 +194,8 @@ static void on_keys(void *arg, const struct pg_answer *answer)
 
 	if (answer->error == NULL && PQntuples(result) > 0)
 		run->keys_to = last_ordinal(result);
-	else if (answer->error == NULL)
-		run->moves_planned = true;
+	if (answer->error == NULL)
+		run->moves_planned = PQntuples(result) < run->batches_asked;
 	on_more(run, answer);
 }
 
@@ -206,8 +206,8 @@ static void on_deletes(void *arg, const struct pg_answer *answer)
 
 	if (answer->error == NULL && PQntuples(result) > 0)
 		run->deletes_to = last_ordinal(result);
-	else if (answer->error == NULL)
-		run->deletes_planned = true;
+	if (answer->error == NULL)
+		run->deletes_planned = PQntuples(result) < run->batches_asked;
 	on_more(run, answer);
 }
 
@@ -222,6 +222,7 @@ static void plan_slices(struct entity_run *run, bool deletes)
 	_cleanup_free_ char *slices = text_format("%zu", ahead(run));
 
 	run->planning_more = true;
+	run->batches_asked = (int)ahead(run);
 	pg_submit(run->session->means.target, sql_store_plan_slices, 7,
 		  (const char *const[]){ run->session->id, entity_name(run), run->session->analysis,
 					 deletes ? "t" : "f", after, size, slices },
@@ -292,7 +293,7 @@ static void on_boundaries(void *arg, const struct pg_answer *answer)
 
 		json_array_append_new(ends, json_string(end));
 	}
-	if (PQntuples(result) < run->boundaries_asked)
+	if (PQntuples(result) < run->batches_asked)
 		json_array_append_new(ends, json_null());
 	dumped = json_dumps(ends, JSON_COMPACT);
 	pg_submit(run->session->means.target, sql_store_plan_ranges, 4,
@@ -338,8 +339,8 @@ static void plan_ranges(struct entity_run *run)
 	_cleanup_free_ char *sql = NULL;
 
 	run->planning_more = true;
-	run->boundaries_asked = (int)ahead(run);
-	limit = text_format("%" PRId64, rows * run->boundaries_asked);
+	run->batches_asked = (int)ahead(run);
+	limit = text_format("%" PRId64, rows * run->batches_asked);
 	sql = range_sql(run, sql_run_boundaries, run->boundary, NULL, size, limit);
 	pg_submit(run->session->means.source, sql, 0, NULL, on_boundaries, run);
 }

@@ -169,6 +169,7 @@ bool recovery_renews_connection(struct session *session)
 	if (!session->stale)
 		return false;
 	session->stale = false;
+	lane_pool_renew(session->means.lanes, "it was read-only");
 	pg_connection_reset(session->means.target, "it was read-only");
 	return true;
 }

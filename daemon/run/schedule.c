@@ -562,8 +562,6 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 	}
 	if (recovery_renews_connection(session))
 		return; /* session_store_ready() follows */
-	if (session->hold == HOLD_ENVIRONMENT)
-		session_release(session);
 	session_store_ready(session);
 }
 

@@ -401,6 +401,9 @@ void session_proceed(struct session *session)
 
 void session_store_ready(struct session *session)
 {
+	if (session->phase < SESSION_RUNNING && session->hold == HOLD_ENVIRONMENT)
+		session_release(
+			session); /* what was in its way may have gone with the connection */
 	hold_store_ready(session);
 	switch (session->phase) {
 	case SESSION_PREPARING:
