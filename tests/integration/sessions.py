@@ -18,6 +18,13 @@ def wait_until_reached(daemon):
     return daemon
 
 
+def wait_until_connected(daemon):
+    """Waits until both databases are there, whoever may write to the target; returns the daemon."""
+    wait_until(lambda: all(connection["state"] in ("ready", "busy") for connection in daemon.call("Status")["connections"]), 20,
+               lambda: f"both databases are connected:\n{daemon.log()}")
+    return daemon
+
+
 def start_migration(daemon, **parameters):
     """Starts a session; its id."""
     wait_until_reached(daemon)

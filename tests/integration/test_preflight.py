@@ -11,7 +11,7 @@ import pytest
 
 from pooler import Pooler
 from servers import short_temporary_directory
-from sessions import wait_until_reached
+from sessions import wait_until_connected, wait_until_reached
 from waiting import wait_until
 
 LEGACY = """
@@ -135,7 +135,7 @@ class Pair:
 
     def check(self, daemon=None):
         """The findings, as the client prints them."""
-        result = (daemon or wait_until_reached(self.daemon())).ctl_json("check", check=False)
+        result = (daemon or wait_until_connected(self.daemon())).ctl_json("check", check=False)
         fails = [finding for finding in result["findings"] if finding["result"] == "fail"]
         assert result["passed"] == (not fails)
         return result["findings"]
