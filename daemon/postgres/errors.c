@@ -392,7 +392,6 @@ static bool is_libpqs_own(const char *line)
 		"insufficient data",
 		"out of memory",
 		"timeout expired",
-		"invalid socket",
 		"another command is already in progress",
 		"no COPY in progress",
 		"number of parameters",
@@ -418,5 +417,10 @@ static const char *last_own_line(const char *message)
 
 void pg_error_from_link(struct error *err, const char *libpq_message)
 {
-	set_link_error(err, last_own_line(libpq_message));
+	const char *line = last_own_line(libpq_message);
+
+	/* What it says when it is asked for more after it has closed the link. */
+	if (line[0] == '\0' && strstr(libpq_message, "invalid socket") != NULL)
+		line = "server closed the connection";
+	set_link_error(err, line);
 }

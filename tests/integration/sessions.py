@@ -32,10 +32,14 @@ def start_migration(daemon, **parameters):
 
 
 def watch(daemon, session=None):
-    """All frames of a session until it ends."""
+    """All frames of a session until it ends; that nobody would resume it by then is a failure at once."""
     parameters = {"session": session} if session else {}
+    frames = []
     with daemon.connect(SESSION_TIMEOUT_S) as connection:
-        return list(connection.stream("Watch", interval_ms=50, **parameters))
+        for frame in connection.stream("Watch", interval_ms=50, **parameters):
+            assert not frame["session"] or frame["session"]["hold"] not in ("breaker", "timeout"), frame["session"]["reason"]
+            frames.append(frame)
+    return frames
 
 
 def migrate(daemon, expect="completed", **parameters):

@@ -118,6 +118,9 @@ def test_as_many_rows_as_a_batch_holds_and_one_more_or_less(pair, rows):
 
 def test_a_source_that_is_emptied_and_filled_again(pair):
     world = pair(PLAIN_SOURCE + "; INSERT INTO things SELECT i, i FROM generate_series(1, 25) AS i", PLAIN_TARGET, PLAIN)
+    world.daemon.config["breakers"] = {"delete_share": 0}
+    world.daemon.write_config()
+    world.daemon.restart()
     world.migrate()
     world.source_sql("DELETE FROM things")
     session = world.migrate(batch_size=10)

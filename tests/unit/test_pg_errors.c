@@ -215,6 +215,7 @@ static void test_lost_links_repeat_nothing_of_the_last_query(void **state)
 	static const struct {
 		const char *libpq, *clean;
 	} cases[] = {
+		{ "invalid socket\n", "server closed the connection" },
 		{ "server closed the connection unexpectedly\n\tThis probably means\n\tbefore\n",
 		  "server closed the connection unexpectedly" },
 		{ "ERROR:  patient Jane Doe\nCONTEXT:  secret\nSSL SYSCALL error: EOF detected\n",
