@@ -219,9 +219,11 @@ $(BUILD_DIR)/unit/%: $(OBJ)/tests/unit/%.o $(LIBTEST) $(LIBDAEMON) $(LIBCOMMON)
 faulty:
 	@$(MAKE) --no-print-directory FAULTS=1 BUILD_DIR=$(BUILD_DIR)/faults $(BUILD_DIR)/faults/migrated
 
+# Most of a test is waiting, so there are more of them at a time than processors.
 MARKS = not long
-integration: all faulty ## the tests against real servers; ARGS="-k resume" chooses
-	@$(PYTHON) -m pytest tests/integration -m "$(MARKS)" $(ARGS)
+WORKERS ?= 3
+integration: all faulty ## the tests against real servers; ARGS="-k resume" chooses, WORKERS=0 runs one after the other
+	@$(PYTHON) -m pytest tests/integration -n $(WORKERS) -m "$(MARKS)" $(ARGS)
 
 lint: ## layering, sizes, format and what cppcheck finds
 	@tests/lint/lint

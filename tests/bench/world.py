@@ -119,9 +119,18 @@ class World:
         finally:
             database.drop()
 
+    @staticmethod
+    def _take_for_the_original(legacy, target):
+        """A copy is another source, which the daemon would ask about."""
+        identity = legacy.value("SELECT s.system_identifier || '/' || d.oid FROM pg_control_system() AS s, pg_database AS d"
+                                " WHERE d.datname = current_database()")
+        target.sql("UPDATE migrated.source SET identity = %s", [identity])
+
     @contextlib.contextmanager
     def daemon(self, target, legacy=None, **settings):
         """A fresh daemon between the legacy database, or a copy of it, and `target`, connected to both."""
+        if legacy:
+            self._take_for_the_original(legacy, target)
         with tempfile.TemporaryDirectory(dir=self.directory) as directory:
             daemon = Daemon(directory, source=(legacy or self.legacy).conninfo, target=target.conninfo,
                             entities=HERE / "entities.d", settings=settings)

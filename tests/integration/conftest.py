@@ -25,7 +25,9 @@ from proxy import proxy_for
 from servers import Servers
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
+# Kept in the environment, so that all who run tests at the same time have the same.
 SEED = int(os.environ.get("SEED") or random.randrange(1, 2**31))
+os.environ["SEED"] = str(SEED)
 LOG_TAIL_LINES = 60
 
 
