@@ -258,7 +258,7 @@ def test_killed_with_a_paused_entity_it_is_still_paused(initial):
             [case.session]) == "paused", 10)
         case.daemon.kill()
     case.daemon.start()
-    wait_until(lambda: state_of(case.daemon) == "running", 20)
+    wait_until(lambda: state_of(case.daemon) == "running" and case.daemon.call("Status")["entities"], 20)
     wait_until(lambda: entity_of(case.daemon, "treatment_plans")["status"] == "pending"
                and entity_of(case.daemon, "patients")["done"] > 100, 30)
     assert entity_of(case.daemon, "orders")["status"] == "paused"
