@@ -61,11 +61,22 @@ void engine_changed(struct engine *engine)
 
 /* --- whose the store is ------------------------------------------------------------------------ */
 
+static bool stands_by(const struct engine *engine, struct error *err)
+{
+	const char *holder = engine_standby(engine);
+
+	if (holder == NULL)
+		return false;
+	error_set(err, ERROR_BUSY, "this daemon stands by: %s", holder);
+	error_hint(err, "ask that daemon, or stop it, and this one takes over");
+	return true;
+}
+
 bool engine_owns(const struct engine *engine, struct error *err)
 {
 	const struct error *reason = owner_reason(engine->owner);
 
-	if (!engine_may_steer(engine, err))
+	if (stands_by(engine, err))
 		return false;
 	if (owner_state(engine->owner) == OWNER_OURS)
 		return true;
@@ -77,12 +88,17 @@ bool engine_owns(const struct engine *engine, struct error *err)
 
 bool engine_may_steer(const struct engine *engine, struct error *err)
 {
-	const char *holder = engine_standby(engine);
+	const struct error *reason;
 
-	if (holder == NULL)
+	if (stands_by(engine, err))
+		return false;
+	if (engine->session != NULL || engine->known)
 		return true;
-	error_set(err, ERROR_BUSY, "this daemon stands by: %s", holder);
-	return error_hint(err, "ask that daemon, or stop it, and this one takes over");
+	engine_state(engine, &reason);
+	error_set(err, ERROR_BUSY, "it is not known yet whether a session was left unfinished: %s",
+		  reason != NULL && reason->kind != ERROR_NONE ? reason->message
+							       : "the store is being read");
+	return error_hint(err, "ask again when migratectl status shows both databases as ready");
 }
 
 /* Both connections begin anew, so that nothing is on its way any more to what is dropped here. */
@@ -239,7 +255,9 @@ static void on_unfinished(void *arg, const struct pg_answer *answer)
 
 	if (answer->error != NULL)
 		engine_look_again_later(engine);
-	else if (PQntuples(pg_answer_rows(answer)) > 0 && !engine_is_busy(engine))
+	else if (PQntuples(pg_answer_rows(answer)) == 0)
+		engine->known = true;
+	else if (!engine_is_busy(engine))
 		request_resume(engine);
 }
 
@@ -252,6 +270,8 @@ static void on_schema_known(void *arg, const struct pg_answer *answer)
 	else if (PQgetvalue(pg_answer_rows(answer), 0, 0)[0] == 't')
 		pg_submit(engine->target, sql_store_session_is_unfinished, 0, NULL, on_unfinished,
 			  engine);
+	else
+		engine->known = true;
 }
 
 /* What stood in the way may pass by itself: a connection comes back, or an old backend lets go of its locks. */

@@ -62,7 +62,8 @@ int64_t engine_next_cycle_us(const struct engine *engine);
 /* Cycles: when the next begins, and how the last ones went; their settings are the configuration's. */
 const struct cycles *engine_cycles(const struct engine *engine);
 
-/* May sessions be steered here? False with the reason: another daemon owns the control schema. */
+/* May sessions be steered here? False with the reason: another daemon owns the control schema, or it has not been read yet, so that
+   nobody knows whether there is one. */
 bool engine_may_steer(const struct engine *engine, struct error *err);
 
 /* Which other daemon owns the control schema, so that this one only observes; NULL: none does. */

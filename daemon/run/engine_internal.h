@@ -47,6 +47,7 @@ struct engine {
 	struct detection *detection; /* of a detect request */
 	struct session *session;
 	bool resumed; /* the store was asked for an unfinished session */
+	bool known;   /* the store has said that it has none, in this life */
 	bool reached; /* both databases have answered once */
 	bool lost; /* one of the connections was lost since both were up, and the store was ours */
 	struct event *

@@ -168,7 +168,8 @@ def refusal(daemon, method, **parameters):
 
 
 def test_what_cannot_be_done_is_refused_by_name(clinic, daemon):
-    for method in ("Pause", "Resume", "Cancel"):
+    wait_until(lambda: refusal(daemon, "Pause").name == "NoSuchSession", 10)
+    for method in ("Resume", "Cancel"):
         assert refusal(daemon, method).name == "NoSuchSession"
     assert refusal(daemon, "Migrate", entities=["nobody"]).name == "NoSuchEntity"
     assert refusal(daemon, "Migrate", exclude=["nobody"]).name == "NoSuchEntity"
@@ -425,6 +426,18 @@ def test_who_asks_right_after_the_start_is_not_sent_away(clinic, start_daemon):
     session = daemon.call("Migrate")["session"]
     wait_until(lambda: state_of(daemon) == "completed", 60, lambda: f"session {session} is over:\n{daemon.log()}")
     clinic.oracle()
+
+
+def test_that_there_is_no_session_is_not_said_before_the_store_was_read(clinic, start_daemon):
+    clinic.target.server.down("fast")
+    try:
+        daemon = start_daemon(clinic)
+        for method in ("Pause", "Resume", "Cancel"):
+            error = refusal(daemon, method)
+            assert error.name == "Failed" and "not known yet" in error.parameters["message"]
+    finally:
+        clinic.target.server.up()
+    wait_until(lambda: refusal(daemon, "Cancel").name == "NoSuchSession", 20)
 
 
 def test_a_stranger_is_denied(clinic, daemon):
