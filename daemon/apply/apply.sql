@@ -113,21 +113,7 @@ dead AS (
     FROM resolved AS r
     JOIN (VALUES {faults}) AS f (fault, sqlstate, column_name, message)
       ON f.fault = r.fault
-      ON CONFLICT (entity, legacy_key) DO UPDATE
-     SET session = excluded.session,
-         batch = excluded.batch,
-         phase = excluded.phase,
-         sqlstate = excluded.sqlstate,
-         constraint_name = NULL,
-         column_name = excluded.column_name,
-         message = excluded.message,
-         h1 = excluded.h1,
-         h2 = excluded.h2,
-         mapped = excluded.mapped,
-         attempts = d.attempts + 1,
-         state = 'open',
-         updated_at = pg_catalog.now()
-  RETURNING 1
+{letter_again}  RETURNING 1
 ),
 waiting AS (
   INSERT INTO migrated.parked AS p
@@ -136,16 +122,7 @@ waiting AS (
     FROM resolved AS r
    CROSS JOIN LATERAL ({waits}) AS w (column_name, parent_entity, parent_key)
    WHERE {waiting}
-      ON CONFLICT (entity, legacy_key) DO UPDATE
-     SET column_name = excluded.column_name,
-         parent_entity = excluded.parent_entity,
-         parent_key = excluded.parent_key,
-         h1 = excluded.h1,
-         h2 = excluded.h2,
-         mapped = excluded.mapped,
-         session = excluded.session,
-         batch = excluded.batch
-  RETURNING 1
+{parked_again}  RETURNING 1
 ),
 later AS (
   INSERT INTO migrated.deferred AS l
@@ -171,6 +148,35 @@ UPDATE migrated.batch AS b
  WHERE b.session = '{session}'
    AND b.entity = '{entity}'
    AND b.number = {batch}
+
+-- Ends every INSERT of a dead letter: a row that has one already gets no second.
+-- name: letter_again
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         phase = excluded.phase,
+         sqlstate = excluded.sqlstate,
+         constraint_name = excluded.constraint_name,
+         column_name = excluded.column_name,
+         message = excluded.message,
+         h1 = coalesce(excluded.h1, d.h1),
+         h2 = coalesce(excluded.h2, d.h2),
+         mapped = excluded.mapped,
+         attempts = d.attempts + 1,
+         state = 'open',
+         updated_at = pg_catalog.now()
+
+-- Likewise of a parked row.
+-- name: parked_again
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET column_name = excluded.column_name,
+         parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         session = excluded.session,
+         batch = excluded.batch
 
 -- name: letter
 -- Target. What becomes of one staged row that the database refused: $1 its ctid, $2 SQLSTATE, $3 constraint, $4 column,
@@ -203,37 +209,14 @@ waiting AS (
   SELECT '{entity}', {legacy_key}, l.column_name, l.parent_entity, l.parent_key, r.h1, r.h2, r.mapped, '{session}', {batch}
     FROM refused AS r
    CROSS JOIN (SELECT * FROM lost LIMIT 1) AS l
-      ON CONFLICT (entity, legacy_key) DO UPDATE
-     SET column_name = excluded.column_name,
-         parent_entity = excluded.parent_entity,
-         parent_key = excluded.parent_key,
-         h1 = excluded.h1,
-         h2 = excluded.h2,
-         mapped = excluded.mapped,
-         session = excluded.session,
-         batch = excluded.batch
-),
+{parked_again}),
 dead AS (
   INSERT INTO migrated.dead_letter AS d
               (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
   SELECT '{entity}', {legacy_key}, '{session}', {batch}, 'write', $2, $3, $4, $5, r.h1, r.h2, r.mapped
     FROM refused AS r
    WHERE NOT EXISTS (SELECT FROM lost)
-      ON CONFLICT (entity, legacy_key) DO UPDATE
-     SET session = excluded.session,
-         batch = excluded.batch,
-         phase = excluded.phase,
-         sqlstate = excluded.sqlstate,
-         constraint_name = excluded.constraint_name,
-         column_name = excluded.column_name,
-         message = excluded.message,
-         h1 = excluded.h1,
-         h2 = excluded.h2,
-         mapped = excluded.mapped,
-         attempts = d.attempts + 1,
-         state = 'open',
-         updated_at = pg_catalog.now()
-){again}
+{letter_again}){again}
 UPDATE migrated.batch AS b
    SET failed = b.failed + CASE WHEN EXISTS (SELECT FROM lost) THEN 0 ELSE 1 END,
        parked = b.parked + CASE WHEN EXISTS (SELECT FROM lost) THEN 1 ELSE 0 END
@@ -343,20 +326,7 @@ SELECT '{entity}', r.legacy_key, r.session, r.batch, 'fill', $2, $3, coalesce($4
   FROM refused AS r
   JOIN {id_map} AS m
     ON {m_is_r}
-    ON CONFLICT (entity, legacy_key) DO UPDATE
-   SET session = excluded.session,
-       batch = excluded.batch,
-       phase = excluded.phase,
-       sqlstate = excluded.sqlstate,
-       constraint_name = excluded.constraint_name,
-       column_name = excluded.column_name,
-       message = excluded.message,
-       h1 = excluded.h1,
-       h2 = excluded.h2,
-       mapped = true,
-       attempts = d.attempts + 1,
-       state = 'open',
-       updated_at = pg_catalog.now()
+{letter_again}
 
 -- name: fill_isolate
 SELECT migrated.apply_isolated({apply}, {letter},
@@ -434,19 +404,7 @@ WITH dead AS (
   SELECT '{entity}', c.legacy_key, '{session}', {batch}, 'delete', $2, $3, $4, $5, true
     FROM migrated.change AS c
    WHERE c.ctid = $1
-      ON CONFLICT (entity, legacy_key) DO UPDATE
-     SET session = excluded.session,
-         batch = excluded.batch,
-         phase = excluded.phase,
-         sqlstate = excluded.sqlstate,
-         constraint_name = excluded.constraint_name,
-         column_name = excluded.column_name,
-         message = excluded.message,
-         mapped = true,
-         attempts = d.attempts + 1,
-         state = 'open',
-         updated_at = pg_catalog.now()
-)
+{letter_again})
 UPDATE migrated.batch AS b
    SET failed = b.failed + 1
  WHERE b.session = '{session}'

@@ -3,6 +3,7 @@
  */
 #include "apply/apply_sql.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -333,89 +334,123 @@ static char *remap(const struct bound_entity *bound, const char *ok)
 	return text_steal(&text);
 }
 
+/* --- the statement ------------------------------------------------------------------------------- */
+
+#define MOST_HOLES 48
+
+/* What fills the template, collected part by part. */
+struct holes {
+	struct text_hole list[MOST_HOLES + 1]; /* ends with a NULL name */
+	char *owned[MOST_HOLES];
+	size_t count;
+};
+
+static void add_hole(struct holes *holes, const char *name, const char *value)
+{
+	assert(holes->count < MOST_HOLES);
+	holes->list[holes->count++] = (struct text_hole){ name, value };
+}
+
+/* The same of a value that goes with the holes. */
+static void give_hole(struct holes *holes, const char *name, char *value)
+{
+	holes->owned[holes->count] = value;
+	add_hole(holes, name, value);
+}
+
+static void holes_done(struct holes *holes)
+{
+	for (size_t i = 0; i < holes->count; i++)
+		free(holes->owned[i]);
+}
+
+static void add_names(struct holes *holes, const struct bound_entity *bound,
+		      const struct batch_place *place)
+{
+	add_hole(holes, "entity", bound->entity->name);
+	add_hole(holes, "stage", bound->stage);
+	add_hole(holes, "id_map", bound->id_map);
+	add_hole(holes, "target", bound->target_relation);
+	add_hole(holes, "session", place->session);
+	give_hole(holes, "session_number", text_format("%d", place->session_number));
+	give_hole(holes, "batch", text_format("%d", place->batch));
+}
+
+static void add_keys(struct holes *holes, const struct bound_entity *bound)
+{
+	size_t keys = bound->entity->source_key.count;
+
+	give_hole(holes, "stage_keys", bound_key_list(bound, "s.k%zu", ", "));
+	give_hole(holes, "k_names", bound_key_list(bound, "k%zu", ", "));
+	give_hole(holes, "r_k", bound_key_list(bound, "r.k%zu", ", "));
+	give_hole(holes, "t_names", parts_target_keys(bound, ""));
+	give_hole(holes, "r_t", parts_target_keys(bound, "r."));
+	give_hole(holes, "m_t", parts_target_keys(bound, "m."));
+	give_hole(holes, "m_is_s", parts_equal_keys(keys, "m.k", "s.k"));
+	give_hole(holes, "m_is_r", parts_equal_keys(keys, "m.k", "r.k"));
+	give_hole(holes, "legacy_key", parts_legacy_key(bound, "r"));
+	add_hole(holes, "any_target_key", bound->target_key_quoted[0]);
+	give_hole(holes, "old_keys", old_keys(bound));
+	give_hole(holes, "new_keys", new_keys(bound));
+	give_hole(holes, "t_is_located", located_condition(bound));
+	give_hole(holes, "t_is_old", parts_target_is(bound, "r.o"));
+}
+
+static void add_values(struct holes *holes, const struct binding *binding,
+		       const struct bound_entity *bound)
+{
+	struct column_lists lists = { 0 };
+
+	collect_columns(&lists, bound);
+	give_hole(holes, "joins", joins(binding, bound));
+	give_hole(holes, "values", value_list(bound));
+	give_hole(holes, "columns", text_steal(&lists.columns));
+	give_hole(holes, "column_values", text_steal(&lists.values));
+	give_hole(holes, "assignments", text_steal(&lists.assignments));
+	give_hole(holes, "old_values", text_steal(&lists.old_values));
+	give_hole(holes, "new_values", text_steal(&lists.new_values));
+	column_lists_done(&lists);
+}
+
+/* Which rows are written as they are, and what becomes of the others: fault, parent that is waited for, column that is. */
+static void add_asides(struct holes *holes, const struct bound_entity *bound)
+{
+	struct faults faults = { 0 };
+	_cleanup_free_ char *parking = any_missing(bound, parts_is_parking);
+	_cleanup_free_ char *deferrable = any_missing(bound, parts_is_deferrable);
+	char *ok = text_format("(r.fault IS NULL AND NOT %s)", parking);
+
+	give_hole(holes, "ok", ok);
+	give_hole(holes, "remap", remap(bound, ok));
+	give_hole(holes, "missing", missing_list(bound));
+	give_hole(holes, "waiting", text_format("r.fault IS NULL AND %s", parking));
+	give_hole(holes, "waits", waiting_rows(bound, parts_is_parking, true));
+	give_hole(holes, "deferring", text_format("%s AND %s", ok, deferrable));
+	give_hole(holes, "deferrals", waiting_rows(bound, parts_is_deferrable, false));
+	collect_faults(&faults, bound);
+	if (faults.count == 0)
+		text_append(&faults.rows, "(0, '', '', '')");
+	give_hole(holes, "fault",
+		  faults.count > 0 ? text_format("CASE%s END", text_string(&faults.cases))
+				   : text_copy("NULL::integer"));
+	give_hole(holes, "faults", text_steal(&faults.rows));
+	text_done(&faults.cases);
+	add_hole(holes, "letter_again", sql_apply_letter_again);
+	add_hole(holes, "parked_again", sql_apply_parked_again);
+}
+
 char *apply_sql(const struct binding *binding, const struct bound_entity *bound,
 		const struct batch_place *place, bool isolate)
 {
 	struct text text = TEXT_INIT;
-	size_t keys = bound->entity->source_key.count;
-	struct column_lists lists = { 0 };
-	struct faults faults = { 0 };
-	_cleanup_free_ char *batch = text_format("%d", place->batch);
-	_cleanup_free_ char *number = text_format("%d", place->session_number);
-	_cleanup_free_ char *stage_keys = bound_key_list(bound, "s.k%zu", ", ");
-	_cleanup_free_ char *k_names = bound_key_list(bound, "k%zu", ", ");
-	_cleanup_free_ char *r_k = bound_key_list(bound, "r.k%zu", ", ");
-	_cleanup_free_ char *t_names = parts_target_keys(bound, "");
-	_cleanup_free_ char *r_t = parts_target_keys(bound, "r.");
-	_cleanup_free_ char *m_t = parts_target_keys(bound, "m.");
-	_cleanup_free_ char *old = old_keys(bound);
-	_cleanup_free_ char *new = new_keys(bound);
-	_cleanup_free_ char *values = value_list(bound);
-	_cleanup_free_ char *missing = missing_list(bound);
-	_cleanup_free_ char *join_text = joins(binding, bound);
-	_cleanup_free_ char *m_is_s = parts_equal_keys(keys, "m.k", "s.k");
-	_cleanup_free_ char *m_is_r = parts_equal_keys(keys, "m.k", "r.k");
-	_cleanup_free_ char *t_is_located = located_condition(bound);
-	_cleanup_free_ char *t_is_old = parts_target_is(bound, "r.o");
-	_cleanup_free_ char *parking = any_missing(bound, parts_is_parking);
-	_cleanup_free_ char *ok = text_format("(r.fault IS NULL AND NOT %s)", parking);
-	_cleanup_free_ char *waiting = text_format("r.fault IS NULL AND %s", parking);
-	_cleanup_free_ char *deferrable = any_missing(bound, parts_is_deferrable);
-	_cleanup_free_ char *deferring = text_format("%s AND %s", ok, deferrable);
-	_cleanup_free_ char *waits = waiting_rows(bound, parts_is_parking, true);
-	_cleanup_free_ char *deferrals = waiting_rows(bound, parts_is_deferrable, false);
-	_cleanup_free_ char *remap_text = remap(bound, ok);
-	_cleanup_free_ char *legacy_key = parts_legacy_key(bound, "r");
-	_cleanup_free_ char *fault = NULL;
+	struct holes holes = { 0 };
 
-	collect_columns(&lists, bound);
-	collect_faults(&faults, bound);
-	fault = faults.count > 0 ? text_format("CASE%s END", text_string(&faults.cases))
-				 : text_copy("NULL::integer");
-	if (faults.count == 0)
-		text_append(&faults.rows, "(0, '', '', '')");
-	text_fill(&text, sql_apply_apply,
-		  (const struct text_hole[]){ { "stage_keys", stage_keys },
-					      { "any_target_key", bound->target_key_quoted[0] },
-					      { "old_keys", old },
-					      { "new_keys", new },
-					      { "values", values },
-					      { "missing", missing },
-					      { "fault", fault },
-					      { "stage", bound->stage },
-					      { "id_map", bound->id_map },
-					      { "m_is_s", m_is_s },
-					      { "joins", join_text },
-					      { "target", bound->target_relation },
-					      { "t_is_located", t_is_located },
-					      { "rows", isolate ? "s.ctid = ANY ($1)" : "TRUE" },
-					      { "k_names", k_names },
-					      { "t_names", t_names },
-					      { "r_k", r_k },
-					      { "r_t", r_t },
-					      { "m_t", m_t },
-					      { "session_number", number },
-					      { "ok", ok },
-					      { "remap", remap_text },
-					      { "m_is_r", m_is_r },
-					      { "columns", text_string(&lists.columns) },
-					      { "column_values", text_string(&lists.values) },
-					      { "assignments", text_string(&lists.assignments) },
-					      { "t_is_old", t_is_old },
-					      { "old_values", text_string(&lists.old_values) },
-					      { "new_values", text_string(&lists.new_values) },
-					      { "entity", bound->entity->name },
-					      { "legacy_key", legacy_key },
-					      { "session", place->session },
-					      { "batch", batch },
-					      { "faults", text_string(&faults.rows) },
-					      { "waits", waits },
-					      { "waiting", waiting },
-					      { "deferrals", deferrals },
-					      { "deferring", deferring },
-					      { NULL, NULL } });
-	column_lists_done(&lists);
-	text_done(&faults.cases);
-	text_done(&faults.rows);
+	add_names(&holes, bound, place);
+	add_keys(&holes, bound);
+	add_values(&holes, binding, bound);
+	add_asides(&holes, bound);
+	add_hole(&holes, "rows", isolate ? "s.ctid = ANY ($1)" : "TRUE");
+	text_fill(&text, sql_apply_apply, holes.list);
+	holes_done(&holes);
 	return text_steal(&text);
 }

@@ -144,6 +144,8 @@ static char *letter_statement(const struct binding *binding, const struct bound_
 					      { "m_is_r", m_is_r },
 					      { "lost", text_string(&lost) },
 					      { "again", text_string(&again) },
+					      { "letter_again", sql_apply_letter_again },
+					      { "parked_again", sql_apply_parked_again },
 					      { "entity", bound->entity->name },
 					      { "legacy_key", legacy_key },
 					      { "session", place->session },
@@ -314,7 +316,8 @@ static void append_delete_isolated(struct text *text, const struct bound_entity 
 	_cleanup_free_ char *letter_literal = NULL;
 
 	text_fill(&letter, sql_apply_delete_letter,
-		  (const struct text_hole[]){ { "entity", bound->entity->name },
+		  (const struct text_hole[]){ { "letter_again", sql_apply_letter_again },
+					      { "entity", bound->entity->name },
 					      { "session", place->session },
 					      { "batch", batch },
 					      { NULL, NULL } });
@@ -391,6 +394,7 @@ char *entity_sql_fill(const struct binding *binding, const struct bound_entity *
 				     { "t_is_ready", t_is_ready },
 				     { "apply", "" },
 				     { "letter", "" },
+				     { "letter_again", sql_apply_letter_again },
 				     { NULL, NULL } };
 
 	text_appendf(&text, "SELECT migrated.hold_epoch(%" PRId64 ");\n", epoch);
