@@ -1,6 +1,6 @@
 /*
  * The SQL of a batch on the target, written for one bound entity: how it is opened, applied and finished; and the same for
- * deletions and for the second pass. The templates stand in apply.sql; what is read on the source, in read_sql.h.
+ * deletions. The templates stand in apply.sql; what is read on the source, in read_sql.h; the second pass, in fill_sql.h.
  *
  * All functions return a string that the caller frees. Identifiers and literals are quoted by postgres/.
  */
@@ -32,12 +32,5 @@ char *entity_sql_write(const struct binding *binding, const struct bound_entity 
 		       const struct batch_place *place, bool isolate);
 char *entity_sql_delete(const struct binding *binding, const struct bound_entity *bound,
 			const struct batch_place *place, bool isolate);
-
-/* One round of the second pass over reference column `written`, alternative `alternative`; the command tag's count is
-   how many were filled. Refused when the daemon has not the `epoch` any more. `isolate` bisects around rows that the
-   database refuses. */
-char *entity_sql_fill(const struct binding *binding, const struct bound_entity *bound,
-		      const struct written_column *written, size_t alternative, int64_t epoch,
-		      int64_t limit, bool isolate);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply/fill_sql.h"
 #include "base/fault.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -489,9 +490,9 @@ static bool offer_fill(struct entity_run *run, struct lane *lane)
 		schedule_advance(run->session);
 		return false;
 	}
-	sql = entity_sql_fill(run->session->binding, run->bound, written, run->fill_alternative,
-			      run->session->means.epoch, pace_size(&run->fill_pace, &limits),
-			      run->fill_isolates);
+	sql = fill_sql(run->session->binding, run->bound, written, run->fill_alternative,
+		       run->session->means.epoch, pace_size(&run->fill_pace, &limits),
+		       run->fill_isolates);
 	pg_submit(lane_target(lane), sql, 0, NULL, on_filled, errand_new(run, lane));
 	fault_point("fill.sent");
 	return true;

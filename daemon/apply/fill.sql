@@ -1,0 +1,58 @@
+-- The second pass: references that were left NULL because their parent had not arrived. {holes} are filled by fill_sql.c.
+-- Tables of ours: l what was left, m the entity's id map, p the parent's, t the target row.
+
+-- name: fill
+-- Target. The second pass over one reference: columns that were left NULL because their parent had not arrived.
+WITH ready AS MATERIALIZED (
+  SELECT l.ctid AS row_id,
+         {m_t},
+         p.t1 AS parent
+    FROM migrated.deferred AS l
+    JOIN {id_map} AS m
+      ON {m_is_l}
+    JOIN {parent_map} AS p
+      ON {p_is_l}{parent_present}
+   WHERE l.entity = '{entity}'
+     AND l.column_name = {column_name}
+     AND l.parent_entity = '{parent}'
+     AND {rows}
+   LIMIT {limit}
+),
+filled AS (
+  UPDATE {target} AS t
+     SET {column} = ready.parent
+    FROM ready
+   WHERE {t_is_ready}
+)
+DELETE FROM migrated.deferred AS l
+ USING ready
+ WHERE l.ctid = ready.row_id
+
+-- name: fill_letter
+-- Target. The dead letter of one reference that the database refused to fill in: $1 the ctid of its deferral, then as above.
+WITH refused AS (
+  DELETE FROM migrated.deferred AS l
+   WHERE l.ctid = $1
+  RETURNING l.legacy_key, l.column_name, l.session, l.batch
+)
+INSERT INTO migrated.dead_letter AS d
+            (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
+SELECT '{entity}', r.legacy_key, r.session, r.batch, 'fill', $2, $3, coalesce($4, r.column_name), $5, m.h1, m.h2, true
+  FROM refused AS r
+  JOIN {id_map} AS m
+    ON {m_is_r}
+{letter_again}
+
+-- name: fill_isolate
+SELECT migrated.apply_isolated({apply}, {letter},
+         migrated.apply_isolated({apply}, {letter},
+           (SELECT pg_catalog.array_agg(ready.row_id)
+              FROM (SELECT l.ctid AS row_id
+                      FROM migrated.deferred AS l
+                      JOIN {parent_map} AS p
+                        ON {p_is_l}{parent_present}
+                     WHERE l.entity = '{entity}'
+                       AND l.column_name = {column_name}
+                       AND l.parent_entity = '{parent}'
+                     LIMIT {limit}) AS ready)),
+         true)

@@ -1,0 +1,68 @@
+/*
+ * Fills the templates of fill.sql for one reference of an entity; see fill_sql.h.
+ */
+#include "apply/fill_sql.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply/parts.h"
+#include "common/text.h"
+#include "sql_apply.h"
+
+char *fill_sql(const struct binding *binding, const struct bound_entity *bound,
+	       const struct written_column *written, size_t alternative, int64_t epoch,
+	       int64_t limit, bool isolate)
+{
+	struct text text = TEXT_INIT;
+	_cleanup_text_ struct text fill = TEXT_INIT;
+	_cleanup_text_ struct text letter = TEXT_INIT;
+	const char *parent_entity = written->column->references[alternative].entity_name;
+	const struct bound_entity *parent = binding_find(binding, parent_entity);
+	_cleanup_free_ char *m_t = parts_target_keys(bound, "m.");
+	_cleanup_free_ char *m_is_l = parts_keys_from_text(bound, "m", "l.legacy_key");
+	_cleanup_free_ char *m_is_r = parts_keys_from_text(bound, "m", "r.legacy_key");
+	_cleanup_free_ char *p_is_l = parts_keys_from_text(parent, "p", "l.parent_key");
+	_cleanup_free_ char *column_name = pg_quote_literal(written->name);
+	_cleanup_free_ char *t_is_ready = parts_target_is(bound, "ready.t");
+	_cleanup_free_ char *limit_text = text_format("%" PRId64, limit);
+	_cleanup_free_ char *apply_literal = NULL;
+	_cleanup_free_ char *letter_literal = NULL;
+	char present[64];
+	struct text_hole holes[] = { { "m_t", m_t },
+				     { "id_map", bound->id_map },
+				     { "m_is_l", m_is_l },
+				     { "m_is_r", m_is_r },
+				     { "parent_map", parent->id_map },
+				     { "p_is_l", p_is_l },
+				     { "parent_present",
+				       parts_parent_present(parent, "p", present) },
+				     { "entity", bound->entity->name },
+				     { "column_name", column_name },
+				     { "parent", parent_entity },
+				     { "rows", isolate ? "l.ctid = ANY ($1)" : "TRUE" },
+				     { "limit", limit_text },
+				     { "target", bound->target_relation },
+				     { "column", written->quoted },
+				     { "t_is_ready", t_is_ready },
+				     { "apply", "" },
+				     { "letter", "" },
+				     { "letter_again", sql_apply_letter_again },
+				     { NULL, NULL } };
+
+	text_appendf(&text, "SELECT migrated.hold_epoch(%" PRId64 ");\n", epoch);
+	text_fill(isolate ? &fill : &text, sql_apply_fill, holes);
+	if (!isolate)
+		return text_steal(&text);
+	text_fill(&letter, sql_apply_fill_letter, holes);
+	apply_literal = pg_quote_literal(text_string(&fill));
+	letter_literal = pg_quote_literal(text_string(&letter));
+	for (struct text_hole *hole = holes; hole->name != NULL; hole++)
+		if (strcmp(hole->name, "apply") == 0)
+			hole->value = apply_literal;
+		else if (strcmp(hole->name, "letter") == 0)
+			hole->value = letter_literal;
+	text_fill(&text, sql_apply_fill_isolate, holes);
+	return text_steal(&text);
+}
