@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply/faults.h"
 #include "apply/parts.h"
 #include "common/text.h"
 #include "sql_apply.h"
@@ -135,19 +136,6 @@ static char *value_list(const struct bound_entity *bound)
 	return text_steal(&text);
 }
 
-/* The source names a parent, and no parent is there. */
-static char *missing_condition(const struct written_column *written)
-{
-	struct text text = TEXT_INIT;
-
-	for (size_t i = 0; i < written->column->from.count; i++)
-		text_appendf(&text, "s.f%zu_%zu IS NOT NULL AND ", written->number, i + 1);
-	if (parts_has_alternatives(written))
-		text_appendf(&text, "s.w%zu IS NOT NULL AND ", written->number);
-	text_appendf(&text, "%s IS NULL", written->expression);
-	return text_steal(&text);
-}
-
 static char *parent_name(const struct written_column *written)
 {
 	struct text text = TEXT_INIT;
@@ -172,7 +160,7 @@ static char *missing_list(const struct bound_entity *bound)
 
 		if (!parts_is_reference(written))
 			continue;
-		_cleanup_free_ char *condition = missing_condition(written);
+		_cleanup_free_ char *condition = parts_missing(written);
 		_cleanup_free_ char *name = parent_name(written);
 
 		text_appendf(&text, "CASE WHEN %s THEN ARRAY[", condition);
@@ -183,55 +171,6 @@ static char *missing_list(const struct bound_entity *bound)
 			     written->number, name, written->number);
 	}
 	return text_steal(&text);
-}
-
-/* --- faults that are seen before writing ------------------------------------------------------- */
-
-struct faults {
-	struct text cases; /* WHEN condition THEN number */
-	struct text rows;  /* (number, sqlstate, column, message) */
-	size_t count;
-};
-
-static void add_fault(struct faults *faults, const struct written_column *written,
-		      const char *condition, const char *sqlstate, const char *what)
-{
-	_cleanup_free_ char *column = pg_quote_literal(written->name);
-	_cleanup_free_ char *message = pg_quote_literal(what);
-
-	faults->count++;
-	text_appendf(&faults->cases, " WHEN %s THEN %zu", condition, faults->count);
-	text_appendf(&faults->rows, "%s(%zu, '%s', %s, %s)", faults->count > 1 ? ", " : "",
-		     faults->count, sqlstate, column, message);
-}
-
-static void collect_faults(struct faults *faults, const struct bound_entity *bound)
-{
-	for (size_t i = 0; i < bound->written_count; i++) {
-		const struct written_column *written = &bound->written[i];
-		_cleanup_free_ char *missing = parts_is_reference(written)
-						       ? missing_condition(written)
-						       : NULL;
-		_cleanup_free_ char *null = NULL;
-
-		if (written->fault != NULL)
-			add_fault(
-				faults, written, written->fault, written->fault_sqlstate,
-				written->column->kind == COLUMN_PARSE
-					? "the text is not valid JSON"
-					: "no row of the value table fits, and there is no default");
-		if (missing != NULL && !parts_is_deferrable(written) && !parts_is_parking(written))
-			add_fault(faults, written, missing, "23503", "its parent is missing");
-		if (!written->not_null)
-			continue;
-		if (missing != NULL)
-			null = text_format("%s IS NULL AND NOT (%s)", written->expression, missing);
-		else if (written->raw != NULL)
-			null = text_format("%s IS NULL", written->raw);
-		if (null != NULL)
-			add_fault(faults, written, null, "23502",
-				  "NULL, where the target column must have a value");
-	}
 }
 
 /* --- what waits -------------------------------------------------------------------------------- */
@@ -415,7 +354,7 @@ static void add_values(struct holes *holes, const struct binding *binding,
 /* Which rows are written as they are, and what becomes of the others: fault, parent that is waited for, column that is. */
 static void add_asides(struct holes *holes, const struct bound_entity *bound)
 {
-	struct faults faults = { 0 };
+	_cleanup_faults_ struct faults faults = { 0 };
 	_cleanup_free_ char *parking = any_missing(bound, parts_is_parking);
 	_cleanup_free_ char *deferrable = any_missing(bound, parts_is_deferrable);
 	char *ok = text_format("(r.fault IS NULL AND NOT %s)", parking);
@@ -427,14 +366,9 @@ static void add_asides(struct holes *holes, const struct bound_entity *bound)
 	give_hole(holes, "waits", waiting_rows(bound, parts_is_parking, true));
 	give_hole(holes, "deferring", text_format("%s AND %s", ok, deferrable));
 	give_hole(holes, "deferrals", waiting_rows(bound, parts_is_deferrable, false));
-	collect_faults(&faults, bound);
-	if (faults.count == 0)
-		text_append(&faults.rows, "(0, '', '', '')");
-	give_hole(holes, "fault",
-		  faults.count > 0 ? text_format("CASE%s END", text_string(&faults.cases))
-				   : text_copy("NULL::integer"));
+	faults_collect(&faults, bound);
+	give_hole(holes, "fault", text_steal(&faults.which));
 	give_hole(holes, "faults", text_steal(&faults.rows));
-	text_done(&faults.cases);
 	add_hole(holes, "letter_again", sql_apply_letter_again);
 	add_hole(holes, "parked_again", sql_apply_parked_again);
 }

@@ -89,6 +89,18 @@ bool parts_is_reference(const struct written_column *written)
 	return written->column != NULL && written->column->kind == COLUMN_REFERENCE;
 }
 
+char *parts_missing(const struct written_column *written)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < written->column->from.count; i++)
+		text_appendf(&text, "s.f%zu_%zu IS NOT NULL AND ", written->number, i + 1);
+	if (parts_has_alternatives(written))
+		text_appendf(&text, "s.w%zu IS NOT NULL AND ", written->number);
+	text_appendf(&text, "%s IS NULL", written->expression);
+	return text_steal(&text);
+}
+
 /* References whose absence lets the row wait, or lets only the column wait. */
 bool parts_is_deferrable(const struct written_column *written)
 {

@@ -27,6 +27,9 @@ char *parts_shipped_list(const struct bound_entity *bound, bool expressions, boo
 bool parts_is_reference(const struct written_column *written);
 bool parts_has_alternatives(const struct written_column *written);
 
+/* Condition over the stage and the parents' maps: the source names a parent, and no parent is there. */
+char *parts_missing(const struct written_column *written);
+
 /* When its parent is missing, only the column waits; or the whole row does. Neither: it is a dead letter. */
 bool parts_is_deferrable(const struct written_column *written);
 bool parts_is_parking(const struct written_column *written);

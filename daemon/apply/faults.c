@@ -1,0 +1,66 @@
+/*
+ * Which faults of a row can be seen beforehand; see faults.h.
+ */
+#include "apply/faults.h"
+
+#include <stdlib.h>
+
+#include "apply/parts.h"
+
+static void add_fault(struct faults *faults, const struct written_column *written,
+		      const char *condition, const char *sqlstate, const char *what)
+{
+	_cleanup_free_ char *column = pg_quote_literal(written->name);
+	_cleanup_free_ char *message = pg_quote_literal(what);
+
+	faults->count++;
+	text_appendf(&faults->which, " WHEN %s THEN %zu", condition, faults->count);
+	text_appendf(&faults->rows, "%s(%zu, '%s', %s, %s)", faults->count > 1 ? ", " : "",
+		     faults->count, sqlstate, column, message);
+}
+
+static void collect(struct faults *faults, const struct bound_entity *bound)
+{
+	for (size_t i = 0; i < bound->written_count; i++) {
+		const struct written_column *written = &bound->written[i];
+		_cleanup_free_ char *missing = parts_is_reference(written) ? parts_missing(written)
+									   : NULL;
+		_cleanup_free_ char *null = NULL;
+
+		if (written->fault != NULL)
+			add_fault(
+				faults, written, written->fault, written->fault_sqlstate,
+				written->column->kind == COLUMN_PARSE
+					? "the text is not valid JSON"
+					: "no row of the value table fits, and there is no default");
+		if (missing != NULL && !parts_is_deferrable(written) && !parts_is_parking(written))
+			add_fault(faults, written, missing, "23503", "its parent is missing");
+		if (!written->not_null)
+			continue;
+		if (missing != NULL)
+			null = text_format("%s IS NULL AND NOT (%s)", written->expression, missing);
+		else if (written->raw != NULL)
+			null = text_format("%s IS NULL", written->raw);
+		if (null != NULL)
+			add_fault(faults, written, null, "23502",
+				  "NULL, where the target column must have a value");
+	}
+}
+
+void faults_collect(struct faults *faults, const struct bound_entity *bound)
+{
+	text_append(&faults->which, "CASE");
+	collect(faults, bound);
+	text_append(&faults->which, " END");
+	if (faults->count > 0)
+		return;
+	text_clear(&faults->which);
+	text_append(&faults->which, "NULL::integer");
+	text_append(&faults->rows, "(0, '', '', '')");
+}
+
+void faults_done(struct faults *faults)
+{
+	text_done(&faults->which);
+	text_done(&faults->rows);
+}

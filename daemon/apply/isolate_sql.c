@@ -1,0 +1,131 @@
+/*
+ * Fills the templates of isolate.sql for one entity; see isolate_sql.h.
+ */
+#include "apply/isolate_sql.h"
+
+#include "apply/apply_sql.h"
+#include "apply/parts.h"
+#include "common/text.h"
+#include "sql_apply.h"
+
+/* --- the letter of a row -------------------------------------------------------------------------- */
+
+/* "p.k1 = s.f4_1::integer AND s.w4 = 2": the parent that a staged row names by reference `written`, alternative
+   `alternative`. */
+static char *parent_is_staged(const struct bound_entity *parent,
+			      const struct written_column *written, size_t alternative)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < written->column->from.count; i++) {
+		text_separate(&text, " AND ");
+		text_appendf(&text, "p.k%zu = s.f%zu_%zu::%s", i + 1, written->number, i + 1,
+			     parent->key_types[i]);
+	}
+	if (parts_has_alternatives(written))
+		text_appendf(&text, " AND s.w%zu = %zu", written->number, alternative + 1);
+	return text_steal(&text);
+}
+
+static char *parent_key_array(const struct written_column *written)
+{
+	struct text text = TEXT_INIT;
+
+	text_append(&text, "ARRAY[");
+	for (size_t i = 0; i < written->column->from.count; i++)
+		text_appendf(&text, "%ss.f%zu_%zu::text", i > 0 ? ", " : "", written->number,
+			     i + 1);
+	text_append(&text, "]");
+	return text_steal(&text);
+}
+
+/* Adds what finds a lost parent, and what has it brought again, for one alternative of a reference. */
+static void append_lost(struct text *lost, struct text *again, const struct binding *binding,
+			const struct bound_entity *bound, const struct written_column *written,
+			size_t alternative)
+{
+	const char *parent_entity = written->column->references[alternative].entity_name;
+	const struct bound_entity *parent = binding_find(binding, parent_entity);
+	_cleanup_free_ char *name = text_format("again_%zu_%zu", written->number, alternative + 1);
+	_cleanup_free_ char *column_name = pg_quote_literal(written->name);
+	_cleanup_free_ char *parent_name = pg_quote_literal(parent_entity);
+	_cleanup_free_ char *parent_key = parent_key_array(written);
+	_cleanup_free_ char *p_is_s = parent_is_staged(parent, written, alternative);
+	_cleanup_free_ char *p_is_l = parts_keys_from_text(parent, "p", "l.parent_key");
+	_cleanup_free_ char *t_is_p = parts_target_is(parent, "p.t");
+	char present[64];
+	const struct text_hole holes[] = { { "name", name },
+					   { "column_name", column_name },
+					   { "parent_name", parent_name },
+					   { "parent_key", parent_key },
+					   { "stage", bound->stage },
+					   { "parent_map", parent->id_map },
+					   { "parent_target", parent->target_relation },
+					   { "parent_present",
+					     parts_parent_present(parent, "p", present) },
+					   { "p_is_s", p_is_s },
+					   { "p_is_l", p_is_l },
+					   { "t_is_p", t_is_p },
+					   { NULL, NULL } };
+
+	text_separate(lost, "  UNION ALL\n");
+	text_fill(lost, sql_apply_lost, holes);
+	text_fill(again, sql_apply_again, holes);
+}
+
+static char *letter_statement(const struct binding *binding, const struct bound_entity *bound,
+			      const struct batch_place *place)
+{
+	struct text text = TEXT_INIT;
+	_cleanup_text_ struct text lost = TEXT_INIT;
+	_cleanup_text_ struct text again = TEXT_INIT;
+	size_t keys = bound->entity->source_key.count;
+	_cleanup_free_ char *batch = text_format("%d", place->batch);
+	_cleanup_free_ char *stage_keys = bound_key_list(bound, "s.k%zu", ", ");
+	_cleanup_free_ char *m_is_s = parts_equal_keys(keys, "m.k", "s.k");
+	_cleanup_free_ char *m_is_r = parts_equal_keys(keys, "m.k", "r.k");
+	_cleanup_free_ char *legacy_key = parts_legacy_key(bound, "r");
+
+	for (size_t i = 0; i < bound->written_count; i++)
+		for (size_t j = 0; parts_is_reference(&bound->written[i]) &&
+				   j < bound->written[i].column->reference_count;
+		     j++)
+			append_lost(&lost, &again, binding, bound, &bound->written[i], j);
+	if (lost.length == 0)
+		text_append(&lost, "SELECT NULL::text, NULL::text, NULL::text[] WHERE FALSE");
+	text_fill(&text, sql_apply_letter,
+		  (const struct text_hole[]){ { "stage_keys", stage_keys },
+					      { "stage", bound->stage },
+					      { "id_map", bound->id_map },
+					      { "m_is_s", m_is_s },
+					      { "m_is_r", m_is_r },
+					      { "lost", text_string(&lost) },
+					      { "again", text_string(&again) },
+					      { "letter_again", sql_apply_letter_again },
+					      { "parked_again", sql_apply_parked_again },
+					      { "entity", bound->entity->name },
+					      { "legacy_key", legacy_key },
+					      { "session", place->session },
+					      { "batch", batch },
+					      { NULL, NULL } });
+	return text_steal(&text);
+}
+
+/* --- the call ------------------------------------------------------------------------------------- */
+
+char *isolate_sql(const struct binding *binding, const struct bound_entity *bound,
+		  const struct batch_place *place)
+{
+	struct text text = TEXT_INIT;
+	_cleanup_free_ char *apply = apply_sql(binding, bound, place, true);
+	_cleanup_free_ char *letter = letter_statement(binding, bound, place);
+	_cleanup_free_ char *apply_literal = pg_quote_literal(apply);
+	_cleanup_free_ char *letter_literal = pg_quote_literal(letter);
+
+	text_fill(&text, sql_apply_isolate,
+		  (const struct text_hole[]){ { "apply", apply_literal },
+					      { "letter", letter_literal },
+					      { "stage", bound->stage },
+					      { NULL, NULL } });
+	return text_steal(&text);
+}

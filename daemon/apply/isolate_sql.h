@@ -1,0 +1,13 @@
+/*
+ * What runs on the target when it has refused a batch of rows: migrated.apply_isolated() with the statement that applies a part of
+ * the stage and the one that writes a row's dead letter. Templates of isolate.sql; the string is the caller's to free.
+ */
+#ifndef DAEMON_APPLY_ISOLATE_SQL_H
+#define DAEMON_APPLY_ISOLATE_SQL_H
+
+#include "apply/entity_sql.h"
+
+char *isolate_sql(const struct binding *binding, const struct bound_entity *bound,
+		  const struct batch_place *place);
+
+#endif
