@@ -8,6 +8,7 @@ make_proxy    make_proxy(server) is a fault proxy before it (proxy.py); closed w
 start_daemon  starts a daemon between two databases; its log is shown on failure, and one still running
               at the end of the test must stop cleanly
 daemon        one with the clinic's own mapping, on `clinic`
+pair          pair(source DDL, target DDL, entities…, **settings): two databases and a daemon between them (mapping.py)
 golden        compares a text with a file in golden/
 seed          for whatever is left to chance: printed, and SEED=N repeats it
 """
@@ -21,6 +22,7 @@ import pytest
 from daemon import Daemon
 from databases import Clinic, Databases
 from loaded_clinic import LoadedClinic
+from mapping import Pair
 from proxy import proxy_for
 from servers import Servers
 
@@ -152,6 +154,14 @@ def start_daemon(request, tmp_path, make_proxy):
 @pytest.fixture
 def daemon(clinic, start_daemon):
     return start_daemon(clinic)
+
+
+@pytest.fixture
+def pair(databases, start_daemon):
+    def make(source_sql, target_sql, *entities, **settings):
+        return Pair(databases, start_daemon, source_sql, target_sql, entities, **settings)
+
+    return make
 
 
 @pytest.fixture

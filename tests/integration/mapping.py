@@ -2,6 +2,14 @@
 
 from sessions import detect, migrate, row_versions
 
+AWKWARD_TEXTS = ["", " ", "  ", "a", "A", "ä", "Ä", "ß", "ss", "z", "Z", "_", "-", '"', "'", "\\", "\\N", "\\.", "{", "}",
+                 "{}", "{x}", "NULL", "null", "a,b", "a b", "a\nb", "a\tb", "%s", "%", "$1", "🦷", "e\u0301", "é",
+                 "' OR true --", "0", "00", "1e3"]
+
+# Types that both sides have, where a test asks for them.
+KEY_TYPES = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy, very', 'it''s'); " \
+            "CREATE DOMAIN positive AS integer CHECK (value > 0);"
+
 
 def entity(name, columns, *, source=None, target=None, key="id", target_key="id", legacy_key="legacy_id", **rest):
     """A mapping as it stands in entities.d; source and target tables are called like the entity unless said otherwise."""
@@ -14,6 +22,16 @@ def entity(name, columns, *, source=None, target=None, key="id", target_key="id"
         "columns": columns,
         **rest,
     }
+
+
+PLAIN_SOURCE = "CREATE TABLE things (id integer PRIMARY KEY, value text)"
+PLAIN_TARGET = "CREATE TABLE things (id uuid PRIMARY KEY, legacy_id integer UNIQUE, value text)"
+PLAIN = entity("things", {"value": "value"}, on_delete="delete")
+
+
+def same_things(world):
+    assert sorted(world.target_sql("SELECT legacy_id::text, value FROM things")) == \
+        sorted(world.source_sql("SELECT id::text, value FROM things"))
 
 
 class Pair:
