@@ -1,6 +1,6 @@
 /*
- * The SQL of a batch on the target, written for one bound entity: how it is opened, applied and finished; and the same for
- * deletions. The templates stand in apply.sql; what is read on the source, in read_sql.h; the second pass, in fill_sql.h.
+ * The SQL of a batch on the target, written for one bound entity: how it is opened, applied and finished. The templates
+ * stand in apply.sql; what is read on the source, in read_sql.h; deletions, in delete_sql.h; the second pass, in fill_sql.h.
  *
  * All functions return a string that the caller frees. Identifiers and literals are quoted by postgres/.
  */
@@ -30,7 +30,5 @@ char *entity_sql_begin(const struct bound_entity *bound, const struct batch_plac
 /* Everything after the rows have arrived, COMMIT included; `isolate` bisects around bad rows. */
 char *entity_sql_write(const struct binding *binding, const struct bound_entity *bound,
 		       const struct batch_place *place, bool isolate);
-char *entity_sql_delete(const struct binding *binding, const struct bound_entity *bound,
-			const struct batch_place *place, bool isolate);
 
 #endif

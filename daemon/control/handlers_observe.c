@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply/delete_sql.h"
 #include "apply/entity_sql.h"
 #include "apply/read_sql.h"
 #include "common/text.h"
@@ -252,8 +253,7 @@ static json_t *statements_of(const struct handlers *handlers, const struct bindi
 	add_statement(statements, "stage", "target", entity_sql_begin(bound, &place, false));
 	add_statement(statements, "write", "target",
 		      entity_sql_write(binding, bound, &place, false));
-	add_statement(statements, "delete", "target",
-		      entity_sql_delete(binding, bound, &place, false));
+	add_statement(statements, "delete", "target", delete_sql(bound, &place, false));
 	return statements;
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply/delete_sql.h"
 #include "base/fault.h"
 #include "common/clock.h"
 #include "common/text.h"
@@ -239,8 +240,7 @@ static void on_written(void *arg, const struct pg_answer *answer)
 
 static void write_rows(struct batch *batch, bool isolate)
 {
-	_cleanup_free_ char *sql = deletes(batch) ? entity_sql_delete(batch->binding, batch->bound,
-								      &batch->place, isolate)
+	_cleanup_free_ char *sql = deletes(batch) ? delete_sql(batch->bound, &batch->place, isolate)
 						  : entity_sql_write(batch->binding, batch->bound,
 								     &batch->place, isolate);
 

@@ -1,0 +1,82 @@
+-- Deletions: keys that detection found gone. {holes} are filled by delete_sql.c.
+-- Tables of ours: c the change, s the stage (keys that the source has after all), m the entity's id map, t the target row.
+
+-- name: delete
+-- Target. Keys that detection found gone and that the source, asked again, still does not have.
+WITH gone AS MATERIALIZED (
+  SELECT c.legacy_key,
+         m.t1 IS NOT NULL AS mapped,
+         {m_k},
+         {m_t}
+    FROM migrated.change AS c
+    LEFT JOIN {id_map} AS m
+      ON {m_is_c}
+     AND m.gone IS NULL
+   WHERE c.analysis = '{analysis}'
+     AND c.entity = '{entity}'
+     AND c.ordinal BETWEEN {low} AND {high}
+     AND c.kind = 'deleted'
+     AND NOT EXISTS (SELECT FROM {stage} AS s WHERE {s_is_c})
+     AND {rows}
+),
+unmapped AS (
+  UPDATE {id_map} AS m
+     SET gone = pg_catalog.now()
+    FROM gone AS g
+   WHERE {m_is_g}
+),
+written AS (
+  {write}
+),
+closed AS (
+  UPDATE migrated.dead_letter AS d
+     SET state = 'resolved',
+         updated_at = pg_catalog.now()
+    FROM gone AS g
+   WHERE d.entity = '{entity}'
+     AND d.legacy_key = g.legacy_key
+     AND d.state = 'open'
+),
+unparked AS (
+  DELETE FROM migrated.parked AS p
+   USING gone AS g
+   WHERE p.entity = '{entity}'
+     AND p.legacy_key = g.legacy_key
+),
+forgotten AS (
+  DELETE FROM migrated.deferred AS l
+   USING gone AS g
+   WHERE l.entity = '{entity}'
+     AND l.legacy_key = g.legacy_key
+)
+UPDATE migrated.batch AS b
+   SET deleted = b.deleted + (SELECT pg_catalog.count(*) FROM gone)
+ WHERE b.session = '{session}'
+   AND b.entity = '{entity}'
+   AND b.number = {batch}
+
+-- name: delete_letter
+-- Target. The dead letter of one deletion that the database refused: $1 the ctid of its change, then as above.
+WITH dead AS (
+  INSERT INTO migrated.dead_letter AS d
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, mapped)
+  SELECT '{entity}', c.legacy_key, '{session}', {batch}, 'delete', $2, $3, $4, $5, true
+    FROM migrated.change AS c
+   WHERE c.ctid = $1
+{letter_again})
+UPDATE migrated.batch AS b
+   SET failed = b.failed + 1
+ WHERE b.session = '{session}'
+   AND b.entity = '{entity}'
+   AND b.number = {batch}
+
+-- name: delete_isolate
+SELECT migrated.apply_isolated({apply}, {letter},
+         migrated.apply_isolated({apply}, {letter},
+           (SELECT pg_catalog.array_agg(c.ctid ORDER BY c.ordinal)
+              FROM migrated.change AS c
+             WHERE c.analysis = '{analysis}'
+               AND c.entity = '{entity}'
+               AND c.ordinal BETWEEN {low} AND {high}
+               AND c.kind = 'deleted')),
+         true);
