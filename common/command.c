@@ -3,6 +3,7 @@
  */
 #include "common/command.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/text.h"
@@ -10,28 +11,30 @@
 /* Whatever starts work or changes its course operates; detecting does, since it keeps an analysis.
    */
 const struct command commands[] = {
-	{ "io.migrated.Status", "status", ACCESS_OBSERVE, false, "",
+	{ "io.migrated.Status", "status", SECTION_WORK, ACCESS_OBSERVE, false, "",
 	  "show the daemon, its connections and the session under way" },
-	{ "io.migrated.Watch", "watch", ACCESS_OBSERVE, true, "[SESSION]",
+	{ "io.migrated.Watch", "watch", SECTION_WORK, ACCESS_OBSERVE, true, "[SESSION]",
 	  "follow a session while it runs" },
-	{ "io.migrated.List", "list", ACCESS_OBSERVE, false, "",
+	{ "io.migrated.List", "list", SECTION_WORK, ACCESS_OBSERVE, false, "",
 	  "list the sessions, the newest first" },
-	{ "io.migrated.Analyze", "analyze", ACCESS_OBSERVE, true, "",
+	{ "io.migrated.Analyze", "analyze", SECTION_WORK, ACCESS_OBSERVE, true, "",
 	  "count what both databases hold of each entity" },
-	{ "io.migrated.Detect", "detect", ACCESS_OPERATE, false, "",
+	{ "io.migrated.Detect", "detect", SECTION_WORK, ACCESS_OPERATE, false, "",
 	  "find what is new, modified and deleted, and keep it as an analysis" },
-	{ "io.migrated.Migrate", "migrate", ACCESS_OPERATE, false, "",
+	{ "io.migrated.Migrate", "migrate", SECTION_WORK, ACCESS_OPERATE, false, "",
 	  "carry over what an analysis found" },
-	{ "io.migrated.Pause", "pause", ACCESS_OPERATE, false, "[SESSION]",
+	{ "io.migrated.Pause", "pause", SECTION_WORK, ACCESS_OPERATE, false, "[SESSION]",
 	  "pause a session, or one entity of it" },
-	{ "io.migrated.Resume", "resume", ACCESS_OPERATE, false, "[SESSION]",
+	{ "io.migrated.Resume", "resume", SECTION_WORK, ACCESS_OPERATE, false, "[SESSION]",
 	  "resume what was paused or has stopped" },
-	{ "io.migrated.Cancel", "cancel", ACCESS_OPERATE, false, "[SESSION]",
+	{ "io.migrated.Cancel", "cancel", SECTION_WORK, ACCESS_OPERATE, false, "[SESSION]",
 	  "cancel a session, or one entity of it" },
-	{ "io.migrated.Plan", "plan", ACCESS_OBSERVE, false, "",
+	{ "io.migrated.Plan", "plan", SECTION_WORK, ACCESS_OBSERVE, false, "",
 	  "show the order of work, or the SQL of one entity" },
-	{ "io.migrated.Check", "check", ACCESS_OBSERVE, false, "",
+	{ "io.migrated.Check", "check", SECTION_WORK, ACCESS_OBSERVE, false, "",
 	  "check that both databases are ready for a migration" },
+	{ "io.migrated.ListDeadLetters", "dead-letters list", SECTION_ASIDE, ACCESS_OBSERVE, false,
+	  "", "list rows that could not be carried over" },
 };
 
 const size_t command_count = sizeof commands / sizeof commands[0];
@@ -52,11 +55,83 @@ const struct command *command_by_verb(const char *verb)
 	return NULL;
 }
 
-const char *command_nearest(const char *verb)
+/* --- verbs of two words ------------------------------------------------------------------------ */
+
+const char *command_within(const struct command *command, const char *group)
+{
+	size_t length = strlen(group);
+
+	return strncmp(command->verb, group, length) == 0 && command->verb[length] == ' '
+		       ? command->verb + length + 1
+		       : NULL;
+}
+
+static const struct command *first_within(const char *group)
+{
+	for (size_t i = 0; i < command_count; i++)
+		if (command_within(&commands[i], group))
+			return &commands[i];
+	return NULL;
+}
+
+bool command_is_group(const char *word)
+{
+	return first_within(word) != NULL;
+}
+
+const struct command *command_by_words(const char *const *words, size_t count, size_t *ret_taken)
+{
+	const struct command *command = NULL;
+
+	if (count > 1) {
+		_cleanup_free_ char *both = text_format("%s %s", words[0], words[1]);
+
+		command = command_by_verb(both);
+	}
+	*ret_taken = command ? 2 : 1;
+	if (!command && count > 0 && !strchr(words[0], ' '))
+		command = command_by_verb(words[0]);
+	if (!command && count == 1)
+		command = first_within(words[0]);
+	return command;
+}
+
+/* --- the nearest ------------------------------------------------------------------------------- */
+
+/* Of a verb of two words, as it stands in the table; of its first word, once for each. */
+static char *nearest_verb(const char *word)
 {
 	const char *verbs[sizeof commands / sizeof commands[0]];
 
 	for (size_t i = 0; i < command_count; i++)
 		verbs[i] = commands[i].verb;
-	return text_nearest(verb, verbs, command_count);
+	return text_copy(text_nearest(word, verbs, command_count));
+}
+
+static char *nearest_first_word(const char *word)
+{
+	char *firsts[sizeof commands / sizeof commands[0]];
+	char *nearest;
+
+	for (size_t i = 0; i < command_count; i++)
+		firsts[i] = text_format("%.*s", (int)strcspn(commands[i].verb, " "),
+					commands[i].verb);
+	nearest = text_copy(text_nearest(word, (const char *const *)firsts, command_count));
+	for (size_t i = 0; i < command_count; i++)
+		free(firsts[i]);
+	return nearest;
+}
+
+char *command_nearest(const char *const *words, size_t count)
+{
+	char *nearest = NULL;
+
+	if (count > 1) {
+		_cleanup_free_ char *both = text_format("%s %s", words[0], words[1]);
+
+		nearest = nearest_verb(both);
+	}
+	if (!nearest && count > 0 && !command_is_group(words[0]))
+		nearest = nearest_first_word(words[0]);
+	return nearest;
 }

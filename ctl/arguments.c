@@ -17,11 +17,11 @@
 #define AT(member) offsetof(struct arguments, member)
 
 const struct option options[] = {
-	{ "--entities", 0, "A,B", "analyze detect migrate", OPTION_NAMES, AT(entities),
+	{ "--entities", 0, "A,B", "analyze,detect,migrate", OPTION_NAMES, AT(entities),
 	  "only these entities" },
-	{ "--exclude", 0, "A,B", "analyze detect migrate", OPTION_NAMES, AT(exclude),
+	{ "--exclude", 0, "A,B", "analyze,detect,migrate", OPTION_NAMES, AT(exclude),
 	  "all entities but these" },
-	{ "--strategy", 0, "sweep|watermark", "detect migrate", OPTION_CHOICE, AT(strategy),
+	{ "--strategy", 0, "sweep|watermark", "detect,migrate", OPTION_CHOICE, AT(strategy),
 	  "compare every row, or only what is marked as changed" },
 	{ "--analysis-id", 0, "ID", "migrate", OPTION_STRING, AT(analysis_id),
 	  "carry out exactly this analysis (default: the last one)" },
@@ -30,11 +30,21 @@ const struct option options[] = {
 	{ "--parallel", 0, "N", "migrate", OPTION_COUNT, AT(parallel), "entities at a time" },
 	{ "--wait", 0, NULL, "migrate", OPTION_FLAG, AT(wait),
 	  "show progress until the session ends" },
-	{ "--entity", 0, "ENTITY", "pause resume cancel", OPTION_STRING, AT(entity),
+	{ "--entity", 0, "ENTITY", "pause,resume,cancel", OPTION_STRING, AT(entity),
 	  "only this entity of the session" },
 	{ "--follow", 0, NULL, "watch", OPTION_FLAG, AT(follow),
 	  "go on with the sessions that come after" },
+	{ "--entity", 0, "ENTITY", "dead-letters list", OPTION_STRING, AT(entity),
+	  "only those of this entity" },
+	{ "--session", 0, "SESSION", "dead-letters list", OPTION_SESSION, AT(session),
+	  "only those that were last tried in this session" },
+	{ "--sqlstate", 0, "SQLSTATE", "dead-letters list", OPTION_STRING, AT(sqlstate),
+	  "only those with this SQLSTATE, or of this class (23)" },
+	{ "--state", 0, "open|resolved|discarded|all", "dead-letters list", OPTION_CHOICE,
+	  AT(letter_state), "in this state (default: open)" },
 	{ "--limit", 0, "N", "list", OPTION_COUNT, AT(limit), "at most so many sessions" },
+	{ "--limit", 0, "N", "dead-letters list", OPTION_COUNT, AT(limit),
+	  "at most so many rows (default: 50)" },
 	{ "--sql", 0, "ENTITY", "plan", OPTION_STRING, AT(sql),
 	  "the SQL that runs for this entity" },
 	{ "--socket", 'H', "SOCKET", NULL, OPTION_STRING, AT(socket),
@@ -60,8 +70,8 @@ bool option_belongs_to(const struct option *option, const char *verb)
 	if (!option->verbs)
 		return true;
 	for (const char *at = option->verbs; (at = strstr(at, verb)); at += length)
-		if ((at == option->verbs || at[-1] == ' ') &&
-		    (at[length] == '\0' || at[length] == ' '))
+		if ((at == option->verbs || at[-1] == ',') &&
+		    (at[length] == '\0' || at[length] == ','))
 			return true;
 	return false;
 }
@@ -96,13 +106,17 @@ static bool unknown_option(const char *name, size_t length, struct error *err)
 		       : error_hint(err, "migratectl --help lists the options");
 }
 
-static bool unknown_verb(const char *verb, struct error *err)
+static bool unknown_verb(const char *const *words, size_t count, struct error *err)
 {
-	const char *nearest = command_nearest(verb);
+	_cleanup_free_ char *nearest = command_nearest(words, count);
+	bool in_group = count > 1 && command_is_group(words[0]);
 
-	error_set(err, ERROR_USAGE, "there is no command %s", verb);
-	return nearest ? error_hint(err, "did you mean %s?", nearest)
-		       : error_hint(err, "migratectl --help lists the commands");
+	error_set(err, ERROR_USAGE, "there is no command %s%s%s", words[0], in_group ? " " : "",
+		  in_group ? words[1] : "");
+	if (nearest)
+		return error_hint(err, "did you mean %s?", nearest);
+	return in_group ? error_hint(err, "migratectl help %s lists its commands", words[0])
+			: error_hint(err, "migratectl --help lists the commands");
 }
 
 /* --- values ----------------------------------------------------------------------------------- */
@@ -174,6 +188,8 @@ static const char *expectation_of(enum option_kind kind)
 		return "a number of at least 1";
 	case OPTION_SECONDS:
 		return "seconds, or a time with its unit";
+	case OPTION_SESSION:
+		return "the first four or more digits of a session's id";
 	}
 	return "something else";
 }
@@ -206,6 +222,11 @@ static bool set_value(struct arguments *arguments, const struct option *option, 
 		if (!parse_seconds(value, (int64_t *)member))
 			break;
 		return true;
+	case OPTION_SESSION:
+		if (!uuid_is_prefix(value))
+			break;
+		*(const char **)member = value;
+		return true;
 	}
 	return error_set(err, ERROR_USAGE, "%s needs %s%s%s, not \"%s\"", option->name,
 			 expectation_of(option->kind), option->kind == OPTION_CHOICE ? " " : "",
@@ -214,12 +235,15 @@ static bool set_value(struct arguments *arguments, const struct option *option, 
 
 /* --- the line --------------------------------------------------------------------------------- */
 
+/* A verb of two words, and what it names. */
+#define MOST_WORDS (2 + ARGUMENTS_MOST_IDS)
+
 /* One pass over argv. */
 struct scan {
 	int argc;
 	char *const *argv;
 	int next;
-	const char *words[2]; /* what is not an option: the verb and its argument */
+	const char *words[MOST_WORDS]; /* what is not an option: the verb and its arguments */
 	size_t word_count;
 	const struct option *given[sizeof options / sizeof options[0]];
 	size_t given_count;
@@ -266,7 +290,7 @@ static bool take_letter(struct scan *scan, struct arguments *arguments, const ch
 
 static bool take_word(struct scan *scan, const char *word, struct error *err)
 {
-	if (scan->word_count < sizeof scan->words / sizeof scan->words[0]) {
+	if (scan->word_count < MOST_WORDS) {
 		scan->words[scan->word_count++] = word;
 		return true;
 	}
@@ -295,21 +319,30 @@ static bool scan_line(struct scan *scan, struct arguments *arguments, struct err
 	return true;
 }
 
+/* By any row of that name. */
+static bool is_taken(const struct option *given, const char *verb)
+{
+	for (size_t i = 0; i < option_count; i++)
+		if (strcmp(options[i].name, given->name) == 0 &&
+		    option_belongs_to(&options[i], verb))
+			return true;
+	return false;
+}
+
 static bool check_options(const struct scan *scan, const char *verb, struct error *err)
 {
 	for (size_t i = 0; i < scan->given_count; i++)
-		if (!option_belongs_to(scan->given[i], verb)) {
+		if (!is_taken(scan->given[i], verb)) {
 			error_set(err, ERROR_USAGE, "%s takes no %s", verb, scan->given[i]->name);
 			return error_hint(err, "migratectl %s --help shows what it takes", verb);
 		}
 	return true;
 }
 
+/* --- what a verb is given ----------------------------------------------------------------------- */
+
 static bool take_session(struct arguments *arguments, const char *word, struct error *err)
 {
-	if (arguments->command->arguments[0] == '\0')
-		return error_set(err, ERROR_USAGE, "%s takes no argument: %s",
-				 arguments->command->verb, word);
 	if (!uuid_is_prefix(word)) {
 		error_set(err, ERROR_USAGE, "%s is not a session", word);
 		return error_hint(err, "sessions are named by the first four or more digits of "
@@ -319,20 +352,87 @@ static bool take_session(struct arguments *arguments, const char *word, struct e
 	return true;
 }
 
+static bool take_id(struct arguments *arguments, const char *word, struct error *err)
+{
+	int64_t id;
+
+	if (!parse_count(word, &id)) {
+		error_set(err, ERROR_USAGE, "%s is not an id", word);
+		return error_hint(err, "ids are numbers; migratectl %.*s list shows them",
+				  (int)strcspn(arguments->command->verb, " "),
+				  arguments->command->verb);
+	}
+	arguments->ids[arguments->id_count++] = id;
+	return true;
+}
+
+/* The forms of `arguments` in the table of commands. */
+static const struct form {
+	const char *arguments;
+	size_t least;
+	size_t most;
+	bool (*take)(struct arguments *arguments, const char *word, struct error *err);
+} forms[] = {
+	{ "", 0, 0, NULL },
+	{ "[SESSION]", 0, 1, take_session },
+	{ "ID", 1, 1, take_id },
+	{ "[ID]...", 0, ARGUMENTS_MOST_IDS, take_id },
+};
+
+static const struct form *form_of(const struct command *command)
+{
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
+		if (strcmp(forms[i].arguments, command->arguments) == 0)
+			return &forms[i];
+	return &forms[0];
+}
+
+static bool take_arguments(struct arguments *arguments, const char *const *words, size_t count,
+			   struct error *err)
+{
+	const struct form *form = form_of(arguments->command);
+	const char *verb = arguments->command->verb;
+
+	if (count > form->most)
+		return form->most == 0
+			       ? error_set(err, ERROR_USAGE, "%s takes no argument: %s", verb,
+					   words[0])
+			       : error_set(err, ERROR_USAGE, "there is one argument too many: %s",
+					   words[form->most]);
+	if (count < form->least && !arguments->help && !arguments->version) {
+		error_set(err, ERROR_USAGE, "%s needs an argument: %s", verb, form->arguments);
+		return error_hint(err, "migratectl %s --help shows what it takes", verb);
+	}
+	for (size_t i = 0; i < count; i++)
+		if (!form->take(arguments, words[i], err))
+			return false;
+	return true;
+}
+
 static bool take_words(const struct scan *scan, struct arguments *arguments, struct error *err)
 {
-	if (scan->word_count == 0) {
+	const char *const *words = scan->words;
+	size_t count = scan->word_count, taken;
+
+	if (count > 0 && strcmp(words[0], "help") == 0) {
+		arguments->help = true;
+		words++;
+		count--;
+	}
+	if (count == 0) {
 		if (arguments->help || arguments->version)
 			return true;
 		error_set(err, ERROR_USAGE, "what is to be done?");
 		return error_hint(err, "migratectl --help lists the commands");
 	}
-	arguments->command = command_by_verb(scan->words[0]);
+	arguments->command = command_by_words(words, count, &taken);
 	if (!arguments->command)
-		return unknown_verb(scan->words[0], err);
+		return unknown_verb(words, count, err);
+	if (arguments->help && taken == 1 && command_is_group(words[0]))
+		arguments->group = words[0];
 	if (!check_options(scan, arguments->command->verb, err))
 		return false;
-	return scan->word_count == 1 || take_session(arguments, scan->words[1], err);
+	return take_arguments(arguments, words + taken, count - taken, err);
 }
 
 bool arguments_parse(struct arguments *ret_arguments, int argc, char *const *argv,

@@ -13,10 +13,14 @@
 #include "common/command.h"
 #include "common/error.h"
 
+/* So many rows can be named one by one. */
+#define ARGUMENTS_MOST_IDS 100
+
 /* Strings are borrowed from argv and the environment; NULL, 0 and false stand for what was not
    given. */
 struct arguments {
 	const struct command *command; /* NULL: only --help or --version was asked for */
+	const char *group; /* help was asked for of all commands whose first word this is */
 
 	const char *socket;
 	bool json;
@@ -27,6 +31,12 @@ struct arguments {
 	bool help;
 
 	const char *session; /* an id or its beginning */
+	int64_t ids[ARGUMENTS_MOST_IDS];
+	size_t id_count;
+	const char *parent;
+	const char *sqlstate;
+	const char *letter_state;
+	bool all;
 	const char *entities;
 	const char *exclude;
 	const char *analysis_id;
@@ -48,13 +58,15 @@ enum option_kind {
 	OPTION_CHOICE,	/* const char *, one of those that `value` separates by "|" */
 	OPTION_COUNT,	/* int64_t, at least 1 */
 	OPTION_SECONDS, /* int64_t milliseconds, from "30", "0.5" or "2min" */
+	OPTION_SESSION, /* const char *, the beginning of a session's id */
 };
 
+/* Several rows may have the same name, for verbs of which the help says something else; all but that is then the same. */
 struct option {
 	const char *name;  /* "--entities" */
 	char letter;	   /* 'H', or 0 */
 	const char *value; /* how the help calls it: "A,B"; NULL for flags */
-	const char *verbs; /* those that take it, separated by spaces; NULL: every one */
+	const char *verbs; /* those that take it, separated by commas; NULL: every one */
 	enum option_kind kind;
 	size_t offset; /* in struct arguments */
 	const char *help;

@@ -18,7 +18,11 @@ static void append_option(struct text *out, const struct option *option)
 	text_append(&name, option->name);
 	if (option->value)
 		text_appendf(&name, " %s", option->value);
-	text_appendf(out, "  %-*s  %s\n", NAME_WIDTH, text_string(&name), option->help);
+	/* A long one has a line of its own. */
+	text_appendf(out, "  %-*s%s", NAME_WIDTH, text_string(&name),
+		     name.length > NAME_WIDTH ? "\n" : "");
+	text_appendf(out, "%*s%s\n", name.length > NAME_WIDTH ? NAME_WIDTH + 4 : 2, "",
+		     option->help);
 }
 
 /* Those of one verb, or those of all verbs. */
@@ -38,10 +42,20 @@ static bool has_options(const char *verb)
 	return false;
 }
 
-static void append_commands(struct text *out)
+/* --- commands ---------------------------------------------------------------------------------- */
+
+/* Of one section; verbs of two words as wide as the widest of them. */
+static void append_commands(struct text *out, enum command_section section)
 {
+	size_t width = 10;
+
 	for (size_t i = 0; i < command_count; i++)
-		text_appendf(out, "  %-10s  %s\n", commands[i].verb, commands[i].help);
+		if (commands[i].section == section && strlen(commands[i].verb) > width)
+			width = strlen(commands[i].verb);
+	for (size_t i = 0; i < command_count; i++)
+		if (commands[i].section == section)
+			text_appendf(out, "  %-*s  %s\n", (int)width, commands[i].verb,
+				     commands[i].help);
 }
 
 static void append_program(struct text *out)
@@ -53,13 +67,15 @@ static void append_program(struct text *out)
 		    "database into a modern one.\n"
 		    "\n"
 		    "Commands:\n");
-	append_commands(out);
+	append_commands(out, SECTION_WORK);
+	text_append(out, "\nRows that were set aside:\n");
+	append_commands(out, SECTION_ASIDE);
 	text_append(out, "\nOptions:\n");
 	append_options(out, NULL);
 	text_append(
 		out,
 		"\n"
-		"migratectl COMMAND --help shows the options of a command. A SESSION is named by\n"
+		"migratectl help COMMAND shows the options of a command. A SESSION is named by\n"
 		"the first four or more digits of its id; without one, the session under way is\n"
 		"meant.\n"
 		"\n"
@@ -67,11 +83,16 @@ static void append_program(struct text *out)
 		"5 denied, 6 paused, 7 timed out.\n");
 }
 
+static void append_usage(struct text *out, const char *start, const struct command *command)
+{
+	text_appendf(out, "%s migratectl %s [OPTION]...%s%s\n", start, command->verb,
+		     command->arguments[0] ? " " : "", command->arguments);
+}
+
 static void append_command(struct text *out, const struct command *command)
 {
-	text_appendf(out, "Usage: migratectl %s [OPTION]...%s%s\n\n", command->verb,
-		     command->arguments[0] ? " " : "", command->arguments);
-	text_appendf(out, "%s: %s.\n", command->verb, command->help);
+	append_usage(out, "Usage:", command);
+	text_appendf(out, "\n%s: %s.\n", command->verb, command->help);
 	if (has_options(command->verb)) {
 		text_appendf(out, "\nOptions of %s:\n", command->verb);
 		append_options(out, command->verb);
@@ -86,4 +107,24 @@ void help_append(struct text *out, const struct command *command)
 		append_command(out, command);
 	else
 		append_program(out);
+}
+
+void help_append_group(struct text *out, const char *group)
+{
+	const struct command *first = NULL;
+
+	for (size_t i = 0; i < command_count; i++) {
+		if (!command_within(&commands[i], group))
+			continue;
+		append_usage(out, first ? "      " : "Usage:", &commands[i]);
+		first = first ? first : &commands[i];
+	}
+	text_append(out, "\n");
+	for (size_t i = 0; i < command_count; i++)
+		if (command_within(&commands[i], group))
+			text_appendf(
+				out,
+				"\nmigratectl %s alone does the first of these.\n"
+				"migratectl help %s COMMAND shows the options of one of them.\n",
+				group, group);
 }

@@ -10,4 +10,7 @@
 /* Of the program, or of one command. */
 void help_append(struct text *out, const struct command *command);
 
+/* Of all commands whose first word this is. */
+void help_append_group(struct text *out, const char *group);
+
 #endif

@@ -16,11 +16,14 @@
 #define MIGRATED_VERSION "unknown"
 #endif
 
-static enum exit_status show_help(const struct command *command)
+static enum exit_status show_help(const struct arguments *arguments)
 {
 	_cleanup_text_ struct text out = TEXT_INIT;
 
-	help_append(&out, command);
+	if (arguments->group)
+		help_append_group(&out, arguments->group);
+	else
+		help_append(&out, arguments->command);
 	fputs(text_string(&out), stdout);
 	return EXIT_DONE;
 }
@@ -35,7 +38,7 @@ static enum exit_status run(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (arguments.help)
-		return show_help(arguments.command);
+		return show_help(&arguments);
 	if (arguments.version) {
 		puts("migratectl " MIGRATED_VERSION);
 		return EXIT_DONE;

@@ -55,11 +55,23 @@ void table_add_number(struct table *table, int64_t number)
 	table_add(table, text_thousands(buffer, number));
 }
 
-/* A heading takes the place of a whole row, so that cells can be counted. */
-void table_add_heading(struct table *table, const char *string)
+/* It takes the place of a whole row, so that cells can be counted. */
+static void add_line(struct table *table, enum style style, const char *string)
 {
 	for (size_t i = 0; i < table->column_count; i++)
-		add_cell(table, STYLE_BOLD, i == 0 ? string : "", true);
+		add_cell(table, style, i == 0 ? string : "", true);
+}
+
+void table_add_heading(struct table *table, const char *string)
+{
+	add_line(table, STYLE_BOLD, string);
+}
+
+void table_add_note(struct table *table, const char *string)
+{
+	_cleanup_free_ char *indented = text_format("  %s", string);
+
+	add_line(table, STYLE_DIM, indented);
 }
 
 static int column_width(const struct table *table, size_t column)

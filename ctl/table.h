@@ -46,6 +46,9 @@ void table_add_number(struct table *table, int64_t number);
 /* A line across the columns; only between rows. */
 void table_add_heading(struct table *table, const char *string);
 
+/* What is to be said of the row above: likewise, and indented. */
+void table_add_note(struct table *table, const char *string);
+
 void table_print(const struct table *table, const struct look *look, struct text *out);
 
 #endif

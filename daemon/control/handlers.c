@@ -1,6 +1,7 @@
 /*
  * The table of handlers, and what they share; see handler.h. Those that look at the daemon stand in handlers_look.c,
- * those that steer it in handlers_steer.c, those that ask the databases in handlers_observe.c.
+ * those that steer it in handlers_steer.c, those that ask the databases in handlers_observe.c,
+ * those about rows that were set aside in handlers_letters.c.
  */
 #include "control/handlers.h"
 
@@ -12,12 +13,19 @@
 #include "control/handler.h"
 
 const struct control_handler handler_table[] = {
-	{ "io.migrated.Status", handle_status }, { "io.migrated.Watch", handle_watch },
-	{ "io.migrated.List", handle_list },	 { "io.migrated.Analyze", handle_analyze },
-	{ "io.migrated.Detect", handle_detect }, { "io.migrated.Migrate", handle_migrate },
-	{ "io.migrated.Pause", handle_pause },	 { "io.migrated.Resume", handle_resume },
-	{ "io.migrated.Cancel", handle_cancel }, { "io.migrated.Plan", handle_plan },
-	{ "io.migrated.Check", handle_check },	 { NULL, NULL },
+	{ "io.migrated.Status", handle_status },
+	{ "io.migrated.Watch", handle_watch },
+	{ "io.migrated.List", handle_list },
+	{ "io.migrated.Analyze", handle_analyze },
+	{ "io.migrated.Detect", handle_detect },
+	{ "io.migrated.Migrate", handle_migrate },
+	{ "io.migrated.Pause", handle_pause },
+	{ "io.migrated.Resume", handle_resume },
+	{ "io.migrated.Cancel", handle_cancel },
+	{ "io.migrated.Plan", handle_plan },
+	{ "io.migrated.Check", handle_check },
+	{ "io.migrated.ListDeadLetters", handle_list_dead_letters },
+	{ NULL, NULL },
 };
 
 struct handlers *handlers_new(struct event_base *base, struct engine *engine)

@@ -4,8 +4,10 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/command.h"
+#include "common/text.h"
 #include "interface.h"
 
 // The name of the n-th method of the interface, with the interface's; false when there are fewer.
@@ -48,17 +50,36 @@ static void test_streaming_methods_are_those_that_watch_and_analyze(void **state
 	}
 }
 
+// "Status" is named after "status", "ListDeadLetters" and "ListDeadLetter" after "dead-letters list", "ListParked" after "parked".
+static bool is_named_after(const char *name, const char *verb)
+{
+	size_t first = strcspn(verb, " ");
+	_cleanup_text_ struct text expected = TEXT_INIT;
+
+	text_append(&expected, verb[first] ? verb + first + 1 : "");
+	if (!verb[first] && strncmp(name, "List", 4) == 0 && strlen(name) > 4)
+		text_append(&expected, "list");
+	for (size_t i = 0; i < first; i++)
+		if (verb[i] != '-')
+			text_appendf(&expected, "%c", verb[i]);
+	size_t length = strlen(name);
+
+	return strncasecmp(name, text_string(&expected), length) == 0 &&
+	       (expected.length == length ||
+		(expected.length == length + 1 && expected.data[length] == 's')) &&
+	       isupper((unsigned char)name[0]);
+}
+
 static void test_verbs_and_methods_belong_together(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < command_count; i++) {
 		const struct command *command = &commands[i];
-		const char *name = strrchr(command->method, '.') + 1;
 
 		assert_ptr_equal(command_by_verb(command->verb), command);
 		assert_ptr_equal(command_by_method(command->method), command);
-		assert_int_equal(tolower((unsigned char)name[0]), command->verb[0]);
-		assert_string_equal(name + 1, command->verb + 1);
+		if (!is_named_after(strrchr(command->method, '.') + 1, command->verb))
+			fail_msg("%s is no name for %s", command->method, command->verb);
 		assert_true(strlen(command->help) > 0);
 		assert_null(strchr(command->help, '\n'));
 	}
@@ -80,15 +101,88 @@ static void test_what_changes_something_is_for_operators(void **state)
 		assert_int_equal(command_by_verb(operate[i])->access, ACCESS_OPERATE);
 }
 
+// Of a line of at most three words, "" for none.
+static char *nearest(const char *line)
+{
+	_cleanup_free_ char *copy = text_copy(line);
+	const char *words[3];
+	size_t count = 0;
+
+	for (char *word = strtok(copy, " "); word; word = strtok(NULL, " "))
+		words[count++] = word;
+	return command_nearest(words, count);
+}
+
 static void test_mistyped_verbs_suggest_the_nearest(void **state)
 {
+	static const struct {
+		const char *typed;
+		const char *meant;
+	} cases[] = {
+		{ "statsu", "status" },
+		{ "wach 550e", "watch" },
+		{ "migrat", "migrate" },
+		{ "list", "list" },
+		{ "frobnicate", NULL },
+		{ "", NULL },
+		{ "dead-leters", "dead-letters" },
+		{ "deadletters", "dead-letters" },
+		{ "dead-letters lsit", "dead-letters list" },
+		{ "dead-leters list", "dead-letters list" },
+		{ "dead-letters frobnicate", NULL },
+	};
+
 	(void)state;
-	assert_string_equal(command_nearest("statsu"), "status");
-	assert_string_equal(command_nearest("wach"), "watch");
-	assert_string_equal(command_nearest("migrat"), "migrate");
-	assert_string_equal(command_nearest("list"), "list");
-	assert_null(command_nearest("frobnicate"));
-	assert_null(command_nearest(""));
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		_cleanup_free_ char *found = nearest(cases[i].typed);
+
+		if (cases[i].meant && !found)
+			fail_msg("nothing is near to %s", cases[i].typed);
+		assert_string_equal(found ? found : "", cases[i].meant ? cases[i].meant : "");
+	}
+}
+
+static void test_verbs_of_two_words_are_found_and_the_first_alone_means_the_first_row(void **state)
+{
+	static const char *const list[] = { "dead-letters", "list", "42" };
+	static const char *const unknown[] = { "dead-letters", "frobnicate" };
+	static const char *const one[] = { "watch", "550e8400" };
+	static const char *const glued[] = { "dead-letters list" };
+	size_t taken;
+
+	(void)state;
+	assert_string_equal(command_by_words(list, 3, &taken)->verb, "dead-letters list");
+	assert_int_equal(taken, 2);
+	assert_string_equal(command_by_words(list, 1, &taken)->verb, "dead-letters list");
+	assert_int_equal(taken, 1);
+	assert_null(command_by_words(unknown, 2, &taken));
+	assert_null(command_by_words(glued, 1, &taken));
+	assert_null(command_by_words(one, 0, &taken));
+	assert_string_equal(command_by_words(one, 2, &taken)->verb, "watch");
+	assert_int_equal(taken, 1);
+	assert_true(command_is_group("dead-letters"));
+	assert_false(command_is_group("dead"));
+	assert_false(command_is_group("watch"));
+}
+
+// The first row of a group is what its first word alone does: that should be harmless, and the rest stands with it.
+static void test_groups_stand_together_and_begin_with_a_look(void **state)
+{
+	(void)state;
+	for (size_t i = 1; i < command_count; i++) {
+		_cleanup_free_ char *group = text_format("%.*s",
+							 (int)strcspn(commands[i].verb, " "),
+							 commands[i].verb);
+		bool follows = command_within(&commands[i - 1], group) != NULL;
+
+		if (!command_within(&commands[i], group))
+			continue;
+		for (size_t j = 0; !follows && j < i; j++)
+			assert_null(command_within(&commands[j], group));
+		if (!follows)
+			assert_int_equal(commands[i].access, ACCESS_OBSERVE);
+		assert_null(command_by_verb(group));
+	}
 }
 
 int main(void)
@@ -99,6 +193,9 @@ int main(void)
 		cmocka_unit_test(test_verbs_and_methods_belong_together),
 		cmocka_unit_test(test_what_changes_something_is_for_operators),
 		cmocka_unit_test(test_mistyped_verbs_suggest_the_nearest),
+		cmocka_unit_test(
+			test_verbs_of_two_words_are_found_and_the_first_alone_means_the_first_row),
+		cmocka_unit_test(test_groups_stand_together_and_begin_with_a_look),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,6 +97,56 @@ static void test_help_and_version_need_no_verb(void **state)
 	assert_null(parsed("migratectl -h").command);
 	assert_true(parsed("migratectl --version").version);
 	assert_string_equal(parsed("migratectl watch --help").command->verb, "watch");
+	assert_true(parsed("migratectl help").help);
+	assert_null(parsed("migratectl help").command);
+	assert_string_equal(parsed("migratectl help watch").command->verb, "watch");
+}
+
+static void test_verbs_of_two_words_are_one_verb(void **state)
+{
+	struct arguments given;
+
+	(void)state;
+	given = parsed("migratectl dead-letters list --entity orders --limit 3");
+	assert_string_equal(given.command->verb, "dead-letters list");
+	assert_string_equal(given.entity, "orders");
+	assert_int_equal(given.limit, 3);
+	given = parsed("migratectl --json dead-letters --state all");
+	assert_string_equal(given.command->verb, "dead-letters list");
+	assert_string_equal(given.letter_state, "all");
+	assert_null(given.group);
+}
+
+static void test_help_of_verbs_of_two_words_is_that_of_one_or_of_all(void **state)
+{
+	(void)state;
+	assert_string_equal(parsed("migratectl help dead-letters").group, "dead-letters");
+	assert_string_equal(parsed("migratectl dead-letters --help").group, "dead-letters");
+	assert_null(parsed("migratectl dead-letters list --help").group);
+	assert_null(parsed("migratectl help dead-letters list").group);
+	assert_string_equal(parsed("migratectl help dead-letters list").command->verb,
+			    "dead-letters list");
+}
+
+// What they have in common is said once in struct arguments, so they must agree but for verbs and help.
+static void test_options_of_the_same_name_differ_only_in_verbs_and_help(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < option_count; i++)
+		for (size_t j = i + 1; j < option_count; j++) {
+			if (strcmp(options[i].name, options[j].name) != 0)
+				continue;
+			assert_non_null(options[i].verbs);
+			assert_non_null(options[j].verbs);
+			assert_int_equal(options[i].letter, options[j].letter);
+			assert_int_equal(options[i].kind, options[j].kind);
+			assert_int_equal(options[i].offset, options[j].offset);
+			assert_string_equal(options[i].value ? options[i].value : "",
+					    options[j].value ? options[j].value : "");
+			for (size_t k = 0; k < command_count; k++)
+				assert_false(option_belongs_to(&options[i], commands[k].verb) &&
+					     option_belongs_to(&options[j], commands[k].verb));
+		}
 }
 
 static void test_mistakes_are_named_with_what_to_do(void **state)
@@ -119,6 +169,22 @@ static void test_mistakes_are_named_with_what_to_do(void **state)
 		  "migratectl status --help shows what it takes" },
 		{ "migratectl status 550e8400", "status takes no argument: 550e8400", "" },
 		{ "migratectl watch 550e8400 more", "there is one argument too many: more", "" },
+		{ "migratectl dead-letters lsit", "there is no command dead-letters lsit",
+		  "did you mean dead-letters list?" },
+		{ "migratectl dead-leters", "there is no command dead-leters",
+		  "did you mean dead-letters?" },
+		{ "migratectl dead-letters frobnicate",
+		  "there is no command dead-letters frobnicate",
+		  "migratectl help dead-letters lists its commands" },
+		{ "migratectl help frobnicate", "there is no command frobnicate",
+		  "migratectl --help lists the commands" },
+		{ "migratectl dead-letters list 42", "dead-letters list takes no argument: 42",
+		  "" },
+		{ "migratectl dead-letters --full", "dead-letters list takes no --full",
+		  "migratectl dead-letters list --help shows what it takes" },
+		{ "migratectl dead-letters --session x",
+		  "--session needs the first four or more digits of a session's id, not \"x\"",
+		  "" },
 		{ "migratectl watch hello", "hello is not a session",
 		  "sessions are named by the first four or more digits of their id; migratectl "
 		  "list shows them" },
@@ -177,7 +243,7 @@ static void test_options_name_only_verbs_there_are(void **state)
 	for (size_t i = 0; i < option_count; i++) {
 		_cleanup_free_ char *verbs = text_copy(options[i].verbs ? options[i].verbs : "");
 
-		for (char *verb = strtok(verbs, " "); verb; verb = strtok(NULL, " "))
+		for (char *verb = strtok(verbs, ","); verb; verb = strtok(NULL, ","))
 			if (!command_by_verb(verb))
 				fail_msg("%s names %s", options[i].name, verb);
 		assert_int_equal(!options[i].value, options[i].kind == OPTION_FLAG);
@@ -199,6 +265,9 @@ static void test_help(void **state)
 		help_append(&out, &commands[i]);
 	}
 	assert_golden("ctl_help_commands.txt", text_string(&out));
+	text_clear(&out);
+	help_append_group(&out, "dead-letters");
+	assert_golden("ctl_help_group.txt", text_string(&out));
 }
 
 /* --- the manual ------------------------------------------------------------------------------- */
@@ -264,6 +333,9 @@ int main(void)
 		cmocka_unit_test(test_options_stand_before_and_after_the_verb),
 		cmocka_unit_test(test_the_socket_comes_from_option_environment_or_custom),
 		cmocka_unit_test(test_help_and_version_need_no_verb),
+		cmocka_unit_test(test_verbs_of_two_words_are_one_verb),
+		cmocka_unit_test(test_help_of_verbs_of_two_words_is_that_of_one_or_of_all),
+		cmocka_unit_test(test_options_of_the_same_name_differ_only_in_verbs_and_help),
 		cmocka_unit_test(test_mistakes_are_named_with_what_to_do),
 		cmocka_unit_test(test_names_become_a_list),
 		cmocka_unit_test(test_options_name_only_verbs_there_are),

@@ -1,6 +1,6 @@
 // What each command shows for an answer, as text and as JSON, against golden files; and its exit
 // status.
-#include "tests/unit/testing.h"
+#include "tests/unit/shown.h"
 
 #include <locale.h>
 #include <stdio.h>
@@ -17,40 +17,6 @@ static const struct look ascii = { 0 };
 static const struct look coloured = { .terminal = true, .colour = true, .utf8 = true };
 
 #define SESSION "550e8400-e29b-41d4-a716-446655440000"
-
-// JSON with ' for ", so that it can be read in C.
-static json_t *reply_of(const char *json)
-{
-	_cleanup_free_ char *quoted = text_copy(json);
-	json_error_t problem;
-
-	for (char *at = quoted; (at = strchr(at, '\''));)
-		*at = '"';
-	json_t *reply = json_loads(quoted, JSON_REJECT_DUPLICATES, &problem);
-
-	if (!reply)
-		fail_msg("%s at %d", problem.text, problem.position);
-	return reply;
-}
-
-static void assert_shown(const struct look *look, const char *verb, const char *json,
-			 const struct arguments *given, const char *golden)
-{
-	static const struct arguments none;
-	const struct view *view = view_by_verb(verb);
-	_cleanup_text_ struct text out = TEXT_INIT;
-	json_auto_t *reply = reply_of(json);
-
-	view->print(look, &out, reply, given ? given : &none);
-	assert_golden(golden, text_string(&out));
-}
-
-static enum exit_status judged(const char *verb, const char *json)
-{
-	json_auto_t *reply = reply_of(json);
-
-	return view_by_verb(verb)->judge(reply);
-}
 
 /* --- status and progress ---------------------------------------------------------------------- */
 
