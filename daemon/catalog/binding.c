@@ -13,6 +13,7 @@
 #include "catalog/base_tables.h"
 #include "catalog/changed.h"
 #include "catalog/expression.h"
+#include "catalog/rules.h"
 #include "catalog/wire_type.h"
 #include "common/text.h"
 
@@ -500,6 +501,18 @@ static void describe_next(struct binder *binder)
 	pg_describe(binder->source, sql, on_described, binder);
 }
 
+static void on_rules_described(void *arg, const struct error *err)
+{
+	struct binder *binder = arg;
+
+	if (err != NULL) {
+		finish(binder, err);
+		return;
+	}
+	binding_spread_unusable(binder->binding, NULL);
+	describe_next(binder);
+}
+
 static void on_target_catalog(void *arg, const struct error *err)
 {
 	struct binder *binder = arg;
@@ -519,9 +532,9 @@ static void on_target_catalog(void *arg, const struct error *err)
 		check_source(binder, bound);
 		bound_find_changed(binding, bound);
 		bind_target(binder, bound);
+		bound_ship_rules(bound);
 	}
-	binding_spread_unusable(binding, NULL);
-	describe_next(binder);
+	rules_describe(binding, binder->target, on_rules_described, binder);
 }
 
 static void on_source_catalog(void *arg, const struct error *err)

@@ -342,6 +342,14 @@ static uint64_t fnv1a(uint64_t hash, const char *string)
 	return (hash ^ 0xff) * UINT64_C(0x100000001b3);
 }
 
+/* Rules that were changed are asked of every row again. */
+static uint64_t hash_rule(uint64_t hash, const struct rule *rule)
+{
+	hash = fnv1a(hash, rule->name);
+	hash = fnv1a(hash, rule_action_names[rule->action]);
+	return fnv1a(hash, rule->after ? rule->sql : "");
+}
+
 void bound_fingerprint(struct bound_entity *bound, int source_version)
 {
 	_cleanup_free_ char *version = text_format("%d", source_version / 10000);
@@ -357,5 +365,7 @@ void bound_fingerprint(struct bound_entity *bound, int source_version)
 		hash = fnv1a(hash, bound->written[i].name);
 		hash = fnv1a(hash, bound->written[i].expression);
 	}
+	for (size_t i = 0; i < bound->entity->rule_count; i++)
+		hash = hash_rule(hash, &bound->entity->rules[i]);
 	snprintf(bound->fingerprint, sizeof(bound->fingerprint), "%016" PRIx64, hash);
 }

@@ -12,6 +12,12 @@ const char *const strategy_names[] = {
 	[STRATEGY_XMIN] = "xmin",	    NULL,
 };
 
+const char *const rule_action_names[] = {
+	[RULE_REJECT] = "reject",
+	[RULE_WARN] = "warn",
+	NULL,
+};
+
 const struct entity *entity_find(const struct entity_set *set, const char *name)
 {
 	for (size_t i = 0; i < set->count; i++)
@@ -45,6 +51,14 @@ const struct column *entity_column(const struct entity *entity, const char *targ
 		if (strcmp(entity->columns[i].name, target_column) == 0)
 			return &entity->columns[i];
 	return NULL;
+}
+
+bool entity_has_rules(const struct entity *entity, bool after, enum rule_action action)
+{
+	for (size_t i = 0; i < entity->rule_count; i++)
+		if (entity->rules[i].after == after && entity->rules[i].action == action)
+			return true;
+	return false;
 }
 
 bool name_list_has(const struct name_list *list, const char *name)
@@ -103,6 +117,12 @@ static void entity_done(struct entity *entity)
 	for (size_t i = 0; i < entity->column_count; i++)
 		column_done(&entity->columns[i]);
 	free(entity->columns);
+	for (size_t i = 0; i < entity->rule_count; i++) {
+		free(entity->rules[i].name);
+		free(entity->rules[i].path);
+		free(entity->rules[i].sql);
+	}
+	free(entity->rules);
 	free(entity->detect.updated_at);
 	for (size_t i = 0; i < entity->mark_count; i++) {
 		free(entity->marks[i].column);

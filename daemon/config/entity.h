@@ -18,6 +18,7 @@
 #include "common/error.h"
 
 #define ENTITY_NAME_MAX 48
+#define RULE_NAME_MAX 63
 
 /* A list of names, owned by whoever holds it. */
 struct name_list {
@@ -85,6 +86,17 @@ struct mark {
 	json_t *value;
 };
 
+enum rule_action { RULE_REJECT, RULE_WARN };
+
+/* What must hold of a row. As with a CHECK, only FALSE breaks it. */
+struct rule {
+	char *name;
+	char *path; /* where its condition stands: "$.rules.price_is_positive.before" */
+	bool after; /* asked of the target's row, once it is written; else of the source's */
+	char *sql;  /* the condition */
+	enum rule_action action;
+};
+
 /* How changes of an entity are looked for; daemon/migrated.json.5 says what each may miss. */
 enum strategy {
 	STRATEGY_HYBRID, /* a sweep when people ask, else the best watermark its table offers */
@@ -121,6 +133,9 @@ struct entity {
 	struct column *columns;
 	size_t column_count;
 
+	struct rule *rules; /* in the order of the file */
+	size_t rule_count;
+
 	struct detect_config detect;
 
 	enum on_delete on_delete;
@@ -153,6 +168,12 @@ bool entity_mints_key(const struct entity *entity);
 
 /* The column that fills this target column; NULL when the mapping does not. */
 const struct column *entity_column(const struct entity *entity, const char *target_column);
+
+/* True when it has a rule that is asked before (or after) writing, of this action. */
+bool entity_has_rules(const struct entity *entity, bool after, enum rule_action action);
+
+/* "reject" and "warn"; ends with NULL. */
+extern const char *const rule_action_names[];
 
 bool name_list_has(const struct name_list *list, const char *name);
 void name_list_done(struct name_list *list);

@@ -8,6 +8,7 @@
 
 #include "common/text.h"
 #include "config/column_parse.h"
+#include "config/rule_parse.h"
 
 #define ENTITY(name) offsetof(struct entity, name)
 
@@ -238,6 +239,15 @@ static void decode_columns(struct json_report *report, const char *path, json_t 
 	}
 }
 
+static void decode_rules(struct json_report *report, const char *path, json_t *value,
+			 const struct json_field *field, void *target)
+{
+	struct entity *entity = target;
+
+	(void)field;
+	rules_parse(report, path, value, &entity->rules, &entity->rule_count);
+}
+
 static const struct json_field entity_fields[] = {
 	{ .key = "entity", .type = JSON_FIELD_STRING, .offset = ENTITY(name), .required = true },
 	{ .key = "source", .type = JSON_FIELD_OBJECT, .required = true, .decode = decode_source },
@@ -250,6 +260,7 @@ static const struct json_field entity_fields[] = {
 	  .choices = on_conflict_names },
 	{ .key = "uuid", .type = JSON_FIELD_CHOICE, .offset = ENTITY(uuid), .choices = uuid_names },
 	{ .key = "columns", .type = JSON_FIELD_OBJECT, .required = true, .decode = decode_columns },
+	{ .key = "rules", .type = JSON_FIELD_OBJECT, .decode = decode_rules },
 	{ .key = NULL },
 };
 
