@@ -30,6 +30,9 @@ static enum exit_status completed(const json_t *session, struct text *sentence)
 		     "rows could not be applied and were set aside");
 	append_count(sentence, reply_integer(session, "parked"), "row waits for its parent",
 		     "rows wait for their parents");
+	append_count(sentence, reply_integer(session, "warned"),
+		     "row was carried although it breaks a rule",
+		     "rows were carried although they break a rule");
 	return EXIT_DONE;
 }
 

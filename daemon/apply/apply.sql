@@ -108,10 +108,10 @@ updated AS (
 ),
 dead AS (
   INSERT INTO migrated.dead_letter AS d
-              (entity, legacy_key, session, batch, phase, sqlstate, column_name, message, h1, h2, mapped)
-  SELECT '{entity}', {legacy_key}, '{session}', {batch}, 'resolve', f.sqlstate, f.column_name, f.message, r.h1, r.h2, r.mapped
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
+  SELECT '{entity}', {legacy_key}, '{session}', {batch}, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message, r.h1, r.h2, r.mapped
     FROM resolved AS r
-    JOIN (VALUES {faults}) AS f (fault, sqlstate, column_name, message)
+    JOIN (VALUES {faults}) AS f (fault, phase, sqlstate, constraint_name, column_name, message)
       ON f.fault = r.fault
 {letter_again}  RETURNING 1
 ),
@@ -207,5 +207,5 @@ UPDATE migrated.batch AS b
  WHERE b.session = '{session}'
    AND b.entity = '{entity}'
    AND b.number = {batch}
-RETURNING inserted, updated, unchanged, deleted, failed, parked;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
 COMMIT;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "apply/parts.h"
+#include "apply/rule_sql.h"
 #include "common/text.h"
 #include "sql_apply.h"
 
@@ -128,6 +129,7 @@ char *delete_sql(const struct bound_entity *bound, const struct batch_place *pla
 		text_append(&text, statement);
 		text_append(&text, ";\n");
 	}
+	rule_sql_append_gone(&text, bound, place);
 	text_fill(&text, sql_apply_finish,
 		  (const struct text_hole[]){ { "session", place->session },
 					      { "entity", bound->entity->name },

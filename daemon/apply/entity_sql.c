@@ -11,6 +11,7 @@
 #include "apply/apply_sql.h"
 #include "apply/isolate_sql.h"
 #include "apply/parts.h"
+#include "apply/rule_sql.h"
 #include "common/text.h"
 #include "sql_apply.h"
 
@@ -115,6 +116,7 @@ char *entity_sql_write(const struct binding *binding, const struct bound_entity 
 		text_append(&text, apply);
 		text_append(&text, ";\n");
 	}
+	rule_sql_append_warn(&text, bound, place);
 	append_settle_and_finish(&text, bound, place);
 	return text_steal(&text);
 }

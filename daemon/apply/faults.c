@@ -7,16 +7,60 @@
 
 #include "apply/parts.h"
 
-static void add_fault(struct faults *faults, const struct written_column *written,
-		      const char *condition, const char *sqlstate, const char *what)
+#define RULE_BROKEN "the rule %s does not hold"
+
+/* What a fault is called in the dead letter; NULL: it has none. */
+struct fault_names {
+	const char *phase;
+	const char *sqlstate;
+	const char *constraint;
+	const char *column;
+};
+
+static char *literal_or_null(const char *name)
 {
-	_cleanup_free_ char *column = pg_quote_literal(written->name);
+	return name != NULL ? pg_quote_literal(name) : text_copy("NULL");
+}
+
+static void add(struct faults *faults, const char *condition, const struct fault_names *names,
+		const char *what)
+{
+	_cleanup_free_ char *constraint = literal_or_null(names->constraint);
+	_cleanup_free_ char *column = literal_or_null(names->column);
 	_cleanup_free_ char *message = pg_quote_literal(what);
 
 	faults->count++;
 	text_appendf(&faults->which, " WHEN %s THEN %zu", condition, faults->count);
-	text_appendf(&faults->rows, "%s(%zu, '%s', %s, %s)", faults->count > 1 ? ", " : "",
-		     faults->count, sqlstate, column, message);
+	text_appendf(&faults->rows, "%s(%zu, '%s', '%s', %s, %s, %s)",
+		     faults->count > 1 ? ", " : "", faults->count, names->phase, names->sqlstate,
+		     constraint, column, message);
+}
+
+static void add_fault(struct faults *faults, const struct written_column *written,
+		      const char *condition, const char *sqlstate, const char *what)
+{
+	add(faults, condition,
+	    &(struct fault_names){ .phase = "resolve",
+				   .sqlstate = sqlstate,
+				   .column = written->name },
+	    what);
+}
+
+/* Those that reject, in the order of the file: the first one names the fault. */
+static void collect_rules(struct faults *faults, const struct bound_entity *bound)
+{
+	for (size_t i = 0; i < bound->entity->rule_count; i++) {
+		const struct rule *rule = &bound->entity->rules[i];
+		_cleanup_free_ char *broken = text_format("s.b%zu", i + 1);
+		_cleanup_free_ char *what = text_format(RULE_BROKEN, rule->name);
+
+		if (!rule->after && rule->action == RULE_REJECT)
+			add(faults, broken,
+			    &(struct fault_names){ .phase = "rule",
+						   .sqlstate = "23514",
+						   .constraint = rule->name },
+			    what);
+	}
 }
 
 static void collect(struct faults *faults, const struct bound_entity *bound)
@@ -50,13 +94,14 @@ static void collect(struct faults *faults, const struct bound_entity *bound)
 void faults_collect(struct faults *faults, const struct bound_entity *bound)
 {
 	text_append(&faults->which, "CASE");
+	collect_rules(faults, bound);
 	collect(faults, bound);
 	text_append(&faults->which, " END");
 	if (faults->count > 0)
 		return;
 	text_clear(&faults->which);
 	text_append(&faults->which, "NULL::integer");
-	text_append(&faults->rows, "(0, '', '', '')");
+	text_append(&faults->rows, "(0, '', '', '', '', '')");
 }
 
 void faults_done(struct faults *faults)

@@ -1,6 +1,6 @@
 /*
  * Faults of a row that the statement of a batch sees before it writes, so that nothing needs to be isolated on their account: a NULL
- * where there may be none, a parent that is missing and must not be, a value that its mapping does not allow.
+ * where there may be none, a parent that is missing and must not be, a value that its mapping does not allow, a rule that does not hold.
  */
 #ifndef DAEMON_APPLY_FAULTS_H
 #define DAEMON_APPLY_FAULTS_H
@@ -11,7 +11,8 @@
 struct faults {
 	struct text
 		which; /* expression over the stage: the number of the row's first fault, NULL when it has none */
-	struct text rows; /* for VALUES: (number, SQLSTATE, column, message) of each */
+	struct text
+		rows; /* for VALUES: (number, phase, SQLSTATE, constraint, column, message) of each */
 	size_t count;
 };
 

@@ -1,5 +1,5 @@
 /*
- * See rules.h.
+ * Holds business rules against the two databases; see rules.h.
  */
 #include "catalog/rules.h"
 
@@ -93,9 +93,10 @@ void rules_describe(struct binding *binding, struct pg_connection *target, rules
 {
 	struct questions *questions = memory_new(sizeof(*questions));
 
-	*questions = (struct questions){
-		.binding = binding, .on_done = on_done, .arg = arg, .waiting = 1
-	};
+	*questions = (struct questions){ .binding = binding,
+					 .on_done = on_done,
+					 .arg = arg,
+					 .waiting = 1 };
 	for (size_t i = 0; i < binding->set->count; i++) {
 		struct bound_entity *bound = &binding->entities[i];
 		bool usable = bound->usable; /* else the target would say again what is known */

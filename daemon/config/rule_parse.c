@@ -35,11 +35,10 @@ static void check_rule_name(struct json_report *report, const char *path, const 
 {
 	if (name[0] < 'a' || name[0] > 'z' || strlen(name) > RULE_NAME_MAX ||
 	    name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0')
-		json_problem(
-			report, path,
-			"\"%s\" is no name for a rule: a lower-case letter, then lower-case "
-			"letters, digits and \"_\", at most %d bytes",
-			name, RULE_NAME_MAX);
+		json_problem(report, path,
+			     "\"%s\" is no name for a rule: a lower-case letter, then lower-case "
+			     "letters, digits and \"_\", at most %d bytes",
+			     name, RULE_NAME_MAX);
 }
 
 /* Exactly one of both says when the rule is asked. */
@@ -53,9 +52,10 @@ static void check_when(struct json_report *report, const char *path, const json_
 			     "\"before\" and \"after\" contradict each other: a rule is asked of "
 			     "the row in the source or in the target; write two rules");
 	if (!before && !after)
-		json_problem(report, path,
-			     "says nothing that must hold: write \"before\", a condition of the row "
-			     "in the source, or \"after\", of the row in the target");
+		json_problem(
+			report, path,
+			"says nothing that must hold: write \"before\", a condition of the row "
+			"in the source, or \"after\", of the row in the target");
 }
 
 static void parse_rule(struct json_report *report, const char *path, const char *name,

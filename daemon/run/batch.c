@@ -27,6 +27,7 @@ struct batch {
 	char *session;
 	char *analysis;
 	char **key_arrays;
+	char *warnings;
 	bool isolated;
 	struct batch_result result;
 	int64_t started_ms;
@@ -62,9 +63,11 @@ static void finish(struct batch *batch, const struct error *err)
 	batch_on_done *on_done = batch->on_done;
 	void *arg = batch->arg;
 	struct batch_result result = batch->result;
+	_cleanup_free_ char *warnings = batch->warnings;
 	struct error copy = { 0 };
 
 	result.elapsed_ms = clock_monotonic_ms() - batch->started_ms;
+	result.warnings = warnings;
 	if (err != NULL)
 		copy = *err;
 	for (size_t i = 0; batch->key_arrays != NULL && i < batch->bound->entity->source_key.count;
@@ -100,7 +103,10 @@ static void on_counts(void *arg, const struct pg_answer *answer)
 		.deleted = strtoll(PQgetvalue(result, 0, 3), NULL, 10),
 		.failed = strtoll(PQgetvalue(result, 0, 4), NULL, 10),
 		.parked = strtoll(PQgetvalue(result, 0, 5), NULL, 10),
+		.warned = strtoll(PQgetvalue(result, 0, 6), NULL, 10),
 	};
+	if (!PQgetisnull(result, 0, 7))
+		batch->warnings = text_copy(PQgetvalue(result, 0, 7));
 	finish(batch, NULL);
 }
 

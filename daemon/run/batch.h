@@ -41,6 +41,7 @@ struct batch_counts {
 	int64_t deleted;
 	int64_t failed;
 	int64_t parked;
+	int64_t warned; /* carried, and counted above, although they break a rule */
 };
 
 /* Rows that were dealt with, in whatever way. */
@@ -49,6 +50,8 @@ int64_t batch_counts_total(const struct batch_counts *counts);
 /* What a batch has done, and what it took. */
 struct batch_result {
 	struct batch_counts counts;
+	const char *
+		warnings; /* JSON: how many rows break each rule; NULL: none does; borrowed for the call */
 	int64_t rows; /* shipped */
 	int64_t bytes;
 	int64_t elapsed_ms;

@@ -141,6 +141,7 @@ void entity_run_count(struct entity_run *run, const struct batch_counts *counts)
 	run->counts.deleted += counts->deleted;
 	run->counts.failed += counts->failed;
 	run->counts.parked += counts->parked;
+	run->counts.warned += counts->warned;
 	run->moved_here += rows;
 	smooth_rate(run, rows);
 }

@@ -223,6 +223,7 @@ static void resume_run(struct entity_run *run, const PGresult *result, int row)
 		.deleted = number(result, row, 9),
 		.failed = number(result, row, 10),
 		.parked = number(result, row, 11),
+		.warned = number(result, row, 12),
 	};
 	snprintf(run->reason, sizeof(run->reason), "%s", PQgetvalue(result, row, 3));
 	if (strcmp(state, "completed") == 0)

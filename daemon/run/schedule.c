@@ -359,6 +359,35 @@ static void update_rate(struct session *session)
 	session->rate_ms = now;
 }
 
+/* {"has_office": 3} as "has_office 3". */
+static char *warnings_in_words(const char *warnings)
+{
+	json_auto_t *rules = json_loads(warnings, 0, NULL);
+	struct text text = TEXT_INIT;
+	const char *rule;
+	json_t *rows;
+
+	json_object_foreach(rules, rule, rows) {
+		text_separate(&text, ", ");
+		text_appendf(&text, "%s %" JSON_INTEGER_FORMAT, rule, json_integer_value(rows));
+	}
+	return text_steal(&text);
+}
+
+static void log_warnings(const struct entity_run *run, const struct batch_result *result)
+{
+	_cleanup_free_ char *words = NULL;
+
+	if (result->warnings == NULL)
+		return;
+	words = warnings_in_words(result->warnings);
+	log_event(LOG_WARNING,
+		  &(struct log_fields){ .session = run->session->id, .entity = name_of(run) },
+		  "%s: %" PRId64 " row%s carried although %s a rule: %s", name_of(run),
+		  result->counts.warned, result->counts.warned == 1 ? " was" : "s were",
+		  result->counts.warned == 1 ? "it breaks" : "they break", words);
+}
+
 static void batch_succeeded(struct entity_run *run, const struct batch_spec *spec,
 			    const struct batch_result *result)
 {
@@ -370,6 +399,7 @@ static void batch_succeeded(struct entity_run *run, const struct batch_spec *spe
 		pace_measured(pace, &limits, rows > result->rows ? rows : result->rows,
 			      result->bytes, result->elapsed_ms);
 	entity_run_count(run, &result->counts);
+	log_warnings(run, result);
 	update_rate(run->session);
 	recovery_succeeded(run, spec->retry.attempts);
 }

@@ -207,6 +207,23 @@ static void append_known(struct text *text, const struct bound_entity *bound)
 					      { NULL, NULL } });
 }
 
+static void append_forget(struct text *text, const struct bound_entity *bound)
+{
+	_cleanup_free_ char *entity = pg_quote_literal(bound->entity->name);
+	_cleanup_text_ struct text rules = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->entity->rule_count; i++) {
+		if (bound->entity->rules[i].action != RULE_WARN)
+			continue;
+		text_separate(&rules, ", ");
+		text_appendf(&rules, "'%s'", bound->entity->rules[i].name);
+	}
+	text_fill(text, sql_store_rule_findings_forget,
+		  (const struct text_hole[]){ { "entity", entity },
+					      { "rules", text_string(&rules) },
+					      { NULL, NULL } });
+}
+
 /* --- one entity after the other, then the view over all ------------------------------------------ */
 
 static void finish(struct preparation *preparation, const struct error *err)
@@ -304,6 +321,7 @@ static void prepare_next(struct preparation *preparation)
 	append_id_map(&text, &binding->entities[preparation->next]);
 	append_adoption(&text, &binding->entities[preparation->next]);
 	append_known(&text, &binding->entities[preparation->next]);
+	append_forget(&text, &binding->entities[preparation->next]);
 	text_append(&text, "COMMIT;");
 	pg_submit(preparation->target, text_string(&text), 0, NULL, on_prepared, preparation);
 }

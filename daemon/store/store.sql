@@ -73,6 +73,12 @@ UPDATE migrated.entity
  WHERE entity = {entity}
    AND adopted_at IS NULL;
 
+-- name: rule_findings_forget
+-- Of rules that the mapping has not got any more, or that reject now.
+DELETE FROM migrated.rule_finding
+ WHERE entity = {entity}
+   AND rule <> ALL (ARRAY[{rules}]::text[]);
+
 -- name: entity_states
 -- What is known of each entity.
 SELECT e.entity,
@@ -268,7 +274,8 @@ SELECT e.entity,
        coalesce(b.unchanged, 0),
        coalesce(b.deleted, 0),
        coalesce(b.failed, 0),
-       coalesce(b.parked, 0)
+       coalesce(b.parked, 0),
+       coalesce(b.warned, 0)
   FROM migrated.session_entity AS e
   LEFT JOIN (
          SELECT entity,
@@ -277,7 +284,8 @@ SELECT e.entity,
                 pg_catalog.sum(unchanged) AS unchanged,
                 pg_catalog.sum(deleted) AS deleted,
                 pg_catalog.sum(failed) AS failed,
-                pg_catalog.sum(parked) AS parked
+                pg_catalog.sum(parked) AS parked,
+                pg_catalog.sum(warned) AS warned
            FROM migrated.batch
           WHERE session = $1
           GROUP BY entity) AS b
@@ -425,7 +433,7 @@ SELECT number, kind, low, high
  ORDER BY number
 
 -- name: batch_counts
-SELECT inserted, updated, unchanged, deleted, failed, parked
+SELECT inserted, updated, unchanged, deleted, failed, parked, warned, warnings
   FROM migrated.batch
  WHERE session = $1
    AND entity = $2
@@ -445,6 +453,7 @@ SELECT l.pid
    AND b.number = $3
 
 -- name: session_list
+-- An older control schema has no `warned` yet: it is that of `none` then.
 SELECT s.session,
        s.analysis,
        s.mode,
@@ -458,8 +467,10 @@ SELECT s.session,
        coalesce(b.failed, 0),
        coalesce(b.parked, 0),
        (pg_catalog.date_part('epoch', coalesce(s.finished_at, pg_catalog.clock_timestamp()) - coalesce(s.started_at, s.created_at)) * 1000)::bigint,
-       CASE WHEN s.state = 'paused' THEN coalesce(pg_catalog.to_jsonb(s) ->> 'hold', 'operator') END
+       CASE WHEN s.state = 'paused' THEN coalesce(pg_catalog.to_jsonb(s) ->> 'hold', 'operator') END,
+       coalesce(b.warned, 0)
   FROM migrated.session AS s
+ CROSS JOIN (SELECT 0 AS warned) AS none
   LEFT JOIN LATERAL (
          SELECT pg_catalog.sum(total) AS total
            FROM migrated.session_entity
@@ -468,7 +479,8 @@ SELECT s.session,
   LEFT JOIN LATERAL (
          SELECT pg_catalog.sum(inserted + updated + unchanged + deleted + failed + parked) AS done,
                 pg_catalog.sum(failed) AS failed,
-                pg_catalog.sum(parked) AS parked
+                pg_catalog.sum(parked) AS parked,
+                pg_catalog.sum(warned + 0 * failed) AS warned
            FROM migrated.batch
           WHERE session = s.session) AS b
     ON true

@@ -114,10 +114,10 @@ updated AS (
 ),
 dead AS (
   INSERT INTO migrated.dead_letter AS d
-              (entity, legacy_key, session, batch, phase, sqlstate, column_name, message, h1, h2, mapped)
-  SELECT 'doctor_offices', ARRAY[r.k1::text, r.k2::text], '00000000-0000-0000-0000-000000000000', 1, 'resolve', f.sqlstate, f.column_name, f.message, r.h1, r.h2, r.mapped
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
+  SELECT 'doctor_offices', ARRAY[r.k1::text, r.k2::text], '00000000-0000-0000-0000-000000000000', 1, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message, r.h1, r.h2, r.mapped
     FROM resolved AS r
-    JOIN (VALUES (1, '23502', 'doctor_id', 'NULL, where the target column must have a value'), (2, '23502', 'office_id', 'NULL, where the target column must have a value'), (3, '23502', 'is_primary', 'NULL, where the target column must have a value')) AS f (fault, sqlstate, column_name, message)
+    JOIN (VALUES (1, 'resolve', '23502', NULL, 'doctor_id', 'NULL, where the target column must have a value'), (2, 'resolve', '23502', NULL, 'office_id', 'NULL, where the target column must have a value'), (3, 'resolve', '23502', NULL, 'is_primary', 'NULL, where the target column must have a value')) AS f (fault, phase, sqlstate, constraint_name, column_name, message)
       ON f.fault = r.fault
       ON CONFLICT (entity, legacy_key) DO UPDATE
      SET session = excluded.session,
@@ -204,7 +204,7 @@ UPDATE migrated.batch AS b
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'doctor_offices'
    AND b.number = 1
-RETURNING inserted, updated, unchanged, deleted, failed, parked;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
 COMMIT;
 
 
@@ -276,6 +276,6 @@ UPDATE migrated.batch AS b
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'doctor_offices'
    AND b.number = 1
-RETURNING inserted, updated, unchanged, deleted, failed, parked;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
 COMMIT;
 

@@ -156,10 +156,10 @@ updated AS (
 ),
 dead AS (
   INSERT INTO migrated.dead_letter AS d
-              (entity, legacy_key, session, batch, phase, sqlstate, column_name, message, h1, h2, mapped)
-  SELECT 'messages', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, 'resolve', f.sqlstate, f.column_name, f.message, r.h1, r.h2, r.mapped
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
+  SELECT 'messages', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message, r.h1, r.h2, r.mapped
     FROM resolved AS r
-    JOIN (VALUES (1, '22000', 'sender', 'no row of the value table fits, and there is no default'), (2, '23502', 'sender', 'NULL, where the target column must have a value'), (3, '23502', 'body', 'NULL, where the target column must have a value'), (4, '23502', 'metadata', 'NULL, where the target column must have a value'), (5, '23502', 'sent_at', 'NULL, where the target column must have a value')) AS f (fault, sqlstate, column_name, message)
+    JOIN (VALUES (1, 'resolve', '22000', NULL, 'sender', 'no row of the value table fits, and there is no default'), (2, 'resolve', '23502', NULL, 'sender', 'NULL, where the target column must have a value'), (3, 'resolve', '23502', NULL, 'body', 'NULL, where the target column must have a value'), (4, 'resolve', '23502', NULL, 'metadata', 'NULL, where the target column must have a value'), (5, 'resolve', '23502', NULL, 'sent_at', 'NULL, where the target column must have a value')) AS f (fault, phase, sqlstate, constraint_name, column_name, message)
       ON f.fault = r.fault
       ON CONFLICT (entity, legacy_key) DO UPDATE
      SET session = excluded.session,
@@ -246,7 +246,7 @@ UPDATE migrated.batch AS b
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'messages'
    AND b.number = 1
-RETURNING inserted, updated, unchanged, deleted, failed, parked;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
 COMMIT;
 
 
@@ -315,6 +315,6 @@ UPDATE migrated.batch AS b
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'messages'
    AND b.number = 1
-RETURNING inserted, updated, unchanged, deleted, failed, parked;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
 COMMIT;
 

@@ -132,10 +132,10 @@ updated AS (
 ),
 dead AS (
   INSERT INTO migrated.dead_letter AS d
-              (entity, legacy_key, session, batch, phase, sqlstate, column_name, message, h1, h2, mapped)
-  SELECT 'offices', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, 'resolve', f.sqlstate, f.column_name, f.message, r.h1, r.h2, r.mapped
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
+  SELECT 'offices', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message, r.h1, r.h2, r.mapped
     FROM resolved AS r
-    JOIN (VALUES (1, '23502', 'name', 'NULL, where the target column must have a value'), (2, '23502', 'address', 'NULL, where the target column must have a value'), (3, '23502', 'country_code', 'NULL, where the target column must have a value'), (4, '23502', 'timezone', 'NULL, where the target column must have a value'), (5, '23502', 'created_at', 'NULL, where the target column must have a value')) AS f (fault, sqlstate, column_name, message)
+    JOIN (VALUES (1, 'resolve', '23502', NULL, 'name', 'NULL, where the target column must have a value'), (2, 'resolve', '23502', NULL, 'address', 'NULL, where the target column must have a value'), (3, 'resolve', '23502', NULL, 'country_code', 'NULL, where the target column must have a value'), (4, 'resolve', '23502', NULL, 'timezone', 'NULL, where the target column must have a value'), (5, 'resolve', '23502', NULL, 'created_at', 'NULL, where the target column must have a value')) AS f (fault, phase, sqlstate, constraint_name, column_name, message)
       ON f.fault = r.fault
       ON CONFLICT (entity, legacy_key) DO UPDATE
      SET session = excluded.session,
@@ -222,7 +222,7 @@ UPDATE migrated.batch AS b
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'offices'
    AND b.number = 1
-RETURNING inserted, updated, unchanged, deleted, failed, parked;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
 COMMIT;
 
 
@@ -291,6 +291,6 @@ UPDATE migrated.batch AS b
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'offices'
    AND b.number = 1
-RETURNING inserted, updated, unchanged, deleted, failed, parked;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
 COMMIT;
 

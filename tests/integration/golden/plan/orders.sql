@@ -152,10 +152,10 @@ updated AS (
 ),
 dead AS (
   INSERT INTO migrated.dead_letter AS d
-              (entity, legacy_key, session, batch, phase, sqlstate, column_name, message, h1, h2, mapped)
-  SELECT 'orders', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, 'resolve', f.sqlstate, f.column_name, f.message, r.h1, r.h2, r.mapped
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
+  SELECT 'orders', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message, r.h1, r.h2, r.mapped
     FROM resolved AS r
-    JOIN (VALUES (1, '23502', 'patient_id', 'NULL, where the target column must have a value'), (2, '23502', 'office_id', 'NULL, where the target column must have a value'), (3, '23502', 'status', 'NULL, where the target column must have a value'), (4, '23502', 'priority', 'NULL, where the target column must have a value'), (5, '23502', 'metadata', 'NULL, where the target column must have a value'), (6, '23502', 'created_at', 'NULL, where the target column must have a value')) AS f (fault, sqlstate, column_name, message)
+    JOIN (VALUES (1, 'resolve', '23502', NULL, 'patient_id', 'NULL, where the target column must have a value'), (2, 'resolve', '23502', NULL, 'office_id', 'NULL, where the target column must have a value'), (3, 'resolve', '23502', NULL, 'status', 'NULL, where the target column must have a value'), (4, 'resolve', '23502', NULL, 'priority', 'NULL, where the target column must have a value'), (5, 'resolve', '23502', NULL, 'metadata', 'NULL, where the target column must have a value'), (6, 'resolve', '23502', NULL, 'created_at', 'NULL, where the target column must have a value')) AS f (fault, phase, sqlstate, constraint_name, column_name, message)
       ON f.fault = r.fault
       ON CONFLICT (entity, legacy_key) DO UPDATE
      SET session = excluded.session,
@@ -242,7 +242,7 @@ UPDATE migrated.batch AS b
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'orders'
    AND b.number = 1
-RETURNING inserted, updated, unchanged, deleted, failed, parked;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
 COMMIT;
 
 
@@ -311,6 +311,6 @@ UPDATE migrated.batch AS b
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'orders'
    AND b.number = 1
-RETURNING inserted, updated, unchanged, deleted, failed, parked;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
 COMMIT;
 

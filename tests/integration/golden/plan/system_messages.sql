@@ -152,10 +152,10 @@ updated AS (
 ),
 dead AS (
   INSERT INTO migrated.dead_letter AS d
-              (entity, legacy_key, session, batch, phase, sqlstate, column_name, message, h1, h2, mapped)
-  SELECT 'system_messages', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, 'resolve', f.sqlstate, f.column_name, f.message, r.h1, r.h2, r.mapped
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
+  SELECT 'system_messages', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message, r.h1, r.h2, r.mapped
     FROM resolved AS r
-    JOIN (VALUES (1, '23502', 'template_key', 'NULL, where the target column must have a value'), (2, '22000', 'channel', 'no row of the value table fits, and there is no default'), (3, '23502', 'channel', 'NULL, where the target column must have a value'), (4, '23502', 'is_read', 'NULL, where the target column must have a value'), (5, '23502', 'created_at', 'NULL, where the target column must have a value')) AS f (fault, sqlstate, column_name, message)
+    JOIN (VALUES (1, 'resolve', '23502', NULL, 'template_key', 'NULL, where the target column must have a value'), (2, 'resolve', '22000', NULL, 'channel', 'no row of the value table fits, and there is no default'), (3, 'resolve', '23502', NULL, 'channel', 'NULL, where the target column must have a value'), (4, 'resolve', '23502', NULL, 'is_read', 'NULL, where the target column must have a value'), (5, 'resolve', '23502', NULL, 'created_at', 'NULL, where the target column must have a value')) AS f (fault, phase, sqlstate, constraint_name, column_name, message)
       ON f.fault = r.fault
       ON CONFLICT (entity, legacy_key) DO UPDATE
      SET session = excluded.session,
@@ -242,7 +242,7 @@ UPDATE migrated.batch AS b
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'system_messages'
    AND b.number = 1
-RETURNING inserted, updated, unchanged, deleted, failed, parked;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
 COMMIT;
 
 
@@ -308,6 +308,6 @@ UPDATE migrated.batch AS b
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'system_messages'
    AND b.number = 1
-RETURNING inserted, updated, unchanged, deleted, failed, parked;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
 COMMIT;
 

@@ -1,0 +1,20 @@
+/*
+ * The SQL of business rules that are asked when a batch's rows have been written. The templates stand in rule.sql.
+ *
+ * An entity without such rules has none of it. Strings are the caller's to free.
+ */
+#ifndef DAEMON_APPLY_RULE_SQL_H
+#define DAEMON_APPLY_RULE_SQL_H
+
+#include "apply/entity_sql.h"
+#include "common/text.h"
+
+/* Keeps, and counts, which rows of the batch were carried although they break a rule that warns. */
+void rule_sql_append_warn(struct text *text, const struct bound_entity *bound,
+			  const struct batch_place *place);
+
+/* Forgets what was found of rows that this batch has found gone. */
+void rule_sql_append_gone(struct text *text, const struct bound_entity *bound,
+			  const struct batch_place *place);
+
+#endif
