@@ -53,7 +53,8 @@ UPDATE {target} AS t
 -- name: apply
 -- Target. Resolves the staged rows, sets aside those that cannot be applied, writes the others, and counts.
 WITH resolved AS MATERIALIZED (
-  SELECT {stage_keys},
+  SELECT s.ctid AS row_id,
+         {stage_keys},
          s.h1,
          s.h2,
          m.t1 IS NOT NULL AS mapped,
@@ -108,11 +109,14 @@ updated AS (
 ),
 dead AS (
   INSERT INTO migrated.dead_letter AS d
-              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
-  SELECT '{entity}', {legacy_key}, '{session}', {batch}, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message, r.h1, r.h2, r.mapped
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped, row)
+  SELECT '{entity}', {legacy_key}, '{session}', {batch}, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message,
+         r.h1, r.h2, r.mapped, {row}
     FROM resolved AS r
     JOIN (VALUES {faults}) AS f (fault, phase, sqlstate, constraint_name, column_name, message)
       ON f.fault = r.fault
+    JOIN {stage} AS s
+      ON s.ctid = r.row_id
 {letter_again}  RETURNING 1
 ),
 waiting AS (
@@ -162,6 +166,7 @@ UPDATE migrated.batch AS b
          h1 = coalesce(excluded.h1, d.h1),
          h2 = coalesce(excluded.h2, d.h2),
          mapped = excluded.mapped,
+         row = excluded.row,
          attempts = d.attempts + 1,
          state = 'open',
          updated_at = pg_catalog.now()

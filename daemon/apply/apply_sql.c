@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "apply/faults.h"
+#include "apply/letter_row.h"
 #include "apply/parts.h"
 #include "common/text.h"
 #include "sql_apply.h"
@@ -369,6 +370,7 @@ static void add_asides(struct holes *holes, const struct bound_entity *bound)
 	faults_collect(&faults, bound);
 	give_hole(holes, "fault", text_steal(&faults.which));
 	give_hole(holes, "faults", text_steal(&faults.rows));
+	give_hole(holes, "row", letter_row(bound));
 	add_hole(holes, "letter_again", sql_apply_letter_again);
 	add_hole(holes, "parked_again", sql_apply_parked_again);
 }

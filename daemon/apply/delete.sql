@@ -56,27 +56,26 @@ UPDATE migrated.batch AS b
    AND b.number = {batch}
 
 -- name: delete_letter
--- Target. The dead letter of one deletion that the database refused: $1 the ctid of its change, then as above.
+-- Target. The dead letters of deletions that the database refused, $1 (migrated.refusal[]).
 WITH dead AS (
   INSERT INTO migrated.dead_letter AS d
               (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, mapped)
-  SELECT '{entity}', c.legacy_key, '{session}', {batch}, 'delete', $2, $3, $4, $5, true
-    FROM migrated.change AS c
-   WHERE c.ctid = $1
+  SELECT '{entity}', c.legacy_key, '{session}', {batch}, 'delete', f.sqlstate, f.constraint_name, f.column_name, f.message, true
+    FROM pg_catalog.unnest($1) AS f
+    JOIN migrated.change AS c
+      ON c.ctid = f.row_id
 {letter_again})
 UPDATE migrated.batch AS b
-   SET failed = b.failed + 1
+   SET failed = b.failed + pg_catalog.cardinality($1)
  WHERE b.session = '{session}'
    AND b.entity = '{entity}'
    AND b.number = {batch}
 
 -- name: delete_isolate
 SELECT migrated.apply_isolated({apply}, {letter},
-         migrated.apply_isolated({apply}, {letter},
-           (SELECT pg_catalog.array_agg(c.ctid ORDER BY c.ordinal)
-              FROM migrated.change AS c
-             WHERE c.analysis = '{analysis}'
-               AND c.entity = '{entity}'
-               AND c.ordinal BETWEEN {low} AND {high}
-               AND c.kind = 'deleted')),
-         true);
+         (SELECT pg_catalog.array_agg(c.ctid ORDER BY c.ordinal)
+            FROM migrated.change AS c
+           WHERE c.analysis = '{analysis}'
+             AND c.entity = '{entity}'
+             AND c.ordinal BETWEEN {low} AND {high}
+             AND c.kind = 'deleted'));

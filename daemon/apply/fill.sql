@@ -29,15 +29,17 @@ DELETE FROM migrated.deferred AS l
  WHERE l.ctid = ready.row_id
 
 -- name: fill_letter
--- Target. The dead letter of one reference that the database refused to fill in: $1 the ctid of its deferral, then as above.
+-- Target. The dead letters of references that the database refused to fill in, $1 (migrated.refusal[]).
 WITH refused AS (
   DELETE FROM migrated.deferred AS l
-   WHERE l.ctid = $1
-  RETURNING l.legacy_key, l.column_name, l.session, l.batch
+   USING pg_catalog.unnest($1) AS f
+   WHERE l.ctid = f.row_id
+  RETURNING l.legacy_key, l.column_name AS reference, l.session, l.batch, f.*
 )
 INSERT INTO migrated.dead_letter AS d
             (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
-SELECT '{entity}', r.legacy_key, r.session, r.batch, 'fill', $2, $3, coalesce($4, r.column_name), $5, m.h1, m.h2, true
+SELECT '{entity}', r.legacy_key, r.session, r.batch, 'fill', r.sqlstate, r.constraint_name,
+       coalesce(r.column_name, r.reference), r.message, m.h1, m.h2, true
   FROM refused AS r
   JOIN {id_map} AS m
     ON {m_is_r}
@@ -45,14 +47,12 @@ SELECT '{entity}', r.legacy_key, r.session, r.batch, 'fill', $2, $3, coalesce($4
 
 -- name: fill_isolate
 SELECT migrated.apply_isolated({apply}, {letter},
-         migrated.apply_isolated({apply}, {letter},
-           (SELECT pg_catalog.array_agg(ready.row_id)
-              FROM (SELECT l.ctid AS row_id
-                      FROM migrated.deferred AS l
-                      JOIN {parent_map} AS p
-                        ON {p_is_l}{parent_present}
-                     WHERE l.entity = '{entity}'
-                       AND l.column_name = {column_name}
-                       AND l.parent_entity = '{parent}'
-                     LIMIT {limit}) AS ready)),
-         true)
+         (SELECT pg_catalog.array_agg(ready.row_id)
+            FROM (SELECT l.ctid AS row_id
+                    FROM migrated.deferred AS l
+                    JOIN {parent_map} AS p
+                      ON {p_is_l}{parent_present}
+                   WHERE l.entity = '{entity}'
+                     AND l.column_name = {column_name}
+                     AND l.parent_entity = '{parent}'
+                   LIMIT {limit}) AS ready))

@@ -2,20 +2,24 @@
 -- isolate_sql.c; the words for tables of ours are those of apply.sql.
 
 -- name: letter
--- Target. What becomes of one staged row that the database refused: $1 its ctid, $2 SQLSTATE, $3 constraint, $4 column,
--- $5 message. It is a dead letter; or it is parked, when a parent that we have brought is not there any more ({lost}). That
--- parent's hash is forgotten ({again}), so that the next sweep brings it again.
-WITH refused AS (
-  SELECT {stage_keys},
+-- Target. What becomes of staged rows that were refused, $1 (migrated.refusal[]): each is a dead letter; or it is parked, when a parent
+-- that we have brought is not there any more ({lost}). That parent's hash is forgotten ({again}), so that the next sweep brings it again.
+WITH refused AS MATERIALIZED (
+  SELECT DISTINCT ON ({stage_keys})
+         {stage_keys},
          s.h1,
          s.h2,
-         m.t1 IS NOT NULL AS mapped
-    FROM {stage} AS s
+         m.t1 IS NOT NULL AS mapped,
+         {row} AS row,
+         f.*
+    FROM pg_catalog.unnest($1) AS f
+    JOIN {stage} AS s
+      ON s.ctid = f.row_id
     LEFT JOIN {id_map} AS m
       ON {m_is_s}
-   WHERE s.ctid = $1
+   ORDER BY {stage_keys}, f.row_id
 ),
-lost (column_name, parent_entity, parent_key) AS MATERIALIZED (
+lost (row_id, place, column_name, parent_entity, parent_key) AS MATERIALIZED (
   {lost}
 ),
 remapped AS (
@@ -31,30 +35,34 @@ waiting AS (
               (entity, legacy_key, column_name, parent_entity, parent_key, h1, h2, mapped, session, batch)
   SELECT '{entity}', {legacy_key}, l.column_name, l.parent_entity, l.parent_key, r.h1, r.h2, r.mapped, '{session}', {batch}
     FROM refused AS r
-   CROSS JOIN (SELECT * FROM lost LIMIT 1) AS l
-{parked_again}),
+    JOIN (SELECT DISTINCT ON (lost.row_id) lost.* FROM lost ORDER BY lost.row_id, lost.place) AS l
+      ON l.row_id = r.row_id
+{parked_again}  RETURNING 1
+),
 dead AS (
   INSERT INTO migrated.dead_letter AS d
-              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
-  SELECT '{entity}', {legacy_key}, '{session}', {batch}, 'write', $2, $3, $4, $5, r.h1, r.h2, r.mapped
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped, row)
+  SELECT '{entity}', {legacy_key}, '{session}', {batch}, r.phase, r.sqlstate, r.constraint_name, r.column_name, r.message,
+         r.h1, r.h2, r.mapped, r.row
     FROM refused AS r
-   WHERE NOT EXISTS (SELECT FROM lost)
+   WHERE r.row_id NOT IN (SELECT lost.row_id FROM lost)
 {letter_again}){again}
 UPDATE migrated.batch AS b
-   SET failed = b.failed + CASE WHEN EXISTS (SELECT FROM lost) THEN 0 ELSE 1 END,
-       parked = b.parked + CASE WHEN EXISTS (SELECT FROM lost) THEN 1 ELSE 0 END
+   SET failed = b.failed + pg_catalog.cardinality($1) - (SELECT pg_catalog.count(*) FROM waiting),
+       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting)
  WHERE b.session = '{session}'
    AND b.entity = '{entity}'
    AND b.number = {batch}
 
 -- name: lost
--- Target. Of the row $1, a parent that the id map knows and the target does not have; for `letter`.
-SELECT {column_name}::text, {parent_name}::text, {parent_key}
-  FROM {stage} AS s
+-- Target. Parents of refused rows that the id map knows and the target does not have; for `letter`.
+SELECT r.row_id, {place}, {column_name}::text, {parent_name}::text, {parent_key}
+  FROM refused AS r
+  JOIN {stage} AS s
+    ON s.ctid = r.row_id
   JOIN {parent_map} AS p
     ON {p_is_s}{parent_present}
- WHERE s.ctid = $1
-   AND $2 = '23503'
+ WHERE r.sqlstate = '23503'
    AND NOT EXISTS (SELECT FROM {parent_target} AS t WHERE {t_is_p})
 
 -- name: again
@@ -71,8 +79,5 @@ SELECT {column_name}::text, {parent_name}::text, {parent_key}
 )
 
 -- name: isolate
--- Target. Finds the bad rows of the stage by halving, keeps the good; those that failed are tried once more.
-SELECT migrated.apply_isolated({apply}, {letter},
-         migrated.apply_isolated({apply}, {letter},
-           (SELECT pg_catalog.array_agg(s.ctid ORDER BY s.ctid) FROM {stage} AS s)),
-         true);
+-- Target. Applies the stage in parts, so that the good rows stay.
+SELECT migrated.apply_isolated({apply}, {letter}, (SELECT pg_catalog.array_agg(s.ctid ORDER BY s.ctid) FROM {stage} AS s));

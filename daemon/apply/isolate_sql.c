@@ -4,6 +4,7 @@
 #include "apply/isolate_sql.h"
 
 #include "apply/apply_sql.h"
+#include "apply/letter_row.h"
 #include "apply/parts.h"
 #include "common/text.h"
 #include "sql_apply.h"
@@ -54,7 +55,9 @@ static void append_lost(struct text *lost, struct text *again, const struct bind
 	_cleanup_free_ char *p_is_l = parts_keys_from_text(parent, "p", "l.parent_key");
 	_cleanup_free_ char *t_is_p = parts_target_is(parent, "p.t");
 	char present[64];
+	_cleanup_free_ char *place = text_format("%zu", written->number);
 	const struct text_hole holes[] = { { "name", name },
+					   { "place", place },
 					   { "column_name", column_name },
 					   { "parent_name", parent_name },
 					   { "parent_key", parent_key },
@@ -85,6 +88,7 @@ static char *letter_statement(const struct binding *binding, const struct bound_
 	_cleanup_free_ char *m_is_s = parts_equal_keys(keys, "m.k", "s.k");
 	_cleanup_free_ char *m_is_r = parts_equal_keys(keys, "m.k", "r.k");
 	_cleanup_free_ char *legacy_key = parts_legacy_key(bound, "r");
+	_cleanup_free_ char *row = letter_row(bound);
 
 	for (size_t i = 0; i < bound->written_count; i++)
 		for (size_t j = 0; parts_is_reference(&bound->written[i]) &&
@@ -92,11 +96,13 @@ static char *letter_statement(const struct binding *binding, const struct bound_
 		     j++)
 			append_lost(&lost, &again, binding, bound, &bound->written[i], j);
 	if (lost.length == 0)
-		text_append(&lost, "SELECT NULL::text, NULL::text, NULL::text[] WHERE FALSE");
+		text_append(&lost, "SELECT NULL::tid, 0, NULL::text, NULL::text, NULL::text[] "
+				   "WHERE FALSE");
 	text_fill(&text, sql_apply_letter,
 		  (const struct text_hole[]){ { "stage_keys", stage_keys },
 					      { "stage", bound->stage },
 					      { "id_map", bound->id_map },
+					      { "row", row },
 					      { "m_is_s", m_is_s },
 					      { "m_is_r", m_is_r },
 					      { "lost", text_string(&lost) },

@@ -463,6 +463,10 @@ def plant_canaries(clinic):
              WHERE {key} IN (SELECT {key} FROM {table} ORDER BY hashtext('{column}' || {key}::text) LIMIT 2)""", [word])
 
 
+# Where a row may stand within the control schema: table -> column.
+KEPT_ROWS = {"dead_letter": "row"}
+
+
 def test_no_value_of_a_row_leaves_the_tables(make_clinic, start_daemon):
     clinic = make_clinic(scale=SMALL)
     plant_canaries(clinic)
@@ -492,8 +496,8 @@ def test_no_value_of_a_row_leaves_the_tables(make_clinic, start_daemon):
     assert CANARY_PATTERN.search(daemon.log()) is None
     for (table,) in clinic.target_sql(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'migrated' AND tablename NOT LIKE 'id_map_%'"):
-        leaked = clinic.target_sql(f"SELECT row_to_json(t)::text FROM migrated.{table} AS t"
-                                   f" WHERE row_to_json(t)::text ~* 'kanarien'")
+        leaked = clinic.target_sql(f"SELECT to_jsonb(t) - %s::text FROM migrated.{table} AS t"
+                                   f" WHERE (to_jsonb(t) - %s::text)::text ~* 'kanarien'", [KEPT_ROWS.get(table, "")] * 2)
         assert leaked == [], table
 
 

@@ -43,7 +43,8 @@ COPY pg_temp.stage_doctor_offices (k1, k2, f1_1, f2_1, c3, h1, h2) FROM STDIN (F
 SAVEPOINT applying;
 
 WITH resolved AS MATERIALIZED (
-  SELECT s.k1, s.k2,
+  SELECT s.ctid AS row_id,
+         s.k1, s.k2,
          s.h1,
          s.h2,
          m.t1 IS NOT NULL AS mapped,
@@ -114,11 +115,16 @@ updated AS (
 ),
 dead AS (
   INSERT INTO migrated.dead_letter AS d
-              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
-  SELECT 'doctor_offices', ARRAY[r.k1::text, r.k2::text], '00000000-0000-0000-0000-000000000000', 1, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message, r.h1, r.h2, r.mapped
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped, row)
+  SELECT 'doctor_offices', ARRAY[r.k1::text, r.k2::text], '00000000-0000-0000-0000-000000000000', 1, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message,
+         r.h1, r.h2, r.mapped, CASE WHEN 0 + coalesce(pg_catalog.pg_column_size(s.k1), 0) + coalesce(pg_catalog.pg_column_size(s.k2), 0) + coalesce(pg_catalog.pg_column_size(s.f1_1), 0) + coalesce(pg_catalog.pg_column_size(s.f2_1), 0) + coalesce(pg_catalog.pg_column_size(s.c3), 0) <= 262144
+              THEN pg_catalog.jsonb_build_object('key', pg_catalog.jsonb_build_object('doctor_id', pg_catalog.to_jsonb(s.k1), 'office_id', pg_catalog.to_jsonb(s.k2)),
+                   'columns', pg_catalog.jsonb_build_object('doctor_id', pg_catalog.to_jsonb(s.f1_1), 'office_id', pg_catalog.to_jsonb(s.f2_1), 'is_primary', pg_catalog.to_jsonb(s.c3))) END
     FROM resolved AS r
     JOIN (VALUES (1, 'resolve', '23502', NULL, 'doctor_id', 'NULL, where the target column must have a value'), (2, 'resolve', '23502', NULL, 'office_id', 'NULL, where the target column must have a value'), (3, 'resolve', '23502', NULL, 'is_primary', 'NULL, where the target column must have a value')) AS f (fault, phase, sqlstate, constraint_name, column_name, message)
       ON f.fault = r.fault
+    JOIN pg_temp.stage_doctor_offices AS s
+      ON s.ctid = r.row_id
       ON CONFLICT (entity, legacy_key) DO UPDATE
      SET session = excluded.session,
          batch = excluded.batch,
@@ -130,6 +136,7 @@ dead AS (
          h1 = coalesce(excluded.h1, d.h1),
          h2 = coalesce(excluded.h2, d.h2),
          mapped = excluded.mapped,
+         row = excluded.row,
          attempts = d.attempts + 1,
          state = 'open',
          updated_at = pg_catalog.now()

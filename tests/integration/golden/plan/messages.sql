@@ -65,7 +65,8 @@ UPDATE "public"."messages" AS t
    AND t."id" = m.t1;
 
 WITH resolved AS MATERIALIZED (
-  SELECT s.k1,
+  SELECT s.ctid AS row_id,
+         s.k1,
          s.h1,
          s.h2,
          m.t1 IS NOT NULL AS mapped,
@@ -156,11 +157,16 @@ updated AS (
 ),
 dead AS (
   INSERT INTO migrated.dead_letter AS d
-              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
-  SELECT 'messages', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message, r.h1, r.h2, r.mapped
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped, row)
+  SELECT 'messages', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message,
+         r.h1, r.h2, r.mapped, CASE WHEN 0 + coalesce(pg_catalog.pg_column_size(s.k1), 0) + coalesce(pg_catalog.pg_column_size(s.f1_1), 0) + coalesce(pg_catalog.pg_column_size(s.f2_1), 0) + coalesce(pg_catalog.pg_column_size(s.f3_1), 0) + coalesce(pg_catalog.pg_column_size(s.c4), 0) + coalesce(pg_catalog.pg_column_size(s.c5), 0) + coalesce(pg_catalog.pg_column_size(s.c6), 0) + coalesce(pg_catalog.pg_column_size(s.c7), 0) + coalesce(pg_catalog.pg_column_size(s.c8), 0) + coalesce(pg_catalog.pg_column_size(s.c9), 0) + coalesce(pg_catalog.pg_column_size(s.c10), 0) + coalesce(pg_catalog.pg_column_size(s.c11), 0) <= 262144
+              THEN pg_catalog.jsonb_build_object('key', pg_catalog.jsonb_build_object('id', pg_catalog.to_jsonb(s.k1)),
+                   'columns', pg_catalog.jsonb_build_object('order_id', pg_catalog.to_jsonb(s.f1_1), 'patient_id', pg_catalog.to_jsonb(s.f2_1), 'parent_message_id', pg_catalog.to_jsonb(s.f3_1), 'sender', pg_catalog.to_jsonb(s.c4::text), 'subject', pg_catalog.to_jsonb(s.c5::text), 'body', pg_catalog.to_jsonb(s.c6::text), 'context', pg_catalog.to_jsonb(s.c7::text), 'metadata', pg_catalog.to_jsonb(s.c8), 'sent_at', pg_catalog.to_jsonb(s.c9::text), 'read_at', pg_catalog.to_jsonb(s.c10::text), 'updated_at', pg_catalog.to_jsonb(s.c11::text))) END
     FROM resolved AS r
     JOIN (VALUES (1, 'resolve', '22000', NULL, 'sender', 'no row of the value table fits, and there is no default'), (2, 'resolve', '23502', NULL, 'sender', 'NULL, where the target column must have a value'), (3, 'resolve', '23502', NULL, 'body', 'NULL, where the target column must have a value'), (4, 'resolve', '23502', NULL, 'metadata', 'NULL, where the target column must have a value'), (5, 'resolve', '23502', NULL, 'sent_at', 'NULL, where the target column must have a value')) AS f (fault, phase, sqlstate, constraint_name, column_name, message)
       ON f.fault = r.fault
+    JOIN pg_temp.stage_messages AS s
+      ON s.ctid = r.row_id
       ON CONFLICT (entity, legacy_key) DO UPDATE
      SET session = excluded.session,
          batch = excluded.batch,
@@ -172,6 +178,7 @@ dead AS (
          h1 = coalesce(excluded.h1, d.h1),
          h2 = coalesce(excluded.h2, d.h2),
          mapped = excluded.mapped,
+         row = excluded.row,
          attempts = d.attempts + 1,
          state = 'open',
          updated_at = pg_catalog.now()

@@ -61,7 +61,8 @@ COPY pg_temp.stage_system_messages (k1, c1, f2_1, w2, f3_1, w3, f4_1, w4, c5, c6
 SAVEPOINT applying;
 
 WITH resolved AS MATERIALIZED (
-  SELECT s.k1,
+  SELECT s.ctid AS row_id,
+         s.k1,
          s.h1,
          s.h2,
          m.t1 IS NOT NULL AS mapped,
@@ -152,11 +153,16 @@ updated AS (
 ),
 dead AS (
   INSERT INTO migrated.dead_letter AS d
-              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
-  SELECT 'system_messages', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message, r.h1, r.h2, r.mapped
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped, row)
+  SELECT 'system_messages', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message,
+         r.h1, r.h2, r.mapped, CASE WHEN 0 + coalesce(pg_catalog.pg_column_size(s.k1), 0) + coalesce(pg_catalog.pg_column_size(s.c1), 0) + coalesce(pg_catalog.pg_column_size(s.f2_1), 0) + coalesce(pg_catalog.pg_column_size(s.w2), 0) + coalesce(pg_catalog.pg_column_size(s.f3_1), 0) + coalesce(pg_catalog.pg_column_size(s.w3), 0) + coalesce(pg_catalog.pg_column_size(s.f4_1), 0) + coalesce(pg_catalog.pg_column_size(s.w4), 0) + coalesce(pg_catalog.pg_column_size(s.c5), 0) + coalesce(pg_catalog.pg_column_size(s.c6), 0) + coalesce(pg_catalog.pg_column_size(s.c7), 0) + coalesce(pg_catalog.pg_column_size(s.c8), 0) + coalesce(pg_catalog.pg_column_size(s.c9), 0) + coalesce(pg_catalog.pg_column_size(s.c10), 0) <= 262144
+              THEN pg_catalog.jsonb_build_object('key', pg_catalog.jsonb_build_object('id', pg_catalog.to_jsonb(s.k1)),
+                   'columns', pg_catalog.jsonb_build_object('item_type', pg_catalog.to_jsonb(s.c1::text), 'item_id', pg_catalog.to_jsonb(s.f2_1), 'order_id', pg_catalog.to_jsonb(s.f3_1), 'case_id', pg_catalog.to_jsonb(s.f4_1), 'template_key', pg_catalog.to_jsonb(s.c5::text), 'context', pg_catalog.to_jsonb(s.c6::text), 'channel', pg_catalog.to_jsonb(s.c7::text), 'is_read', pg_catalog.to_jsonb(s.c8), 'sent_at', pg_catalog.to_jsonb(s.c9::text), 'created_at', pg_catalog.to_jsonb(s.c10::text))) END
     FROM resolved AS r
     JOIN (VALUES (1, 'resolve', '23502', NULL, 'template_key', 'NULL, where the target column must have a value'), (2, 'resolve', '22000', NULL, 'channel', 'no row of the value table fits, and there is no default'), (3, 'resolve', '23502', NULL, 'channel', 'NULL, where the target column must have a value'), (4, 'resolve', '23502', NULL, 'is_read', 'NULL, where the target column must have a value'), (5, 'resolve', '23502', NULL, 'created_at', 'NULL, where the target column must have a value')) AS f (fault, phase, sqlstate, constraint_name, column_name, message)
       ON f.fault = r.fault
+    JOIN pg_temp.stage_system_messages AS s
+      ON s.ctid = r.row_id
       ON CONFLICT (entity, legacy_key) DO UPDATE
      SET session = excluded.session,
          batch = excluded.batch,
@@ -168,6 +174,7 @@ dead AS (
          h1 = coalesce(excluded.h1, d.h1),
          h2 = coalesce(excluded.h2, d.h2),
          mapped = excluded.mapped,
+         row = excluded.row,
          attempts = d.attempts + 1,
          state = 'open',
          updated_at = pg_catalog.now()
