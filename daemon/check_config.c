@@ -30,7 +30,7 @@ static void print_binding(struct check *check, const struct binding *binding)
 		check->status = EX_CONFIG;
 	} else {
 		printf("%s: %zu entities in %zu levels fit both databases\n", check->config->file,
-		       check->config->entities.count, check->config->entities.level_count);
+		       check->config->entities.count, binding->level_count);
 		check->status = 0;
 	}
 }

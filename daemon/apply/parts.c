@@ -86,7 +86,7 @@ bool parts_has_alternatives(const struct written_column *written)
 
 bool parts_is_reference(const struct written_column *written)
 {
-	return written->column != NULL && written->column->kind == COLUMN_REFERENCE;
+	return bound_is_reference(written);
 }
 
 char *parts_missing(const struct written_column *written)
@@ -104,8 +104,7 @@ char *parts_missing(const struct written_column *written)
 /* References whose absence lets the row wait, or lets only the column wait. */
 bool parts_is_deferrable(const struct written_column *written)
 {
-	return parts_is_reference(written) &&
-	       (written->column->deferred || written->column->if_missing == IF_MISSING_NULL);
+	return bound_is_deferrable(written);
 }
 
 bool parts_is_parking(const struct written_column *written)

@@ -12,6 +12,7 @@
 
 #include "catalog/base_tables.h"
 #include "catalog/changed.h"
+#include "catalog/circle.h"
 #include "catalog/expression.h"
 #include "catalog/rules.h"
 #include "catalog/wire_type.h"
@@ -287,7 +288,7 @@ static void check_nullable(struct binder *binder, struct bound_entity *bound)
 		if (column == NULL || column->kind != COLUMN_REFERENCE ||
 		    !bound->written[i].not_null)
 			continue;
-		if (column->deferred || column->if_missing == IF_MISSING_NULL)
+		if (column->if_missing == IF_MISSING_NULL)
 			complain(binder, bound, column->path,
 				 "target column \"%s\" may not be NULL, so this reference cannot "
 				 "be filled in later",
@@ -462,17 +463,25 @@ static void refuse_child(struct binding *binding, struct bound_entity *child,
 void binding_spread_unusable(struct binding *binding, const bool *only)
 {
 	_cleanup_free_ bool *reached = memory_new((binding->set->count + 1) * sizeof(*reached));
+	bool changed = true;
 
 	for (size_t i = 0; i < binding->set->count; i++) {
 		struct bound_entity *bound = &binding->entities[i];
 
 		reached[i] = !bound->usable && (only == NULL || only[i]);
-		for (size_t j = 0; j < i && bound->usable; j++)
-			if (reached[j] &&
-			    entity_depends_on(bound->entity, binding->entities[j].entity)) {
-				refuse_child(binding, bound, &binding->entities[j]);
-				reached[i] = true;
-			}
+	}
+	while (changed) {
+		changed = false;
+		for (size_t i = 0; i < binding->set->count * binding->set->count; i++) {
+			struct bound_entity *child = &binding->entities[i / binding->set->count];
+			size_t parent = i % binding->set->count;
+
+			if (!child->usable || !reached[parent] ||
+			    !entity_refers_to(child->entity, binding->entities[parent].entity))
+				continue;
+			refuse_child(binding, child, &binding->entities[parent]);
+			reached[i / binding->set->count] = changed = true;
+		}
 	}
 }
 
@@ -534,6 +543,7 @@ static void on_target_catalog(void *arg, const struct error *err)
 		bind_target(binder, bound);
 		bound_ship_rules(bound);
 	}
+	circle_order(binding);
 	rules_describe(binding, binder->target, on_rules_described, binder);
 }
 
@@ -579,6 +589,31 @@ const struct bound_entity *binding_find(const struct binding *binding, const cha
 		if (strcmp(binding->set->entities[i].name, entity) == 0)
 			return &binding->entities[i];
 	return NULL;
+}
+
+bool bound_is_reference(const struct written_column *written)
+{
+	return written->column != NULL && written->column->kind == COLUMN_REFERENCE;
+}
+
+bool bound_is_deferrable(const struct written_column *written)
+{
+	return bound_is_reference(written) &&
+	       (written->deferred || written->column->if_missing == IF_MISSING_NULL);
+}
+
+bool bound_depends_on(const struct bound_entity *child, const struct bound_entity *parent)
+{
+	for (size_t i = 0; i < child->written_count; i++) {
+		const struct written_column *written = &child->written[i];
+
+		for (size_t j = 0; bound_is_reference(written) && !written->deferred &&
+				   j < written->column->reference_count;
+		     j++)
+			if (written->column->references[j].entity == parent->entity)
+				return true;
+	}
+	return false;
 }
 
 static void free_strings(char **strings, size_t count)
@@ -629,6 +664,7 @@ void binding_free(struct binding *binding)
 	for (size_t i = 0; i < binding->set->count; i++)
 		bound_done(&binding->entities[i]);
 	free(binding->entities);
+	free(binding->order);
 	catalog_done(&binding->source);
 	catalog_done(&binding->target);
 	problem_list_done(&binding->problems);

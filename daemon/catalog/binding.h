@@ -36,12 +36,16 @@ struct written_column {
 	const char *fault_sqlstate;
 	bool not_null;
 	bool no_equality;
+	bool deferred; /* a reference that is left NULL when its parent is missing, and filled in a second pass; see circle.h */
+	bool kin; /* a reference to the same entity that must have a value: its parent may come in the same batch */
 	size_t number; /* from 1; names fN_M, wN, rN_M of a reference */
 };
 
 struct bound_entity {
 	const struct entity *entity;
 	bool usable;
+	size_t level; /* 0: waits for nobody; else one more than the highest it waits for */
+	bool kin;     /* has a reference that is */
 
 	char *source_relation; /* `"public"."dispatch_office" AS source` or `(SELECT …) AS source` */
 	char *source_filter;	/* a condition; "TRUE" when there is none */
@@ -75,7 +79,9 @@ struct bound_entity {
 struct binding {
 	const struct entity_set *set;
 	struct bound_entity *entities; /* as many as the set, in its order */
-	int source_version;	       /* server_version_num */
+	size_t *order;		       /* their positions, by level and name */
+	size_t level_count;
+	int source_version; /* server_version_num */
 	int target_version;
 	struct catalog source;
 	struct catalog target;
@@ -99,6 +105,13 @@ void binding_spread_unusable(struct binding *binding, const bool *only);
 const char *binding_refusal(const struct binding *binding, const struct bound_entity *bound);
 
 const struct bound_entity *binding_find(const struct binding *binding, const char *entity);
+
+/* Does it refer to `parent` by a reference that is not deferred, so that the parent goes first? */
+bool bound_depends_on(const struct bound_entity *child, const struct bound_entity *parent);
+
+bool bound_is_reference(const struct written_column *written);
+/* When its parent is missing, only the column waits, not the row. */
+bool bound_is_deferrable(const struct written_column *written);
 
 /* "s.k1, s.k2" and the like: for each part of the source key, `format` with %zu for its number (from 1). */
 char *bound_key_list(const struct bound_entity *bound, const char *format, const char *separator);

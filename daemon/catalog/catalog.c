@@ -9,7 +9,7 @@
 #include "common/text.h"
 #include "sql_catalog.h"
 
-/* One reading under way: two queries, one after the other. */
+/* One reading under way: three queries, one after the other. */
 struct reading {
 	struct catalog *catalog;
 	struct pg_connection *connection;
@@ -117,6 +117,26 @@ static struct catalog_relation *relation_of_row(struct catalog *catalog, const P
 	return &catalog->relations[strtoul(PQgetvalue(result, row, 0), NULL, 10) - 1];
 }
 
+static void on_foreign_keys(void *arg, const struct pg_answer *answer)
+{
+	struct reading *reading = arg;
+	const PGresult *result = pg_answer_rows(answer);
+
+	for (int row = 0; answer->error == NULL && row < PQntuples(result); row++) {
+		struct catalog_relation *relation = relation_of_row(reading->catalog, result, row);
+		size_t count = relation->foreign_key_count++;
+
+		relation->foreign_keys = memory_grow(relation->foreign_keys, count + 1,
+						     sizeof(*relation->foreign_keys));
+		relation->foreign_keys[count] = (struct catalog_foreign_key){
+			.name = text_copy(PQgetvalue(result, row, 1)),
+			.column = text_copy(PQgetvalue(result, row, 2)),
+			.deferrable = is_true(result, row, 3),
+		};
+	}
+	finish(reading, answer->error);
+}
+
 static void on_keys(void *arg, const struct pg_answer *answer)
 {
 	struct reading *reading = arg;
@@ -130,7 +150,13 @@ static void on_keys(void *arg, const struct pg_answer *answer)
 		take_key_column(relation_of_row(reading->catalog, result, row), first,
 				PQgetvalue(result, row, 2));
 	}
-	finish(reading, answer->error);
+	if (answer->error != NULL) {
+		finish(reading, answer->error);
+		return;
+	}
+	pg_submit(reading->connection, sql_catalog_foreign_keys, 2,
+		  (const char *const[]){ reading->schemas, reading->names }, on_foreign_keys,
+		  reading);
 }
 
 static void on_columns(void *arg, const struct pg_answer *answer)
@@ -218,8 +244,13 @@ static void relation_done(struct catalog_relation *relation)
 			free(relation->unique_keys[i].columns[j]);
 		free(relation->unique_keys[i].columns);
 	}
+	for (size_t i = 0; i < relation->foreign_key_count; i++) {
+		free(relation->foreign_keys[i].name);
+		free(relation->foreign_keys[i].column);
+	}
 	free(relation->columns);
 	free(relation->unique_keys);
+	free(relation->foreign_keys);
 	free(relation->schema);
 	free(relation->name);
 }

@@ -1,7 +1,7 @@
 /*
- * What a database says of the relations the mapping names: columns, types, unique keys.
+ * What a database says of the relations the mapping names: columns, types, unique and foreign keys.
  *
- * Read in two queries a database, whatever the number of relations. A catalog is a snapshot: a session reads
+ * Read in three queries a database, whatever the number of relations. A catalog is a snapshot: a session reads
  * it afresh before it starts, so that drift is seen then.
  */
 #ifndef DAEMON_CATALOG_CATALOG_H
@@ -30,6 +30,13 @@ struct catalog_key {
 	size_t count;
 };
 
+/* One column of a foreign key. */
+struct catalog_foreign_key {
+	char *name; /* of the constraint */
+	char *column;
+	bool deferrable;
+};
+
 struct catalog_relation {
 	char *schema;
 	char *name;
@@ -41,6 +48,8 @@ struct catalog_relation {
 	size_t column_count;
 	struct catalog_key *unique_keys;
 	size_t unique_key_count;
+	struct catalog_foreign_key *foreign_keys;
+	size_t foreign_key_count;
 };
 
 struct catalog {

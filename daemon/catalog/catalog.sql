@@ -86,3 +86,24 @@ SELECT wanted.position,
     ON a.attrelid = i.indexrelid
    AND a.attnum <= coalesce((pg_catalog.to_jsonb(i) ->> 'indnkeyatts')::integer, i.indnatts)
  ORDER BY wanted.position, i.indexrelid, a.attnum;
+
+-- name: foreign_keys
+-- One row for each column of each foreign key.
+SELECT wanted.position,
+       f.conname,
+       a.attname,
+       f.condeferrable
+  FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY
+         AS wanted (schema_name, table_name, position)
+  JOIN pg_catalog.pg_namespace AS n
+    ON n.nspname = wanted.schema_name
+  JOIN pg_catalog.pg_class AS c
+    ON c.relnamespace = n.oid
+   AND c.relname = wanted.table_name
+  JOIN pg_catalog.pg_constraint AS f
+    ON f.conrelid = c.oid
+   AND f.contype = 'f'
+  JOIN pg_catalog.pg_attribute AS a
+    ON a.attrelid = c.oid
+   AND a.attnum = ANY (f.conkey)
+ ORDER BY wanted.position, f.conname, a.attnum;

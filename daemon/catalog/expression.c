@@ -350,6 +350,17 @@ static uint64_t hash_rule(uint64_t hash, const struct rule *rule)
 	return fnv1a(hash, rule->after ? rule->sql : "");
 }
 
+/* Deferred for the sake of a circle alone. When that is decided anew, rows that were left NULL must be seen again. */
+static bool waits_otherwise(const struct bound_entity *bound, const struct written_column *written)
+{
+	if (!written->deferred || written->column->if_missing == IF_MISSING_NULL)
+		return false;
+	for (size_t i = 0; i < written->column->reference_count; i++)
+		if (written->column->references[i].entity == bound->entity)
+			return false;
+	return true;
+}
+
 void bound_fingerprint(struct bound_entity *bound, int source_version)
 {
 	_cleanup_free_ char *version = text_format("%d", source_version / 10000);
@@ -364,6 +375,8 @@ void bound_fingerprint(struct bound_entity *bound, int source_version)
 	for (size_t i = 0; i < bound->written_count; i++) {
 		hash = fnv1a(hash, bound->written[i].name);
 		hash = fnv1a(hash, bound->written[i].expression);
+		if (waits_otherwise(bound, &bound->written[i]))
+			hash = fnv1a(hash, "deferred");
 	}
 	for (size_t i = 0; i < bound->entity->rule_count; i++)
 		hash = hash_rule(hash, &bound->entity->rules[i]);

@@ -26,17 +26,12 @@ const struct entity *entity_find(const struct entity_set *set, const char *name)
 	return NULL;
 }
 
-bool entity_depends_on(const struct entity *child, const struct entity *parent)
+bool entity_refers_to(const struct entity *child, const struct entity *parent)
 {
-	for (size_t i = 0; i < child->column_count; i++) {
-		const struct column *column = &child->columns[i];
-
-		if (column->deferred)
-			continue;
-		for (size_t j = 0; j < column->reference_count; j++)
-			if (column->references[j].entity == parent)
+	for (size_t i = 0; i < child->column_count; i++)
+		for (size_t j = 0; j < child->columns[i].reference_count; j++)
+			if (child->columns[i].references[j].entity == parent)
 				return true;
-	}
 	return false;
 }
 

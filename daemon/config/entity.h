@@ -76,8 +76,6 @@ struct column {
 	struct reference *references; /* REFERENCE */
 	size_t reference_count;
 	enum if_missing if_missing;
-	bool deferred; /* REFERENCE: closes a cycle (or refers to itself), so it is filled in a
-			  second pass */
 };
 
 /* A target column and the constant that marks a row as gone. */
@@ -146,21 +144,19 @@ struct entity {
 
 	/* Set when the graph is built. */
 	size_t index; /* in the set */
-	size_t level; /* 0: refers to nobody; else one more than its highest parent */
+	size_t depth; /* 0: refers to nobody; circles count as one; see catalog/order.h for the truth */
 };
 
-/* Entities in dependency order: by level, within a level by name. Owns them all. */
+/* Parents before children, as far as there are no circles; else by name. Owns them all. */
 struct entity_set {
 	struct entity *entities;
 	size_t count;
-	size_t level_count;
 };
 
 const struct entity *entity_find(const struct entity_set *set, const char *name);
 
-/* True when `child` refers to `parent` by a reference that is not deferred (so the parent goes
- * first). */
-bool entity_depends_on(const struct entity *child, const struct entity *parent);
+/* True when a column of `child` refers to `parent`. */
+bool entity_refers_to(const struct entity *child, const struct entity *parent);
 
 /* True when the target key is one column that the mapping does not fill: a UUID that migrated
  * mints. */

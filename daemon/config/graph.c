@@ -1,5 +1,5 @@
 /*
- * References resolved, cycles broken, levels counted. See graph.h.
+ * References resolved, and entities put into an order. See graph.h.
  */
 #include "config/graph.h"
 
@@ -8,19 +8,9 @@
 
 #include "common/text.h"
 
-/* A reference of one entity to another (not to itself). It counts unless its column is deferred. */
-struct edge {
-	size_t child;
-	size_t parent;
-	struct column *column;
-};
-
 struct graph {
 	struct entity_set *set;
 	struct problem_list *problems;
-	struct edge *edges; /* in the order of their children */
-	size_t edge_count;
-	size_t *first; /* of each child, its first edge; one more at the end */
 };
 
 static void unknown_entity(const struct graph *graph, const struct entity *child, const char *path,
@@ -111,198 +101,70 @@ static void check_names_unique(const struct graph *graph)
 	}
 }
 
-/* A column of the target's key must be there from the start. */
-static bool may_be_deferred(const struct entity *entity, const struct column *column)
+/* What is the key of a row cannot come from another row that does not have its own yet. */
+static void check_not_its_own_key(const struct graph *graph, const struct entity *entity)
 {
-	return !name_list_has(&entity->target_key, column->name);
-}
+	for (size_t i = 0; i < entity->column_count; i++) {
+		const struct column *column = &entity->columns[i];
 
-static void defer_self_reference(const struct graph *graph, const struct entity *entity,
-				 struct column *column)
-{
-	for (size_t i = 0; i < column->reference_count; i++)
-		if (column->references[i].entity == entity)
-			column->deferred = true;
-	if (column->deferred && !may_be_deferred(entity, column))
-		problem_add(
-			graph->problems, entity->file, 0, column->path,
-			"\"%s\" refers to itself by a column of its target key, which cannot be "
-			"filled in later",
-			entity->name);
-}
-
-static void add_edges(struct graph *graph, struct entity *entity, struct column *column)
-{
-	for (size_t i = 0; i < column->reference_count; i++) {
-		const struct entity *parent = column->references[i].entity;
-
-		if (!parent || parent == entity)
-			continue;
-		graph->edges = memory_grow(graph->edges, graph->edge_count + 1,
-					   sizeof *graph->edges);
-		graph->edges[graph->edge_count++] = (struct edge){ entity->index, parent->index,
-								   column };
+		for (size_t j = 0; j < column->reference_count; j++)
+			if (column->references[j].entity == entity &&
+			    name_list_has(&entity->target_key, column->name))
+				problem_add(graph->problems, entity->file, 0, column->path,
+					    "\"%s\" refers to itself by a column of its target "
+					    "key, which cannot be filled in later",
+					    entity->name);
 	}
 }
 
-static void collect_edges(struct graph *graph)
+/* --- an order to list them in -------------------------------------------------------------------- */
+
+/* reaches[i * count + j]: does entity i refer, by however many steps, to entity j? (Warshall) */
+static bool *reachability(const struct entity_set *set)
 {
-	struct entity_set *set = graph->set;
-
-	graph->first = memory_new((set->count + 1) * sizeof *graph->first);
-	for (size_t i = 0; i < set->count; i++) {
-		struct entity *entity = &set->entities[i];
-
-		graph->first[i] = graph->edge_count;
-		for (size_t j = 0; j < entity->column_count; j++) {
-			defer_self_reference(graph, entity, &entity->columns[j]);
-			add_edges(graph, entity, &entity->columns[j]);
-		}
-	}
-	graph->first[set->count] = graph->edge_count;
-}
-
-/*
- * Breadth first along references that are not deferred, from `start` until `goal` is met as
- * somebody's parent. came_by[v] is then the edge by which v was met first. The last edge of the
- * shortest way, or NULL.
- */
-static const struct edge *search(const struct graph *graph, size_t start, size_t goal,
-				 const struct edge **came_by)
-{
-	size_t *queue = memory_new((graph->set->count + 1) * sizeof *queue);
-	const struct edge *found = NULL;
-	size_t head = 0, tail = 0;
-
-	memset(came_by, 0, graph->set->count * sizeof(const struct edge *));
-	queue[tail++] = start;
-	while (head < tail && !found) {
-		size_t child = queue[head++];
-
-		for (size_t i = graph->first[child]; i < graph->first[child + 1] && !found; i++) {
-			const struct edge *edge = &graph->edges[i];
-
-			if (edge->column->deferred)
-				continue;
-			if (edge->parent == goal)
-				found = edge;
-			else if (edge->parent != start && !came_by[edge->parent]) {
-				came_by[edge->parent] = edge;
-				queue[tail++] = edge->parent;
-			}
-		}
-	}
-	free(queue);
-	return found;
-}
-
-/* Does this edge lie on a cycle? (It may itself be deferred.) */
-static bool closes_cycle(const struct graph *graph, const struct edge *edge)
-{
-	const struct edge **came_by = memory_new(graph->set->count * sizeof(const struct edge *));
-	bool closes = search(graph, edge->parent, edge->child, came_by) != NULL;
-
-	free(came_by);
-	return closes;
-}
-
-/* "orders → cases → orders", and the columns by which the first refers to the second are cut. */
-static void report_cycle(struct graph *graph, size_t start, const struct edge *last,
-			 const struct edge **came_by)
-{
-	const struct entity *entities = graph->set->entities;
-	char *cycle = text_copy(entities[start].name);
-	const struct edge *edge = last;
-
-	for (;; edge = came_by[edge->child]) {
-		char *longer = text_format("%s → %s", entities[edge->child].name, cycle);
-
-		free(cycle);
-		cycle = longer;
-		if (edge->child == start)
-			break;
-	}
-	problem_add(graph->problems, entities[start].file, 0, edge->column->path,
-		    "%s: no reference of this cycle may be filled in later; write \"if_missing\": "
-		    "\"null\" on one whose column may be NULL",
-		    cycle);
-	free(cycle);
-	for (size_t i = graph->first[start]; i < graph->first[start + 1]; i++)
-		if (graph->edges[i].parent == edge->parent)
-			graph->edges[i].column->deferred = true;
-}
-
-static void report_cycles(struct graph *graph)
-{
-	size_t count = graph->set->count;
-	const struct edge **came_by = memory_new(count * sizeof(const struct edge *));
+	size_t count = set->count;
+	bool *reaches = memory_new((count * count + 1) * sizeof(*reaches));
 
 	for (size_t i = 0; i < count; i++)
-		for (const struct edge *last; (last = search(graph, i, i, came_by));)
-			report_cycle(graph, i, last, came_by);
-	free(came_by);
+		for (size_t j = 0; j < count; j++)
+			reaches[i * count + j] = entity_refers_to(&set->entities[i],
+								  &set->entities[j]);
+	for (size_t k = 0; k < count; k++)
+		for (size_t i = 0; i < count; i++)
+			for (size_t j = 0; reaches[i * count + k] && j < count; j++)
+				reaches[i * count + j] |= reaches[k * count + j];
+	return reaches;
 }
 
-/*
- * Defers all references of cycles that may be, says which cycles are left, and takes back each
- * deferral without which there is no cycle: what remains is needed.
- */
-static void break_cycles(struct graph *graph)
+/* What refers to each other in a circle stands on the same level. */
+static void count_levels(const struct entity_set *set)
 {
-	bool *candidate = memory_new(graph->edge_count * sizeof *candidate);
-
-	for (size_t i = 0; i < graph->edge_count; i++) {
-		const struct edge *edge = &graph->edges[i];
-
-		candidate[i] = !edge->column->deferred &&
-			       edge->column->if_missing == IF_MISSING_NULL &&
-			       may_be_deferred(&graph->set->entities[edge->child], edge->column) &&
-			       closes_cycle(graph, edge);
-	}
-	for (size_t i = 0; i < graph->edge_count; i++)
-		if (candidate[i])
-			graph->edges[i].column->deferred = true;
-	report_cycles(graph);
-	for (size_t i = 0; i < graph->edge_count; i++) {
-		struct column *column = graph->edges[i].column;
-		bool needed = false;
-
-		if (!candidate[i])
-			continue;
-		for (size_t j = graph->first[graph->edges[i].child];
-		     j < graph->first[graph->edges[i].child + 1]; j++)
-			needed = needed || (graph->edges[j].column == column &&
-					    closes_cycle(graph, &graph->edges[j]));
-		column->deferred = needed;
-	}
-	free(candidate);
-}
-
-static void count_levels(const struct graph *graph)
-{
-	struct entity *entities = graph->set->entities;
+	size_t count = set->count;
+	bool *reaches = reachability(set);
 	bool changed = true;
 
-	while (changed) { /* it ends: there is no cycle any more */
+	while (changed) {
 		changed = false;
-		for (size_t i = 0; i < graph->edge_count; i++) {
-			const struct edge *edge = &graph->edges[i];
-			size_t level = entities[edge->parent].level + 1;
+		for (size_t i = 0; i < count * count; i++) {
+			struct entity *child = &set->entities[i / count];
+			const struct entity *parent = &set->entities[i % count];
+			bool circle = reaches[parent->index * count + child->index];
 
-			if (edge->column->deferred || entities[edge->child].level >= level)
+			if (!reaches[i] || child->depth >= parent->depth + !circle)
 				continue;
-			entities[edge->child].level = level;
+			child->depth = parent->depth + !circle;
 			changed = true;
 		}
 	}
+	free(reaches);
 }
 
 static int compare_entities(const void *a, const void *b)
 {
 	const struct entity *left = a, *right = b;
 
-	if (left->level != right->level)
-		return left->level < right->level ? -1 : 1;
+	if (left->depth != right->depth)
+		return left->depth < right->depth ? -1 : 1;
 	return strcmp(left->name, right->name);
 }
 
@@ -310,10 +172,8 @@ static void sort_entities(const struct graph *graph)
 {
 	struct entity_set *set = graph->set;
 
-	if (set->count == 0)
-		return;
-	qsort(set->entities, set->count, sizeof *set->entities, compare_entities);
-	set->level_count = set->entities[set->count - 1].level + 1;
+	if (set->count > 0)
+		qsort(set->entities, set->count, sizeof *set->entities, compare_entities);
 }
 
 void graph_build(struct entity_set *set, struct problem_list *problems)
@@ -322,11 +182,9 @@ void graph_build(struct entity_set *set, struct problem_list *problems)
 
 	check_names_unique(&graph);
 	resolve(&graph, true);
-	collect_edges(&graph);
-	break_cycles(&graph);
-	count_levels(&graph);
+	for (size_t i = 0; i < set->count; i++)
+		check_not_its_own_key(&graph, &set->entities[i]);
+	count_levels(set);
 	sort_entities(&graph);
 	resolve(&graph, false); /* the entities have moved */
-	free(graph.edges);
-	free(graph.first);
 }

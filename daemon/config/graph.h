@@ -1,10 +1,8 @@
 /*
- * The reference graph: which entity must be carried before which.
+ * The reference graph, as far as the files tell it: who refers to whom.
  *
- * A reference makes its entity wait for the parent. Where references form a cycle, one of them is
- * deferred: its column is left NULL at first and filled in a second pass, when both sides have
- * their keys. Only a reference that says "if_missing": "null" may be deferred, since its column may
- * evidently be NULL; a reference of an entity to itself always is.
+ * Which entity must be carried before which, and which references are filled in later where they form a circle, is decided
+ * with the target's catalog (catalog/order.h): the files do not say which columns may be NULL.
  */
 #ifndef DAEMON_CONFIG_GRAPH_H
 #define DAEMON_CONFIG_GRAPH_H
@@ -13,9 +11,8 @@
 #include "config/problem.h"
 
 /*
- * Resolves the references of the whole set, defers no more of them than the cycles need, and sorts
- * the entities by level and name. References to nobody, keys that do not fit and cycles that cannot
- * be broken are problems; levels and order are set in any case. Entities with an empty source key
+ * Resolves the references of the whole set, and sorts the entities: parents before children, by name where neither comes first.
+ * References to nobody, and keys that do not fit, are problems; the order is set in any case. Entities with an empty source key
  * are those whose files could not be read: they may be referred to.
  */
 void graph_build(struct entity_set *set, struct problem_list *problems);

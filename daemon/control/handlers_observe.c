@@ -193,23 +193,26 @@ static json_t *relation_name(const char *schema, const char *table)
 	return json_string(name);
 }
 
-static json_t *parents_of(const struct entity_set *set, const struct entity *entity)
+static json_t *parents_of(const struct binding *binding, const struct bound_entity *bound)
 {
 	json_t *names = json_array();
 
-	for (size_t i = 0; i < set->count; i++)
-		if (entity_depends_on(entity, &set->entities[i]))
-			json_array_append_new(names, json_string(set->entities[i].name));
+	for (size_t i = 0; i < binding->set->count; i++) {
+		const struct bound_entity *parent = &binding->entities[binding->order[i]];
+
+		if (bound_depends_on(bound, parent))
+			json_array_append_new(names, json_string(parent->entity->name));
+	}
 	return names;
 }
 
-static json_t *deferred_columns(const struct entity *entity)
+static json_t *deferred_columns(const struct bound_entity *bound)
 {
 	json_t *names = json_array();
 
-	for (size_t i = 0; i < entity->column_count; i++)
-		if (entity->columns[i].deferred)
-			json_array_append_new(names, json_string(entity->columns[i].name));
+	for (size_t i = 0; i < bound->written_count; i++)
+		if (bound->written[i].deferred)
+			json_array_append_new(names, json_string(bound->written[i].name));
 	return names;
 }
 
@@ -221,11 +224,11 @@ static json_t *planned_entity(const struct binding *binding, const struct bound_
 			      : text_copy("does not fit the databases; see migratectl check");
 
 	return json_pack("{s:s, s:I, s:o, s:o, s:s, s:s, s:o, s:o}", "entity", entity->name,
-			 "level", (json_int_t)entity->level, "source",
+			 "level", (json_int_t)bound->level, "source",
 			 relation_name(entity->source_schema, entity->source_table), "target",
 			 relation_name(entity->target_schema, entity->target_table), "strategy",
 			 strategy_names[entity->detect.strategy], "reason", reason, "refers_to",
-			 parents_of(binding->set, entity), "deferred", deferred_columns(entity));
+			 parents_of(binding, bound), "deferred", deferred_columns(bound));
 }
 
 static void add_statement(json_t *statements, const char *step, const char *database, char *sql)
@@ -278,13 +281,15 @@ static void reply_plan(struct pending_call *pending, const struct binding *bindi
 	}
 	entities = json_array();
 	for (size_t i = 0; i < binding->set->count; i++)
-		json_array_append_new(entities, planned_entity(binding, &binding->entities[i]));
-	pending_call_reply(pending, json_pack("{s:I, s:o, s:o}", "levels",
-					      (json_int_t)binding->set->level_count, "entities",
-					      entities, "statements",
-					      bound != NULL ? statements_of(pending->handlers,
-									    binding, bound)
-							    : json_array()));
+		json_array_append_new(entities,
+				      planned_entity(binding,
+						     &binding->entities[binding->order[i]]));
+	pending_call_reply(pending,
+			   json_pack("{s:I, s:o, s:o}", "levels", (json_int_t)binding->level_count,
+				     "entities", entities, "statements",
+				     bound != NULL
+					     ? statements_of(pending->handlers, binding, bound)
+					     : json_array()));
 }
 
 static void on_plan_lane(void *arg, struct lane *lane, const struct binding *binding,

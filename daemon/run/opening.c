@@ -72,7 +72,7 @@ static void on_opened(void *arg, const struct pg_answer *answer)
 
 static void keep_run(struct session *session, const struct entity_run *run)
 {
-	_cleanup_free_ char *level = text_format("%zu", run->bound->entity->level);
+	_cleanup_free_ char *level = text_format("%zu", run->bound->level);
 	_cleanup_free_ char *total = text_format("%" PRId64, run->total);
 
 	session->opening++;
@@ -112,7 +112,8 @@ static void choose_mode(struct session *session)
 static void add_runs_of_analysis(struct session *session, const PGresult *result,
 				 const bool *wanted)
 {
-	for (size_t i = 0; i < session->means.set->count; i++) {
+	for (size_t place = 0; place < session->means.set->count; place++) {
+		size_t i = session->binding->order[place];
 		const struct bound_entity *bound = &session->binding->entities[i];
 		int row = row_of_entity(result, bound->entity->name);
 		struct entity_run *run;
@@ -244,7 +245,8 @@ static void on_resumed(void *arg, const struct pg_answer *answer)
 	if (session->phase != SESSION_OPENING || session_store_failed(session, answer->error))
 		return;
 	for (size_t i = 0; i < session->means.set->count; i++) {
-		const struct bound_entity *bound = &session->binding->entities[i];
+		const struct bound_entity *bound =
+			&session->binding->entities[session->binding->order[i]];
 		int row = row_of_entity(result, bound->entity->name);
 
 		if (row >= 0)

@@ -123,7 +123,7 @@ static bool parents_have_moved(struct entity_run *run)
 	for (size_t i = 0; i < session->run_count; i++) {
 		struct entity_run *parent = &session->runs[i];
 
-		if (parent == run || !entity_depends_on(run->bound->entity, parent->bound->entity))
+		if (parent == run || !bound_depends_on(run->bound, parent->bound))
 			continue;
 		if (parent->state == ENTITY_FAILED || parent->state == ENTITY_CANCELLED) {
 			_cleanup_free_ char *reason = text_format("it refers to \"%s\", which %s",
@@ -146,13 +146,9 @@ static bool parents_have_moved(struct entity_run *run)
 
 static bool has_references_to_fill(const struct entity_run *run)
 {
-	for (size_t i = 0; i < run->bound->entity->column_count; i++) {
-		const struct column *column = &run->bound->entity->columns[i];
-
-		if (column->kind == COLUMN_REFERENCE &&
-		    (column->deferred || column->if_missing == IF_MISSING_NULL))
+	for (size_t i = 0; i < run->bound->written_count; i++)
+		if (bound_is_deferrable(&run->bound->written[i]))
 			return true;
-	}
 	return false;
 }
 
@@ -171,7 +167,7 @@ static bool children_have_deleted(const struct entity_run *run)
 
 	for (size_t i = 0; i < session->run_count; i++)
 		if (&session->runs[i] != run && !entity_run_is_over(&session->runs[i]) &&
-		    entity_depends_on(session->runs[i].bound->entity, run->bound->entity))
+		    bound_depends_on(session->runs[i].bound, run->bound))
 			return false;
 	return true;
 }
@@ -458,8 +454,7 @@ static const struct written_column *column_to_fill(struct entity_run *run)
 	     run->fill_column++, run->fill_alternative = 0) {
 		const struct written_column *written = &bound->written[run->fill_column];
 
-		if (written->column != NULL && written->column->kind == COLUMN_REFERENCE &&
-		    (written->column->deferred || written->column->if_missing == IF_MISSING_NULL) &&
+		if (bound_is_deferrable(written) &&
 		    run->fill_alternative < written->column->reference_count)
 			return written;
 	}

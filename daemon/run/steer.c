@@ -149,7 +149,7 @@ static void cancel_run(struct entity_run *run, const char *reason)
 	say(session, name_of(run), reason);
 	for (size_t i = 0; i < session->run_count; i++)
 		if (&session->runs[i] != run &&
-		    entity_depends_on(session->runs[i].bound->entity, run->bound->entity))
+		    bound_depends_on(session->runs[i].bound, run->bound))
 			cancel_run(&session->runs[i], because);
 }
 

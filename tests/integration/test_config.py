@@ -65,7 +65,7 @@ def test_the_clinics_own_mapping_passes(clinic, start_daemon):
 def test_all_problems_of_the_files_are_named_at_once(configured):
     daemon = configured(
         entity("a", {"x": {"references": "nobody", "from": "x"}, "y": {"values": {"1": 2}}, "z": 7}),
-        entity("b", {"c_id": {"references": "c", "from": "c"}}), entity("c", {"b_id": {"references": "b", "from": "b"}}),
+        entity("b", {"b_id": {"references": "b", "from": "b"}}, target_key=["b_id", "x"]),
         {**PLAIN, "nonsense": 1, "on_delete": "mark"})
     daemon.config["settings"] = {"batch_size": "many", "batchsize": 7}
     daemon.write_config()
@@ -77,7 +77,7 @@ def test_all_problems_of_the_files_are_named_at_once(configured):
                  ("migrated.json", "$.settings.batch_size"), ("migrated.json", "batchsize"),
                  ("a.json", "$.columns.x", "nobody"), ("a.json", "$.columns.y", "from"), ("a.json", "$.columns.z"),
                  ("things.json", "nonsense"), ("things.json", "$.on_delete"),
-                 ("b → c → b",), ("broken.json:3", "entity"), ("torn.json:3",))
+                 ("b.json", "refers to itself by a column of its target key"), ("broken.json:3", "entity"), ("torn.json:3",))
     started = subprocess.run([program("migrated"), "--config", daemon.config_file, "--socket", daemon.socket],
                              capture_output=True, text=True, timeout=30 * SLOWNESS, env=clean_environment())
     assert started.returncode == EX_CONFIG

@@ -94,7 +94,6 @@ static void check_columns(const struct entity_set *set, const struct entity *ent
 	assert_null(column->references[0].when);
 	assert_int_equal(column->if_missing, IF_MISSING_NULL);
 	assert_string_equal(column->path, "$.columns.office_id");
-	assert_false(column->deferred);
 
 	column = entity_column(entity, "line_id");
 	assert_int_equal(column->reference_count, 2);
@@ -152,9 +151,9 @@ static void test_good_entity_arrives_whole(void **state)
 	check_head(entity);
 	check_columns(&files.config.entities, entity);
 	check_members(entity_column(entity, "metadata"));
-	assert_int_equal(entity->level, 1);
-	assert_true(entity_depends_on(entity, entity_find(&files.config.entities, "offices")));
-	assert_false(entity_depends_on(entity, entity_find(&files.config.entities, "pairs")));
+	assert_int_equal(entity->depth, 1);
+	assert_true(entity_refers_to(entity, entity_find(&files.config.entities, "offices")));
+	assert_false(entity_refers_to(entity, entity_find(&files.config.entities, "pairs")));
 	config_files_done(&files);
 }
 
