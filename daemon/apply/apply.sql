@@ -47,7 +47,7 @@ UPDATE {target} AS t
   FROM {stage} AS s
   JOIN {id_map} AS m
     ON {m_is_s}
- WHERE m.gone IS NOT NULL
+ WHERE m.gone IS NOT NULL{same}
    AND {t_is_m};
 
 -- name: apply
@@ -56,7 +56,7 @@ WITH resolved AS MATERIALIZED (
   SELECT s.ctid AS row_id,
          {stage_keys},
          s.h1,
-         s.h2,
+         s.h2,{s_i1}
          m.t1 IS NOT NULL AS mapped,
          t.{any_target_key} IS NOT NULL AS present,
          {old_keys},
@@ -72,8 +72,8 @@ WITH resolved AS MATERIALIZED (
    WHERE {rows}
 ),
 mapped AS (
-  INSERT INTO {id_map} ({k_names}, {t_names}, h1, h2, session)
-  SELECT {r_k}, {r_t}, r.h1, r.h2, {session_number}
+  INSERT INTO {id_map} ({k_names}, {t_names}, h1, h2, session{i1})
+  SELECT {r_k}, {r_t}, r.h1, r.h2, {session_number}{r_i1}
     FROM resolved AS r
    WHERE {ok}
      AND NOT r.mapped
@@ -87,7 +87,7 @@ remapped AS (
     FROM resolved AS r
    WHERE {m_is_r}
      AND r.mapped
-     AND (m.h1, m.h2, m.gone, {m_t}) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, {r_t})
+     AND (m.h1, m.h2, m.gone, {m_t}{m_i1}) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, {r_t}{r_i1})
 ),
 inserted AS (
   INSERT INTO {target} ({columns})

@@ -12,6 +12,7 @@
 #include "apply/faults.h"
 #include "apply/letter_row.h"
 #include "apply/parts.h"
+#include "apply/reuse_sql.h"
 #include "common/text.h"
 #include "sql_apply.h"
 
@@ -271,6 +272,9 @@ static char *remap(const struct bound_entity *bound, const char *ok)
 	     i++)
 		text_appendf(&text, ",\n         t%zu = CASE WHEN %s THEN r.t%zu ELSE m.t%zu END",
 			     i, ok, i, i);
+	/* A row that is set aside is not yet what the id map says of its key. */
+	if (parts_has_identity(bound))
+		text_appendf(&text, ",\n         i1 = CASE WHEN %s THEN r.i1 ELSE m.i1 END", ok);
 	return text_steal(&text);
 }
 
@@ -336,6 +340,16 @@ static void add_keys(struct holes *holes, const struct bound_entity *bound)
 	give_hole(holes, "t_is_old", parts_target_is(bound, "r.o"));
 }
 
+static void add_identity(struct holes *holes, const struct bound_entity *bound)
+{
+	bool has = parts_has_identity(bound);
+
+	add_hole(holes, "i1", has ? ", i1" : "");
+	add_hole(holes, "s_i1", has ? "\n         s.i1," : "");
+	add_hole(holes, "r_i1", has ? ", r.i1" : "");
+	add_hole(holes, "m_i1", has ? ", m.i1" : "");
+}
+
 static void add_values(struct holes *holes, const struct binding *binding,
 		       const struct bound_entity *bound)
 {
@@ -383,10 +397,13 @@ char *apply_sql(const struct binding *binding, const struct bound_entity *bound,
 
 	add_names(&holes, bound, place);
 	add_keys(&holes, bound);
+	add_identity(&holes, bound);
 	add_values(&holes, binding, bound);
 	add_asides(&holes, bound);
 	add_hole(&holes, "rows", isolate ? "s.ctid = ANY ($1)" : "TRUE");
+	reuse_sql_append_before(&text, bound, place, isolate);
 	text_fill(&text, sql_apply_apply, holes.list);
+	reuse_sql_append_after(&text, binding, bound, place, isolate);
 	holes_done(&holes);
 	return text_steal(&text);
 }

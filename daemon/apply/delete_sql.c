@@ -34,6 +34,7 @@ static char *deletion(const struct bound_entity *bound)
 	struct text text = TEXT_INIT;
 	_cleanup_free_ char *t_is_g = parts_target_is(bound, "g.t");
 	_cleanup_free_ char *unshared = unless_shared(bound);
+	_cleanup_free_ char *marks = parts_marks(bound);
 
 	switch (bound->entity->on_delete) {
 	case ON_DELETE_IGNORE:
@@ -44,15 +45,9 @@ static char *deletion(const struct bound_entity *bound)
 			     bound->target_relation, t_is_g, unshared);
 		break;
 	case ON_DELETE_MARK:
-		text_appendf(&text, "UPDATE %s AS t\n     SET ", bound->target_relation);
-		for (size_t i = 0; i < bound->entity->mark_count; i++) {
-			const struct mark *mark = &bound->entity->marks[i];
-			_cleanup_free_ char *column = pg_quote_identifier(mark->column);
-			_cleanup_free_ char *value = binding_literal(mark->value);
-
-			text_appendf(&text, "%s%s = %s", i > 0 ? ", " : "", column, value);
-		}
-		text_appendf(&text, "\n    FROM gone AS g\n   WHERE %s%s", t_is_g, unshared);
+		text_appendf(&text,
+			     "UPDATE %s AS t\n     SET %s\n    FROM gone AS g\n   WHERE %s%s",
+			     bound->target_relation, marks, t_is_g, unshared);
 		break;
 	}
 	return text_steal(&text);

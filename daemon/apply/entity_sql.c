@@ -75,13 +75,17 @@ static void append_revive(struct text *text, const struct bound_entity *bound)
 	if (unmark.length == 0)
 		return;
 	text_fill(text, sql_apply_revive,
-		  (const struct text_hole[]){ { "target", bound->target_relation },
-					      { "unmark", text_string(&unmark) },
-					      { "stage", bound->stage },
-					      { "id_map", bound->id_map },
-					      { "m_is_s", m_is_s },
-					      { "t_is_m", t_is_m },
-					      { NULL, NULL } });
+		  (const struct text_hole[]){
+			  { "target", bound->target_relation },
+			  { "unmark", text_string(&unmark) },
+			  { "stage", bound->stage },
+			  { "id_map", bound->id_map },
+			  { "m_is_s", m_is_s },
+			  { "t_is_m", t_is_m },
+			  { "same", parts_has_identity(bound)
+					    ? "\n   AND (m.i1 <> s.i1) IS NOT TRUE"
+					    : "" },
+			  { NULL, NULL } });
 }
 
 static void append_settle_and_finish(struct text *text, const struct bound_entity *bound,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "apply/parts.h"
+#include "apply/reuse_sql.h"
 
 #define RULE_BROKEN "the rule %s does not hold"
 
@@ -91,11 +92,23 @@ static void collect(struct faults *faults, const struct bound_entity *bound)
 	}
 }
 
+static void collect_reuse(struct faults *faults, const struct bound_entity *bound)
+{
+	const struct written_column *written = NULL;
+	_cleanup_free_ char *stuck = reuse_sql_fault(bound, &written);
+
+	if (stuck != NULL)
+		add_fault(faults, written, stuck, "23502",
+			  "its id was reused, and the row that had it cannot let go of its legacy "
+			  "key: the column may not be NULL");
+}
+
 void faults_collect(struct faults *faults, const struct bound_entity *bound)
 {
 	text_append(&faults->which, "CASE");
 	collect_rules(faults, bound);
 	collect(faults, bound);
+	collect_reuse(faults, bound);
 	text_append(&faults->which, " END");
 	if (faults->count > 0)
 		return;

@@ -84,6 +84,25 @@ bool parts_has_alternatives(const struct written_column *written)
 	return written->column->reference_count > 1 || written->column->references[0].when != NULL;
 }
 
+char *parts_marks(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->entity->mark_count; i++) {
+		const struct mark *mark = &bound->entity->marks[i];
+		_cleanup_free_ char *column = pg_quote_identifier(mark->column);
+		_cleanup_free_ char *value = binding_literal(mark->value);
+
+		text_appendf(&text, "%s%s = %s", i > 0 ? ", " : "", column, value);
+	}
+	return text_steal(&text);
+}
+
+bool parts_has_identity(const struct bound_entity *bound)
+{
+	return bound->entity->identity.count > 0;
+}
+
 bool parts_is_reference(const struct written_column *written)
 {
 	return bound_is_reference(written);

@@ -24,6 +24,12 @@ char *parts_legacy_key(const struct bound_entity *bound, const char *alias);
 /* Expression, name, or "expression AS name" of all that is shipped. */
 char *parts_shipped_list(const struct bound_entity *bound, bool expressions, bool names);
 
+/* "is_active = 'false'": what marks a row of the target as gone; "" where nothing does. */
+char *parts_marks(const struct bound_entity *bound);
+
+/* The mapping says what tells two rows apart that have the same key: each is shipped with its i1. */
+bool parts_has_identity(const struct bound_entity *bound);
+
 bool parts_is_reference(const struct written_column *written);
 bool parts_has_alternatives(const struct written_column *written);
 

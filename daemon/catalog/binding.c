@@ -14,6 +14,7 @@
 #include "catalog/changed.h"
 #include "catalog/circle.h"
 #include "catalog/expression.h"
+#include "catalog/identity.h"
 #include "catalog/rules.h"
 #include "catalog/wire_type.h"
 #include "common/text.h"
@@ -165,6 +166,7 @@ static void check_source(struct binder *binder, struct bound_entity *bound)
 			 entity->source_table, entity->source_schema);
 		return;
 	}
+	bound_check_identity(binder->binding, bound, relation);
 	for (size_t i = 0; i < entity->source_key.count; i++)
 		has_key &= check_key_column(binder, bound, relation, entity->source_key.names[i]);
 	check_source_columns(binder, bound, relation, entity->columns, entity->column_count);
@@ -345,6 +347,8 @@ static void finish_types(struct binding *binding, struct bound_entity *bound,
 	if (bound->updated_at != NULL)
 		bound_set_changed_type(binding, bound,
 				       PQftype(description, (int)bound->shipped_count));
+	bound_set_identity(bound, binding->source_version, description,
+			   bound->shipped_count + (bound->updated_at != NULL));
 	bound_check_strategy(binding, bound);
 }
 
@@ -357,6 +361,7 @@ char *binding_read(const struct bound_entity *bound)
 			     bound->shipped[i].expression, bound->shipped[i].name);
 	if (bound->updated_at != NULL)
 		text_appendf(&text, ",\n       %s", bound->updated_at);
+	bound_append_identity(&text, bound);
 	text_appendf(&text, "\n  FROM %s\n WHERE %s", bound->source_relation, bound->source_filter);
 	return text_steal(&text);
 }
@@ -538,6 +543,7 @@ static void on_target_catalog(void *arg, const struct error *err)
 		bound->usable = true;
 		bind_source_relation(bound);
 		bind_keys(bound);
+		bound_ship_identity(bound, binding->source_version);
 		check_source(binder, bound);
 		bound_find_changed(binding, bound);
 		bind_target(binder, bound);

@@ -18,7 +18,7 @@
 
 /* One column of the stage: what the source ships and where it is kept until it is resolved. */
 struct shipped_column {
-	char *name; /* in the stage: k1 (key), c3 (value), f4_1 (part of a reference), w4 (its alternative) */
+	char *name; /* in the stage: k1 (key), i1 (identity), c3 (value), f4_1 (part of a reference), w4 (its alternative) */
 	char *expression; /* over the row `source`, on the source */
 	char *type;	  /* of the stage; what the source sends in binary */
 	char *path;	  /* in the mapping */
@@ -52,7 +52,7 @@ struct bound_entity {
 	char **key_expressions; /* over the row `source`; as many as the source key has columns */
 	char **key_types;	/* in the stage and in the id map */
 	bool integer_key;	/* one column of an integer type: swept by leaves */
-	struct shipped_column *shipped; /* the key first */
+	struct shipped_column *shipped; /* the key first, then the identity */
 	size_t shipped_count;
 
 	/* What the source offers to find changed rows by. */
@@ -73,6 +73,8 @@ struct bound_entity {
 	size_t written_count;
 	bool legacy_unique; /* the target's legacy key columns are unique: rows that are there already can be found by them */
 
+	char identity
+		[17]; /* what the hashes of its identity (i1) are made with; "": the mapping names none */
 	char fingerprint[17]; /* of everything that the hashes and the target's values depend on */
 };
 

@@ -334,6 +334,8 @@ void bound_write_legacy(struct bound_entity *bound, size_t part,
 
 /* --- fingerprint ------------------------------------------------------------------------------- */
 
+#define FNV_OFFSET UINT64_C(0xcbf29ce484222325)
+
 /* FNV-1a, 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv): a name for a text, not a defence. */
 static uint64_t fnv1a(uint64_t hash, const char *string)
 {
@@ -361,13 +363,20 @@ static bool waits_otherwise(const struct bound_entity *bound, const struct writt
 	return true;
 }
 
+uint64_t bound_name_of_text(const char *text)
+{
+	return fnv1a(FNV_OFFSET, text);
+}
+
 void bound_fingerprint(struct bound_entity *bound, int source_version)
 {
 	_cleanup_free_ char *version = text_format("%d", source_version / 10000);
-	uint64_t hash = fnv1a(UINT64_C(0xcbf29ce484222325), version);
+	uint64_t hash = fnv1a(FNV_OFFSET, version);
 
 	hash = fnv1a(hash, bound->source_relation);
 	hash = fnv1a(hash, bound->target_relation);
+	if (bound->identity[0] != '\0')
+		hash = fnv1a(hash, bound->identity);
 	for (size_t i = 0; i < bound->shipped_count; i++) {
 		hash = fnv1a(hash, bound->shipped[i].expression);
 		hash = fnv1a(hash, bound->shipped[i].type);

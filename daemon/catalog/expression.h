@@ -5,6 +5,8 @@
 #ifndef DAEMON_CATALOG_EXPRESSION_H
 #define DAEMON_CATALOG_EXPRESSION_H
 
+#include <stdint.h>
+
 #include "catalog/binding.h"
 
 /* Adds a column to what the source ships; strings are copied. */
@@ -18,6 +20,9 @@ void bound_write(struct bound_entity *bound, const struct column *column,
 /* Adds the target column that holds part `part` (from 0) of the legacy key. */
 void bound_write_legacy(struct bound_entity *bound, size_t part,
 			const struct catalog_column *target);
+
+/* A short name for a text, the same for the same text. */
+uint64_t bound_name_of_text(const char *text);
 
 /* Sets the fingerprint, once all is known. */
 void bound_fingerprint(struct bound_entity *bound, int source_version);

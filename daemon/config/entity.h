@@ -135,6 +135,8 @@ struct entity {
 	size_t rule_count;
 
 	struct detect_config detect;
+	struct name_list
+		identity; /* columns of the source that tell whether a key is still that of the same thing; may be empty */
 
 	enum on_delete on_delete;
 	struct mark *marks; /* ON_DELETE_MARK */

@@ -253,6 +253,10 @@ static const struct json_field entity_fields[] = {
 	{ .key = "source", .type = JSON_FIELD_OBJECT, .required = true, .decode = decode_source },
 	{ .key = "target", .type = JSON_FIELD_OBJECT, .required = true, .decode = decode_target },
 	{ .key = "detect", .type = JSON_FIELD_OBJECT, .decode = decode_detect },
+	{ .key = "identity",
+	  .type = JSON_FIELD_ANY,
+	  .offset = ENTITY(identity),
+	  .decode = decode_names },
 	{ .key = "on_delete", .type = JSON_FIELD_ANY, .decode = decode_on_delete },
 	{ .key = "on_conflict",
 	  .type = JSON_FIELD_CHOICE,
@@ -368,6 +372,24 @@ static void check_marks(struct json_report *report, const struct entity *entity)
 	}
 }
 
+/* Who finds a key reused makes a new row; a natural key leaves nothing to be made. */
+static void check_identity(struct json_report *report, const struct entity *entity)
+{
+	const struct name_list *identity = &entity->identity;
+
+	if (identity->count > 0 && entity->columns && !entity_mints_key(entity))
+		json_problem(report, "$.identity",
+			     "has no meaning where \"columns\" fill the key of the target: a row "
+			     "whose id was reused could not get another one");
+	for (size_t i = 0; i < identity->count; i++)
+		if (name_list_has(&entity->source_key, identity->names[i]))
+			json_problem(report, "$.identity",
+				     "the column \"%s\" is part of the key of the source, so it is "
+				     "always the same: name what tells two rows with the same key "
+				     "apart",
+				     identity->names[i]);
+}
+
 void entity_parse(json_t *root, const char *file, const char *name, struct problem_list *problems,
 		  struct entity *ret_entity)
 {
@@ -388,4 +410,5 @@ void entity_parse(json_t *root, const char *file, const char *name, struct probl
 	check_target_key(&report, entity);
 	check_legacy_key(&report, entity);
 	check_marks(&report, entity);
+	check_identity(&report, entity);
 }

@@ -79,6 +79,9 @@ static void append_id_map(struct text *text, const struct bound_entity *bound)
 	_cleanup_free_ char *words = text_format("Legacy key to target key of %s",
 						 bound->entity->name);
 	_cleanup_free_ char *comment = pg_quote_literal(words);
+	_cleanup_free_ char *identity = bound->identity[0] != '\0'
+						? pg_quote_literal(bound->identity)
+						: text_copy("NULL");
 
 	text_fill(text, sql_store_id_map,
 		  (const struct text_hole[]){ { "id_map", bound->id_map },
@@ -90,6 +93,7 @@ static void append_id_map(struct text *text, const struct bound_entity *bound)
 					      { "target_index", index },
 					      { "from_text", from_text },
 					      { "entity", entity },
+					      { "identity", identity },
 					      { NULL, NULL } });
 }
 

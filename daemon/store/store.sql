@@ -18,12 +18,14 @@ CREATE TABLE IF NOT EXISTS {id_map} (
   h2 bigint,
   session integer,
   gone timestamptz,
+  i1 bigint,
   PRIMARY KEY ({keys})
 );
 COMMENT ON TABLE {id_map} IS {comment};
 COMMENT ON COLUMN {id_map}.h1 IS 'Hash of the source row as last handled; NULL: adopted, not compared yet';
 COMMENT ON COLUMN {id_map}.session IS 'Number of the session that mapped the row (migrated.session.number); NULL: adopted';
 COMMENT ON COLUMN {id_map}.gone IS 'When the source row was found deleted';
+COMMENT ON COLUMN {id_map}.i1 IS 'Hash of the source row''s identity columns; NULL: not known';
 {target_index}
 CREATE OR REPLACE VIEW {seen} AS
 SELECT {keys}, h1, h2
@@ -45,6 +47,7 @@ INSERT INTO migrated.entity (entity)
 VALUES ({entity})
     ON CONFLICT (entity) DO NOTHING;
 SELECT migrated.guard_id_map({entity});
+SELECT migrated.set_identity({entity}, {identity});
 
 -- name: known
 -- From now on its rows are accounted for.

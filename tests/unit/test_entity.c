@@ -34,6 +34,7 @@ static const char good_entity[] =
 	" 'target': {'table': 'orders', 'key': 'id', 'legacy_key': 'legacy_instruction_id'},"
 	" 'detect': {'strategy': 'timestamp', 'updated_at': 'changed', 'overlap': '30s'},"
 	" 'on_delete': {'mark': {'is_active': false, 'gone': null}},"
+	" 'identity': ['created_at', 'origin'],"
 	" 'on_conflict': 'source_wins', 'uuid': 'random',"
 	" 'columns': {"
 	"  'notes': 'remarks',"
@@ -67,6 +68,8 @@ static void check_head(const struct entity *entity)
 	assert_int_equal(entity->detect.strategy, STRATEGY_TIMESTAMP);
 	assert_string_equal(entity->detect.updated_at, "changed");
 	assert_int_equal(entity->detect.overlap_ms, 30000);
+	assert_int_equal(entity->identity.count, 2);
+	assert_string_equal(entity->identity.names[1], "origin");
 	assert_int_equal(entity->on_delete, ON_DELETE_MARK);
 	assert_int_equal(entity->mark_count, 2);
 	assert_string_equal(entity->marks[0].column, "is_active");
@@ -220,6 +223,23 @@ static const struct {
 	{ .rest = "'on_conflict': 'hold',",
 	  .path = "$.on_conflict",
 	  .message = "'hold' is not available yet: write 'source_wins'" },
+	{ .rest = "'identity': ['created_at', 'created_at'],",
+	  .path = "$.identity[1]",
+	  .message = "'created_at' stands here twice" },
+	{ .rest = "'identity': [],",
+	  .path = "$.identity",
+	  .message = "the list of columns is empty" },
+	{ .rest = "'identity': 'id',",
+	  .path = "$.identity",
+	  .message = "the column 'id' is part of the key of the source, so it is always the same: "
+		     "name what tells two rows with the same key apart" },
+	{ .rest = "'identity': 'created_at',",
+	  .target = "{'table': 'orders', 'key': 'a'}",
+	  .columns = "{'a': 'a'}",
+	  .path = "$.identity",
+	  .message =
+		  "has no meaning where 'columns' fill the key of the target: a row whose id was "
+		  "reused could not get another one" },
 	/* the source */
 	{ .source = "5", .path = "$.source", .message = "expected an object, found a number" },
 	{ .source = "{'table': 't'}", .path = "$.source", .message = "'key' is missing" },
