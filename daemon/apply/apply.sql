@@ -153,7 +153,8 @@ UPDATE migrated.batch AS b
    AND b.entity = '{entity}'
    AND b.number = {batch}
 
--- Ends every INSERT of a dead letter: a row that has one already gets no second.
+-- Ends every INSERT of a dead letter: a row that has one already gets no second. What people have discarded stays so until the row
+-- changes.
 -- name: letter_again
       ON CONFLICT (entity, legacy_key) DO UPDATE
      SET session = excluded.session,
@@ -168,7 +169,10 @@ UPDATE migrated.batch AS b
          mapped = excluded.mapped,
          row = excluded.row,
          attempts = d.attempts + 1,
-         state = 'open',
+         state = CASE WHEN d.state = 'discarded'
+                       AND (d.h1, d.h2) IS NOT DISTINCT FROM (coalesce(excluded.h1, d.h1), coalesce(excluded.h2, d.h2))
+                      THEN 'discarded'
+                      ELSE 'open' END,
          updated_at = pg_catalog.now()
 
 -- Likewise of a parked row.
@@ -191,7 +195,7 @@ UPDATE migrated.dead_letter AS d
   FROM {stage} AS s
  WHERE d.entity = '{entity}'
    AND d.legacy_key = {stage_legacy_key}
-   AND d.state = 'open'
+   AND d.state IN ('open', 'discarded')
    AND (d.session, d.batch) IS DISTINCT FROM ('{session}'::uuid, {batch});
 DELETE FROM migrated.parked AS p
  USING {stage} AS s
@@ -203,6 +207,51 @@ DELETE FROM migrated.deferred AS l
  WHERE l.entity = '{entity}'
    AND l.legacy_key = {stage_legacy_key}
    AND (l.session, l.batch) IS DISTINCT FROM ('{session}'::uuid, {batch});
+DELETE FROM migrated.again AS g
+ USING {stage} AS s
+ WHERE EXISTS (SELECT FROM migrated.again WHERE entity = '{entity}')
+   AND g.entity = '{entity}'
+   AND g.legacy_key = {stage_legacy_key}
+   AND g.requested_at <= pg_catalog.now();
+
+-- name: settle_absent
+-- Target. Rows that were brought along (asked for, parked, or dead letters) and that the source has not got any more wait for nothing.
+-- What of them is mapped is left to a sweep, which finds it gone.
+WITH absent AS MATERIALIZED (
+  SELECT c.legacy_key
+    FROM migrated.change AS c
+   WHERE (EXISTS (SELECT FROM migrated.again WHERE entity = '{entity}')
+          OR EXISTS (SELECT FROM migrated.parked WHERE entity = '{entity}')
+          OR EXISTS (SELECT FROM migrated.dead_letter WHERE entity = '{entity}' AND state = 'open'))
+     AND c.analysis = '{analysis}'
+     AND c.entity = '{entity}'
+     AND c.ordinal BETWEEN {low} AND {high}
+     AND c.kind IN ('again', 'unparked')
+     AND NOT EXISTS (SELECT FROM {stage} AS s WHERE {s_is_c})
+),
+closed AS (
+  UPDATE migrated.dead_letter AS d
+     SET state = 'resolved',
+         message = CASE WHEN d.mapped
+                        THEN 'not in the source any more; what the target has of it is the next sweep''s to find'
+                        ELSE 'not in the source any more' END,
+         updated_at = pg_catalog.now()
+    FROM absent AS a
+   WHERE d.entity = '{entity}'
+     AND d.legacy_key = a.legacy_key
+     AND d.state IN ('open', 'discarded')
+),
+unparked AS (
+  DELETE FROM migrated.parked AS p
+   USING absent AS a
+   WHERE p.entity = '{entity}'
+     AND p.legacy_key = a.legacy_key
+)
+DELETE FROM migrated.again AS g
+ USING absent AS a
+ WHERE g.entity = '{entity}'
+   AND g.legacy_key = a.legacy_key
+   AND g.requested_at <= pg_catalog.now();
 
 -- name: finish
 -- Target. The checkpoint; with it the batch is done.

@@ -35,7 +35,7 @@ closed AS (
     FROM gone AS g
    WHERE d.entity = '{entity}'
      AND d.legacy_key = g.legacy_key
-     AND d.state = 'open'
+     AND d.state IN ('open', 'discarded')
 ),
 unparked AS (
   DELETE FROM migrated.parked AS p
@@ -54,6 +54,27 @@ UPDATE migrated.batch AS b
  WHERE b.session = '{session}'
    AND b.entity = '{entity}'
    AND b.number = {batch}
+
+-- name: delete_settle
+-- Target. A row that could not be deleted, and that the source has again, is not to be deleted. What was asked for has been tried.
+UPDATE migrated.dead_letter AS d
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM {stage} AS s
+ WHERE d.entity = '{entity}'
+   AND d.legacy_key = {stage_legacy_key}
+   AND d.phase = 'delete'
+   AND d.state IN ('open', 'discarded');
+DELETE FROM migrated.again AS g
+ USING migrated.change AS c
+ WHERE EXISTS (SELECT FROM migrated.again WHERE entity = '{entity}')
+   AND c.analysis = '{analysis}'
+   AND c.entity = '{entity}'
+   AND c.ordinal BETWEEN {low} AND {high}
+   AND c.kind = 'deleted'
+   AND g.entity = '{entity}'
+   AND g.legacy_key = c.legacy_key
+   AND g.requested_at <= pg_catalog.now();
 
 -- name: delete_letter
 -- Target. The dead letters of deletions that the database refused, $1 (migrated.refusal[]).

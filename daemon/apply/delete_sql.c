@@ -111,6 +111,21 @@ static void append_delete_isolated(struct text *text, const struct bound_entity 
 					      { NULL, NULL } });
 }
 
+static void append_settle(struct text *text, const struct bound_entity *bound,
+			  const struct batch_place *place)
+{
+	_cleanup_free_ char *key = parts_legacy_key(bound, "s");
+
+	text_fill(text, sql_apply_delete_settle,
+		  (const struct text_hole[]){ { "stage", bound->stage },
+					      { "stage_legacy_key", key },
+					      { "entity", bound->entity->name },
+					      { "analysis", place->analysis },
+					      { "low", place->low },
+					      { "high", place->high },
+					      { NULL, NULL } });
+}
+
 char *delete_sql(const struct bound_entity *bound, const struct batch_place *place, bool isolate)
 {
 	struct text text = TEXT_INIT;
@@ -124,6 +139,7 @@ char *delete_sql(const struct bound_entity *bound, const struct batch_place *pla
 		text_append(&text, statement);
 		text_append(&text, ";\n");
 	}
+	append_settle(&text, bound, place);
 	rule_sql_append_gone(&text, bound, place);
 	text_fill(&text, sql_apply_finish,
 		  (const struct text_hole[]){ { "session", place->session },

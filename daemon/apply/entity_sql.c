@@ -88,6 +88,23 @@ static void append_revive(struct text *text, const struct bound_entity *bound)
 			  { NULL, NULL } });
 }
 
+/* Only of a slice of the change set: a range names no keys. */
+static void append_settle_absent(struct text *text, const struct bound_entity *bound,
+				 const struct batch_place *place)
+{
+	_cleanup_free_ char *s_is_c = parts_keys_from_text(bound, "s", "c.legacy_key");
+
+	if (place->low != NULL)
+		text_fill(text, sql_apply_settle_absent,
+			  (const struct text_hole[]){ { "stage", bound->stage },
+						      { "entity", bound->entity->name },
+						      { "analysis", place->analysis },
+						      { "low", place->low },
+						      { "high", place->high },
+						      { "s_is_c", s_is_c },
+						      { NULL, NULL } });
+}
+
 static void append_settle_and_finish(struct text *text, const struct bound_entity *bound,
 				     const struct batch_place *place)
 {
@@ -100,6 +117,7 @@ static void append_settle_and_finish(struct text *text, const struct bound_entit
 	};
 
 	text_fill(text, sql_apply_settle, holes);
+	append_settle_absent(text, bound, place);
 	text_fill(text, sql_apply_finish, holes);
 }
 

@@ -2,19 +2,19 @@
 
 -- name: quiet_states
 -- Target. What is kept of each entity, and whether rows wait that could go on now: parked or deferred ones, or dead letters that
--- other rows may have stood in the way of, of whose parents (or of which entity itself) something was written since.
+-- other rows may have stood in the way of, of whose parents (or of which entity itself) something was written since; or rows that
+-- were asked for again.
 SELECT wanted.entity,
        coalesce(e.fingerprint, ''),
        e.watermark,
        e.observed,
        EXISTS (SELECT
-                 FROM (SELECT p.parent_entity, e.last_migrated AS since
-                         FROM migrated.parked AS p
-                        WHERE p.entity = wanted.entity
-                        UNION
-                       SELECT d.parent_entity, e.last_migrated
-                         FROM migrated.deferred AS d
-                        WHERE d.entity = wanted.entity
+                 FROM (SELECT related.entity, e.last_migrated AS since
+                         FROM pg_catalog.unnest(wanted.related) AS related (entity)
+                        WHERE EXISTS (SELECT FROM migrated.parked AS p
+                                       WHERE p.entity = wanted.entity AND p.parent_entity = related.entity)
+                           OR EXISTS (SELECT FROM migrated.deferred AS d
+                                       WHERE d.entity = wanted.entity AND d.parent_entity = related.entity)
                         UNION
                        SELECT related.entity, pg_catalog.min(l.updated_at)
                          FROM migrated.dead_letter AS l
@@ -28,6 +28,7 @@ SELECT wanted.entity,
                    ON b.entity = waits.parent_entity
                   AND b.finished_at > waits.since
                 WHERE b.inserted + b.updated + b.deleted > 0)
+         OR EXISTS (SELECT FROM migrated.again AS g WHERE g.entity = wanted.entity)
   FROM (VALUES {entities}) AS wanted (position, entity, related)
   LEFT JOIN migrated.entity AS e
     ON e.entity = wanted.entity

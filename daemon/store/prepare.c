@@ -354,18 +354,38 @@ void store_prepare(struct pg_connection *target, struct binding *binding, store_
 
 /* --- parked rows ------------------------------------------------------------------------------- */
 
-static void append_parent(struct text *text, const struct bound_entity *parent)
+/* An entity that is referred to by several columns is asked once. */
+static void append_parent(struct text *text, const struct bound_entity *bound,
+			  const struct bound_entity *parent)
 {
 	_cleanup_free_ char *name = pg_quote_literal(parent->entity->name);
+	_cleanup_free_ char *entity = pg_quote_literal(bound->entity->name);
+	_cleanup_text_ struct text m_is_p = TEXT_INIT;
 
-	text_separate(text, "\n          OR ");
-	text_appendf(text, "(p.parent_entity = %s AND EXISTS (SELECT FROM %s AS m WHERE ", name,
-		     parent->id_map);
-	for (size_t i = 0; i < parent->entity->source_key.count; i++)
-		text_appendf(text, "%sm.k%zu = p.parent_key[%zu]::%s", i > 0 ? " AND " : "", i + 1,
-			     i + 1, parent->key_types[i]);
-	text_append(text,
-		    parent->entity->on_delete == ON_DELETE_DELETE ? " AND m.gone IS NULL))" : "))");
+	for (size_t i = 0; i < parent->entity->source_key.count; i++) {
+		text_separate(&m_is_p, " AND ");
+		text_appendf(&m_is_p, "m.k%zu = p.parent_key[%zu]::%s", i + 1, i + 1,
+			     parent->key_types[i]);
+	}
+	text_fill(text, sql_store_unpark_parent,
+		  (const struct text_hole[]){
+			  { "id_map", parent->id_map },
+			  { "m_is_p", text_string(&m_is_p) },
+			  { "present", parent->entity->on_delete == ON_DELETE_DELETE
+					       ? " AND m.gone IS NULL"
+					       : "" },
+			  { "entity", entity },
+			  { "parent", name },
+			  { NULL, NULL } });
+}
+
+static bool refers_to(const struct entity *entity, const char *parent)
+{
+	for (size_t i = 0; i < entity->column_count; i++)
+		for (size_t j = 0; j < entity->columns[i].reference_count; j++)
+			if (strcmp(entity->columns[i].references[j].entity_name, parent) == 0)
+				return true;
+	return false;
 }
 
 char *store_unpark_sql(const struct binding *binding, const struct bound_entity *bound,
@@ -378,18 +398,14 @@ char *store_unpark_sql(const struct binding *binding, const struct bound_entity 
 	_cleanup_free_ char *analysis_literal = text_format("'%s'::uuid", analysis);
 
 	text_append(&related, entity);
-	for (size_t i = 0; i < bound->entity->column_count; i++) {
-		const struct column *column = &bound->entity->columns[i];
+	for (size_t i = 0; i < binding->set->count; i++) {
+		const char *name = binding->set->entities[i].name;
 
-		for (size_t j = 0; column->kind == COLUMN_REFERENCE && j < column->reference_count;
-		     j++) {
-			append_parent(&parents,
-				      binding_find(binding, column->references[j].entity_name));
-			text_appendf(&related, ", '%s'", column->references[j].entity_name);
-		}
+		if (!refers_to(bound->entity, name))
+			continue;
+		append_parent(&parents, bound, &binding->entities[i]);
+		text_appendf(&related, ", '%s'", name);
 	}
-	if (parents.length == 0)
-		text_append(&parents, "FALSE");
 	text_fill(&text, sql_store_unpark,
 		  (const struct text_hole[]){ { "entity", entity },
 					      { "analysis", analysis_literal },

@@ -306,7 +306,16 @@ UPDATE migrated.session_entity
 
 -- name: entity_migrated
 -- An entity's part is complete; when all of it was read ($4), its hashes are those of this mapping now. The watermark is that of the
--- session's analysis ($5), unless the one that is kept is of a later look: then this session has carried out an older analysis.
+-- session's analysis ($5), unless the one that is kept is of a later look: then this session has carried out an older analysis. What was
+-- to be carried again, and was not there when all was read, is not there any more.
+WITH asked AS (
+  DELETE FROM migrated.again AS g
+   USING migrated.analysis AS a
+   WHERE $4::boolean
+     AND g.entity = $1
+     AND a.analysis = $5::uuid
+     AND g.requested_at < a.created_at
+)
 UPDATE migrated.entity AS e
    SET fingerprint = CASE WHEN $4::boolean THEN $2 ELSE e.fingerprint END,
        last_migrated = pg_catalog.clock_timestamp(),
@@ -340,18 +349,21 @@ SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - pg_catalog.
   FROM migrated.session
 
 -- name: unpark
--- Parked rows whose parent has come are brought along, as if detection had found them; {parents} is one condition for each parent.
--- So are dead letters that other rows may have stood in the way of (unique, foreign key, exclusion), when rows of the same
--- entity or of its parents ({related}) have changed since, or are about to; some at a time.
-WITH waiting AS (
-  SELECT p.legacy_key
-    FROM migrated.parked AS p
-   WHERE p.entity = {entity}
-     AND ({parents})
-     AND NOT EXISTS (SELECT FROM migrated.change AS c
-                      WHERE c.analysis = {analysis} AND c.entity = p.entity AND c.legacy_key = p.legacy_key)
- UNION
-(SELECT d.legacy_key
+-- Rows that are to be tried again are brought along, as if detection had found them: those that were asked for (a deletion that was
+-- refused is a deletion again); parked ones whose parent has come, one branch for each parent ({parents}); and dead letters that
+-- other rows may have stood in the way of (unique, foreign key, exclusion), when rows of the same entity or of its parents
+-- ({related}) have changed since, or are about to; some at a time.
+WITH wanted AS (
+  SELECT g.legacy_key,
+         CASE WHEN d.phase = 'delete' THEN 'deleted' ELSE 'again' END AS kind
+    FROM migrated.again AS g
+    LEFT JOIN migrated.dead_letter AS d
+      ON d.entity = g.entity
+     AND d.legacy_key = g.legacy_key
+     AND d.state = 'open'
+   WHERE g.entity = {entity}
+{parents} UNION ALL
+(SELECT d.legacy_key, 'unparked'
    FROM migrated.dead_letter AS d
   WHERE d.entity = {entity}
     AND d.state = 'open'
@@ -367,6 +379,14 @@ WITH waiting AS (
                      WHERE c.analysis = {analysis} AND c.entity = d.entity AND c.legacy_key = d.legacy_key)
   ORDER BY d.updated_at
   LIMIT 1000)
+),
+waiting AS (
+  SELECT w.legacy_key,
+         pg_catalog.min(w.kind) AS kind
+    FROM wanted AS w
+   WHERE NOT EXISTS (SELECT FROM migrated.change AS c
+                      WHERE c.analysis = {analysis} AND c.entity = {entity} AND c.legacy_key = w.legacy_key)
+   GROUP BY w.legacy_key
 )
 INSERT INTO migrated.change (analysis, entity, ordinal, legacy_key, kind)
 SELECT {analysis},
@@ -375,8 +395,18 @@ SELECT {analysis},
           FROM migrated.change AS c
          WHERE c.analysis = {analysis} AND c.entity = {entity}) + pg_catalog.row_number() OVER (ORDER BY w.legacy_key),
        w.legacy_key,
-       'unparked'
+       w.kind
   FROM waiting AS w;
+
+-- name: unpark_parent
+-- Parked rows whose parent of one entity is in its id map.
+ UNION ALL
+SELECT p.legacy_key, 'unparked'
+  FROM migrated.parked AS p
+  JOIN {id_map} AS m
+    ON {m_is_p}{present}
+ WHERE p.entity = {entity}
+   AND p.parent_entity = {parent}
 
 -- name: count_changes
 -- The change set is complete: from now on it is part of what there is to do. Done once.
