@@ -42,6 +42,7 @@ struct arguments {
 	const char *analysis_id;
 	const char *entity;
 	const char *sql;
+	const char *rule;
 	const char *strategy;
 	bool full;
 	bool wait;

@@ -93,27 +93,39 @@ void progress_overall(const struct look *look, struct text *out, const json_t *s
 
 /* --- the entities ----------------------------------------------------------------------------- */
 
-enum { COLUMN_COUNT = 8 };
+enum { ENTITY, STATUS, PROGRESS, RATE, ETA, FAILED, PARKED, WARNED, REASON, COLUMN_COUNT };
 
-/* The reason is a column of its own, and the last, when any entity has one. */
-static const struct table_column columns[] = {
-	{ "Entity", false, 12 }, { "Status", false, 9 }, { "Progress", false, 15 },
-	{ "Rows/s", true, 9 },	 { "ETA", true, 5 },	 { "Failed", true, 0 },
-	{ "Parked", true, 0 },	 { "Reason", false, 0 },
+static const struct table_column columns[COLUMN_COUNT] = {
+	[ENTITY] = { "Entity", false, 12 },
+	[STATUS] = { "Status", false, 9 },
+	[PROGRESS] = { "Progress", false, 15 },
+	[RATE] = { "Rows/s", true, 9 },
+	[ETA] = { "ETA", true, 5 },
+	[FAILED] = { "Failed", true, 0 },
+	[PARKED] = { "Parked", true, 0 },
+	[WARNED] = { "Warned", true, 0 },
+	[REASON] = { "Reason", false, 0 },
 };
 
-static bool any_reason(const json_t *entities)
+/* Which of the last columns are shown: those that any entity has something to say in. */
+struct said {
+	bool warned;
+	bool reason;
+};
+
+static struct said what_is_said(const json_t *entities)
 {
+	struct said said = { 0 };
 	size_t i;
 	json_t *entity;
 
 	json_array_foreach(entities, i, entity) {
 		_cleanup_free_ char *reason = hold_entity_reason(entity);
 
-		if (reason[0] != '\0')
-			return true;
+		said.reason |= reason[0] != '\0';
+		said.warned |= reply_integer(entity, "warned") > 0;
 	}
-	return false;
+	return said;
 }
 
 /* Of all entities, so that the columns stay where they are whichever are shown. */
@@ -132,6 +144,21 @@ int progress_name_width(const json_t *entities)
 	return widest;
 }
 
+/* Returns how many columns are shown. */
+static size_t choose_columns(struct table_column chosen[COLUMN_COUNT], const struct said *said,
+			     const json_t *entities)
+{
+	size_t count = 0;
+	int width = progress_name_width(entities);
+
+	for (int i = 0; i < COLUMN_COUNT; i++)
+		if ((i != WARNED || said->warned) && (i != REASON || said->reason))
+			chosen[count++] = columns[i];
+	if (width > chosen[ENTITY].min_width)
+		chosen[ENTITY].min_width = width;
+	return count;
+}
+
 static void add_progress(struct table *table, const json_t *entity, const struct look *look)
 {
 	char bar[FORMAT_SIZE];
@@ -143,7 +170,8 @@ static void add_progress(struct table *table, const json_t *entity, const struct
 		table_add(table, format_bar(bar, percent, look->utf8));
 }
 
-static void add_entity(struct table *table, const json_t *entity, const struct look *look)
+static void add_entity(struct table *table, const json_t *entity, const struct said *said,
+		       const struct look *look)
 {
 	_cleanup_free_ char *reason = hold_entity_reason(entity);
 
@@ -154,7 +182,9 @@ static void add_entity(struct table *table, const json_t *entity, const struct l
 	reply_cell_duration(table, entity, "eta_ms");
 	reply_cell_integer(table, entity, "failed");
 	reply_cell_integer(table, entity, "parked");
-	if (table->column_count == COLUMN_COUNT)
+	if (said->warned)
+		reply_cell_integer(table, entity, "warned");
+	if (said->reason)
 		table_add(table, reason);
 }
 
@@ -202,17 +232,15 @@ static void print_entities(const struct look *look, struct text *out, const json
 			   size_t max_rows)
 {
 	_cleanup_table_ struct table table = { 0 };
-	struct table_column fitted[COLUMN_COUNT];
+	struct table_column chosen[COLUMN_COUNT];
+	struct said said = what_is_said(entities);
 	size_t count = json_array_size(entities);
 	bool all = max_rows == 0 || count <= max_rows;
 	int worst = 0;
 	size_t of_worst = 0, i;
 	json_t *entity;
 
-	memcpy(fitted, columns, sizeof fitted);
-	if (progress_name_width(entities) > fitted[0].min_width)
-		fitted[0].min_width = progress_name_width(entities);
-	table_init(&table, fitted, any_reason(entities) ? COLUMN_COUNT : COLUMN_COUNT - 1);
+	table_init(&table, chosen, choose_columns(chosen, &said, entities));
 	if (!all)
 		choose(entities, max_rows, &worst, &of_worst);
 	json_array_foreach(entities, i, entity) {
@@ -223,7 +251,7 @@ static void print_entities(const struct look *look, struct text *out, const json
 			shown = true;
 		}
 		if (shown)
-			add_entity(&table, entity, look);
+			add_entity(&table, entity, &said, look);
 	}
 	table_print(&table, look, out);
 	if (!all)

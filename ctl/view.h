@@ -36,7 +36,7 @@ struct view {
 #define VIEW_QUICK_TIMEOUT_MS 30000
 
 extern const struct view view_status, view_watch, view_list, view_analyze, view_detect,
-	view_migrate, view_pause, view_resume, view_cancel, view_plan, view_check,
+	view_migrate, view_pause, view_resume, view_cancel, view_plan, view_check, view_rules,
 	view_letters_list;
 
 /* NULL for a verb without one. */

@@ -35,7 +35,18 @@ static bool are_short_ids_distinct(const json_t *sessions)
 	return true;
 }
 
-static void add_session(struct table *table, const json_t *session, bool short_ids)
+static bool has_warnings(const json_t *sessions)
+{
+	size_t i;
+	json_t *session;
+
+	json_array_foreach(sessions, i, session)
+		if (reply_integer(session, "warned") > 0)
+			return true;
+	return false;
+}
+
+static void add_session(struct table *table, const json_t *session, bool short_ids, bool warned)
 {
 	const char *id = reply_string_or(session, "session", "-");
 	char shown[FORMAT_SIZE], elapsed[32], percent[FORMAT_SIZE];
@@ -50,6 +61,8 @@ static void add_session(struct table *table, const json_t *session, bool short_i
 	table_add(table, percent);
 	reply_cell_integer(table, session, "failed");
 	reply_cell_integer(table, session, "parked");
+	if (warned)
+		reply_cell_integer(table, session, "warned");
 	table_add(table, reply_string_or(session, "reason", ""));
 }
 
@@ -62,8 +75,15 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 		{ "Done", true, 0 },	 { "Failed", true, 0 },	 { "Parked", true, 0 },
 		{ "Reason", false, 0 },
 	};
+	static const struct table_column with_warnings[] = {
+		{ "Session", false, 0 }, { "Mode", false, 0 },	 { "State", false, 9 },
+		{ "Created", false, 0 }, { "Elapsed", true, 0 }, { "Rows", true, 9 },
+		{ "Done", true, 0 },	 { "Failed", true, 0 },	 { "Parked", true, 0 },
+		{ "Warned", true, 0 },	 { "Reason", false, 0 },
+	};
 	const json_t *sessions = json_object_get(reply, "sessions");
 	bool short_ids = are_short_ids_distinct(sessions);
+	bool warned = has_warnings(sessions);
 	_cleanup_table_ struct table table = { 0 };
 	size_t i;
 	json_t *session;
@@ -73,9 +93,10 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 		text_append(out, "There has been no session yet.\n");
 		return;
 	}
-	table_init(&table, columns, sizeof columns / sizeof columns[0]);
+	table_init(&table, warned ? with_warnings : columns,
+		   sizeof columns / sizeof columns[0] + warned);
 	json_array_foreach(sessions, i, session) {
-		add_session(&table, session, short_ids);
+		add_session(&table, session, short_ids, warned);
 	}
 	table_print(&table, look, out);
 }

@@ -137,6 +137,7 @@ char *entity_sql_write(const struct binding *binding, const struct bound_entity 
 
 		text_append(&text, apply);
 		text_append(&text, ";\n");
+		rule_sql_append_assert(&text, bound, place);
 	}
 	rule_sql_append_warn(&text, bound, place);
 	append_settle_and_finish(&text, bound, place);

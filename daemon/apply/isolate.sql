@@ -79,5 +79,6 @@ SELECT r.row_id, {place}, {column_name}::text, {parent_name}::text, {parent_key}
 )
 
 -- name: isolate
--- Target. Applies the stage in parts, so that the good rows stay.
-SELECT migrated.apply_isolated({apply}, {letter}, (SELECT pg_catalog.array_agg(s.ctid ORDER BY s.ctid) FROM {stage} AS s));
+-- Target. Applies the stage in parts, so that the good rows stay; {assertion}: rules of the target's row (rule.sql).
+SELECT migrated.apply_isolated({apply}, {letter}, (SELECT pg_catalog.array_agg(s.ctid ORDER BY s.ctid) FROM {stage} AS s),
+                               {assertion});

@@ -6,6 +6,7 @@
 #include "apply/apply_sql.h"
 #include "apply/letter_row.h"
 #include "apply/parts.h"
+#include "apply/rule_sql.h"
 #include "common/text.h"
 #include "sql_apply.h"
 
@@ -127,10 +128,14 @@ char *isolate_sql(const struct binding *binding, const struct bound_entity *boun
 	_cleanup_free_ char *letter = letter_statement(binding, bound, place);
 	_cleanup_free_ char *apply_literal = pg_quote_literal(apply);
 	_cleanup_free_ char *letter_literal = pg_quote_literal(letter);
+	_cleanup_free_ char *assertion = rule_sql_assertion(bound, place);
+	_cleanup_free_ char *assertion_literal = assertion != NULL ? pg_quote_literal(assertion)
+								   : text_copy("NULL");
 
 	text_fill(&text, sql_apply_isolate,
 		  (const struct text_hole[]){ { "apply", apply_literal },
 					      { "letter", letter_literal },
+					      { "assertion", assertion_literal },
 					      { "stage", bound->stage },
 					      { NULL, NULL } });
 	return text_steal(&text);

@@ -48,6 +48,23 @@ UPDATE migrated.batch AS b
    AND b.number = {batch}
    AND EXISTS (SELECT FROM migrated_broken);
 
+-- name: rule_assert
+-- Target. Ends in an error that names the rule when one of the rows that were written breaks a rule that rejects. Rules that warn
+-- are asked, too, when rows are applied in parts, so that a row of which one cannot be computed is found.
+SELECT migrated.reject(b.rule)
+  FROM (
+SELECT r.rule
+  FROM {stage} AS s
+  JOIN {id_map} AS m
+    ON {m_is_s}
+{written} CROSS JOIN LATERAL (VALUES {rules}) AS r (place, rule, rejects, broken)
+ WHERE {rows}
+   AND CASE WHEN r.broken THEN r.rejects END
+   AND {carried} ORDER BY r.place
+ LIMIT 1
+       ) AS b
+ WHERE b.rule IS NOT NULL
+
 -- name: rule_carried
 -- A condition: this batch has not set the row aside.
 NOT EXISTS (SELECT FROM migrated.dead_letter AS d

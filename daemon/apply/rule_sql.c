@@ -20,9 +20,26 @@ static char *target_is_mapped(const struct bound_entity *bound)
 	return text_steal(&text);
 }
 
-/* Appends what joins the written row of `m`, with bN for each rule of this action; nothing when there is none. */
+typedef bool rule_test(const struct rule *rule);
+
+static bool is_asked_after(const struct rule *rule)
+{
+	return rule->after;
+}
+
+static bool rejects_after(const struct rule *rule)
+{
+	return rule->after && rule->action == RULE_REJECT;
+}
+
+static bool warns_after(const struct rule *rule)
+{
+	return rule->after && rule->action == RULE_WARN;
+}
+
+/* Appends what joins the written row of `m`, with bN for each rule of this sort; nothing when there is none. */
 static void append_written(struct text *text, const struct bound_entity *bound,
-			   enum rule_action action)
+			   rule_test *is_of_this_sort)
 {
 	_cleanup_text_ struct text broken = TEXT_INIT;
 	_cleanup_free_ char *target_is_m = target_is_mapped(bound);
@@ -31,7 +48,7 @@ static void append_written(struct text *text, const struct bound_entity *bound,
 		const struct rule *rule = &bound->entity->rules[i];
 		_cleanup_free_ char *condition = rule_is_broken(rule);
 
-		if (!rule->after || rule->action != action)
+		if (!is_of_this_sort(rule))
 			continue;
 		text_separate(&broken, ",\n                ");
 		text_appendf(&broken, "%s AS b%zu", condition, i + 1);
@@ -58,6 +75,58 @@ static char *carried(const struct bound_entity *bound, const struct batch_place 
 					      { NULL, NULL } });
 	return text_steal(&text);
 }
+
+/* --- rules that reject ------------------------------------------------------------------------- */
+
+static char *assertion(const struct bound_entity *bound, const struct batch_place *place,
+		       rule_test *is_of_this_sort, const char *rows)
+{
+	struct text text = TEXT_INIT;
+	_cleanup_text_ struct text written = TEXT_INIT;
+	_cleanup_text_ struct text rules = TEXT_INIT;
+	_cleanup_free_ char *is_carried = carried(bound, place);
+	_cleanup_free_ char *m_is_s = parts_equal_keys(bound->entity->source_key.count, "m.k",
+						       "s.k");
+
+	for (size_t i = 0; i < bound->entity->rule_count; i++) {
+		const struct rule *rule = &bound->entity->rules[i];
+
+		if (!is_of_this_sort(rule))
+			continue;
+		text_separate(&rules, ", ");
+		text_appendf(&rules, "(%zu, '%s', %s, w.b%zu)", i + 1, rule->name,
+			     rule->action == RULE_REJECT ? "TRUE" : "FALSE", i + 1);
+	}
+	if (rules.length == 0)
+		return NULL;
+	append_written(&written, bound, is_of_this_sort);
+	text_fill(&text, sql_apply_rule_assert,
+		  (const struct text_hole[]){ { "stage", bound->stage },
+					      { "id_map", bound->id_map },
+					      { "m_is_s", m_is_s },
+					      { "written", text_string(&written) },
+					      { "rules", text_string(&rules) },
+					      { "rows", rows },
+					      { "carried", is_carried },
+					      { NULL, NULL } });
+	return text_steal(&text);
+}
+
+void rule_sql_append_assert(struct text *text, const struct bound_entity *bound,
+			    const struct batch_place *place)
+{
+	_cleanup_free_ char *statement = assertion(bound, place, rejects_after, "TRUE");
+
+	if (statement != NULL)
+		text_appendf(text, "%s;\n", statement);
+}
+
+char *rule_sql_assertion(const struct bound_entity *bound, const struct batch_place *place)
+{
+	return assertion(bound, place, is_asked_after, "s.ctid = ANY ($1)");
+}
+
+/* --- rules that warn --------------------------------------------------------------------------- */
 
 /* Of the rules that warn, `format` with their number, and their name. */
 static void list_warnings(const struct bound_entity *bound, struct text *columns,
@@ -89,7 +158,7 @@ void rule_sql_append_warn(struct text *text, const struct bound_entity *bound,
 	list_warnings(bound, &asked, &rules);
 	if (rules.length == 0)
 		return;
-	append_written(&written, bound, RULE_WARN);
+	append_written(&written, bound, warns_after);
 	text_fill(text, sql_apply_rule_warn,
 		  (const struct text_hole[]){ { "legacy_key", legacy_key },
 					      { "asked", text_string(&asked) },

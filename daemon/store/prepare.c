@@ -211,17 +211,26 @@ static void append_known(struct text *text, const struct bound_entity *bound)
 					      { NULL, NULL } });
 }
 
+/* 'has_office', 'is_paid': the names of these rules. */
+static void append_rules(struct text *text, const struct bound_entity *bound, bool after_only,
+			 enum rule_action action)
+{
+	for (size_t i = 0; i < bound->entity->rule_count; i++) {
+		const struct rule *rule = &bound->entity->rules[i];
+
+		if (rule->action != action || (after_only && !rule->after))
+			continue;
+		text_separate(text, ", ");
+		text_appendf(text, "'%s'", rule->name);
+	}
+}
+
 static void append_forget(struct text *text, const struct bound_entity *bound)
 {
 	_cleanup_free_ char *entity = pg_quote_literal(bound->entity->name);
 	_cleanup_text_ struct text rules = TEXT_INIT;
 
-	for (size_t i = 0; i < bound->entity->rule_count; i++) {
-		if (bound->entity->rules[i].action != RULE_WARN)
-			continue;
-		text_separate(&rules, ", ");
-		text_appendf(&rules, "'%s'", bound->entity->rules[i].name);
-	}
+	append_rules(&rules, bound, false, RULE_WARN);
 	text_fill(text, sql_store_rule_findings_forget,
 		  (const struct text_hole[]){ { "entity", entity },
 					      { "rules", text_string(&rules) },
@@ -394,6 +403,7 @@ char *store_unpark_sql(const struct binding *binding, const struct bound_entity 
 	struct text text = TEXT_INIT;
 	_cleanup_text_ struct text parents = TEXT_INIT;
 	_cleanup_text_ struct text related = TEXT_INIT;
+	_cleanup_text_ struct text after_rules = TEXT_INIT;
 	_cleanup_free_ char *entity = pg_quote_literal(bound->entity->name);
 	_cleanup_free_ char *analysis_literal = text_format("'%s'::uuid", analysis);
 
@@ -406,11 +416,13 @@ char *store_unpark_sql(const struct binding *binding, const struct bound_entity 
 		append_parent(&parents, bound, &binding->entities[i]);
 		text_appendf(&related, ", '%s'", name);
 	}
+	append_rules(&after_rules, bound, true, RULE_REJECT);
 	text_fill(&text, sql_store_unpark,
 		  (const struct text_hole[]){ { "entity", entity },
 					      { "analysis", analysis_literal },
 					      { "parents", text_string(&parents) },
 					      { "related", text_string(&related) },
+					      { "after_rules", text_string(&after_rules) },
 					      { NULL, NULL } });
 	return text_steal(&text);
 }

@@ -76,12 +76,6 @@ UPDATE migrated.entity
  WHERE entity = {entity}
    AND adopted_at IS NULL;
 
--- name: rule_findings_forget
--- Of rules that the mapping has not got any more, or that reject now.
-DELETE FROM migrated.rule_finding
- WHERE entity = {entity}
-   AND rule <> ALL (ARRAY[{rules}]::text[]);
-
 -- name: entity_states
 -- What is known of each entity.
 SELECT e.entity,
@@ -352,7 +346,8 @@ SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - pg_catalog.
 -- Rows that are to be tried again are brought along, as if detection had found them: those that were asked for (a deletion that was
 -- refused is a deletion again); parked ones whose parent has come, one branch for each parent ({parents}); and dead letters that
 -- other rows may have stood in the way of (unique, foreign key, exclusion), when rows of the same entity or of its parents
--- ({related}) have changed since, or are about to; some at a time.
+-- ({related}) have changed since, or are about to; some at a time. A rule of the target's row ({after_rules}) may have asked any
+-- other row.
 WITH wanted AS (
   SELECT g.legacy_key,
          CASE WHEN d.phase = 'delete' THEN 'deleted' ELSE 'again' END AS kind
@@ -368,9 +363,10 @@ WITH wanted AS (
   WHERE d.entity = {entity}
     AND d.state = 'open'
     AND d.phase <> 'delete'
-    AND d.sqlstate IN ('23503', '23505', '23P01')
+    AND (d.sqlstate IN ('23503', '23505', '23P01')
+         OR d.phase = 'rule' AND d.constraint_name = ANY (ARRAY[{after_rules}]::text[]))
     AND (EXISTS (SELECT FROM migrated.batch AS b
-                  WHERE b.entity = ANY (ARRAY[{related}])
+                  WHERE (d.phase = 'rule' OR b.entity = ANY (ARRAY[{related}]))
                     AND b.finished_at > d.updated_at
                     AND b.inserted + b.updated + b.deleted > 0)
          OR EXISTS (SELECT FROM migrated.change AS c

@@ -301,7 +301,7 @@ def test_every_reply_is_of_the_type_the_interface_says(clinic, daemon):
         replies.append((method, daemon.call(method, **parameters)))
 
     def ask_all():
-        for method in ("Status", "Watch", "List", "Analyze", "Plan", "Check", "ListDeadLetters"):
+        for method in ("Status", "Watch", "List", "Analyze", "Plan", "Check", "ListRules", "ListDeadLetters"):
             ask(method)
         ask("Plan", sql="system_messages")
 
