@@ -90,7 +90,7 @@ remapped AS (
      AND (m.h1, m.h2, m.gone, {m_t}{m_i1}) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, {r_t}{r_i1})
 ),
 inserted AS (
-  INSERT INTO {target} ({columns})
+  INSERT INTO {target} ({columns}){overriding}
   SELECT {column_values}
     FROM resolved AS r
    WHERE {ok}

@@ -114,7 +114,7 @@ static char *new_keys(const struct bound_entity *bound)
 	if (entity_mints_key(bound->entity)) {
 		_cleanup_free_ char *place = located(bound, 0);
 
-		text_appendf(&text, "coalesce(%s, pg_catalog.gen_random_uuid()) AS t1", place);
+		text_appendf(&text, "coalesce(%s, %s) AS t1", place, bound->mint);
 		return text_steal(&text);
 	}
 	for (size_t i = 0; i < bound->entity->target_key.count; i++) {
@@ -359,6 +359,7 @@ static void add_values(struct holes *holes, const struct binding *binding,
 	give_hole(holes, "joins", joins(binding, bound));
 	give_hole(holes, "values", value_list(bound));
 	give_hole(holes, "columns", text_steal(&lists.columns));
+	add_hole(holes, "overriding", bound->overrides ? "\n  OVERRIDING SYSTEM VALUE" : "");
 	give_hole(holes, "column_values", text_steal(&lists.values));
 	give_hole(holes, "assignments", text_steal(&lists.assignments));
 	give_hole(holes, "old_values", text_steal(&lists.old_values));

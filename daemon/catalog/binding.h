@@ -71,6 +71,8 @@ struct bound_entity {
 	char **target_key_types;
 	struct written_column *written;
 	size_t written_count;
+	char *mint;	/* a new target key, over the stage `s`; NULL when the mapping fills it */
+	bool overrides; /* it is an identity column that takes a value only OVERRIDING SYSTEM VALUE */
 	bool legacy_unique; /* the target's legacy key columns are unique: rows that are there already can be found by them */
 
 	char identity

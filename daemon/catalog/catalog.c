@@ -9,7 +9,7 @@
 #include "common/text.h"
 #include "sql_catalog.h"
 
-/* One reading under way: three queries, one after the other. */
+/* One reading under way: three queries or four, one after the other. */
 struct reading {
 	struct catalog *catalog;
 	struct pg_connection *connection;
@@ -59,6 +59,12 @@ static bool is_true(const PGresult *result, int row, int column)
 	return PQgetvalue(result, row, column)[0] == 't';
 }
 
+/* NULL for NULL. */
+static char *optional_text(const PGresult *result, int row, int column)
+{
+	return PQgetisnull(result, row, column) ? NULL : text_copy(PQgetvalue(result, row, column));
+}
+
 static void take_column(struct catalog_relation *relation, const PGresult *result, int row)
 {
 	struct catalog_column *column;
@@ -69,6 +75,7 @@ static void take_column(struct catalog_relation *relation, const PGresult *resul
 	relation->kind = PQgetvalue(result, row, 2)[0];
 	relation->estimated_rows = strtoll(PQgetvalue(result, row, 3), NULL, 10);
 	relation->heap = is_true(result, row, 12);
+	relation->has_children = is_true(result, row, 20);
 	relation->columns = memory_grow(relation->columns, relation->column_count + 1,
 					sizeof(*relation->columns));
 	column = &relation->columns[relation->column_count++];
@@ -82,6 +89,11 @@ static void take_column(struct catalog_relation *relation, const PGresult *resul
 		.no_equality = is_true(result, row, 11),
 		.indexed = is_true(result, row, 13),
 		.readable = is_true(result, row, 14),
+		.identity_always = PQgetvalue(result, row, 15)[0] == 'a',
+		.minted = optional_text(result, row, 16),
+		.sequence = optional_text(result, row, 17),
+		.may_use_sequence = is_true(result, row, 18),
+		.length = atoi(PQgetvalue(result, row, 19)),
 	};
 }
 
@@ -117,6 +129,22 @@ static struct catalog_relation *relation_of_row(struct catalog *catalog, const P
 	return &catalog->relations[strtoul(PQgetvalue(result, row, 0), NULL, 10) - 1];
 }
 
+static void on_functions(void *arg, const struct pg_answer *answer)
+{
+	struct reading *reading = arg;
+	const PGresult *result = pg_answer_rows(answer);
+
+	if (answer->error == NULL && PQntuples(result) > 0) {
+		char *function = text_copy(PQgetvalue(result, 0, 1));
+
+		if (strcmp(PQgetvalue(result, 0, 0), "digest") == 0)
+			reading->catalog->digest = function;
+		else
+			reading->catalog->uuid_generate_v5 = function;
+	}
+	finish(reading, answer->error);
+}
+
 static void on_foreign_keys(void *arg, const struct pg_answer *answer)
 {
 	struct reading *reading = arg;
@@ -134,7 +162,11 @@ static void on_foreign_keys(void *arg, const struct pg_answer *answer)
 			.deferrable = is_true(result, row, 3),
 		};
 	}
-	finish(reading, answer->error);
+	if (answer->error != NULL || !reading->catalog->uuid_functions)
+		finish(reading, answer->error);
+	else
+		pg_submit(reading->connection, sql_catalog_uuid_functions, 0, NULL, on_functions,
+			  reading);
 }
 
 static void on_keys(void *arg, const struct pg_answer *answer)
@@ -238,6 +270,8 @@ static void relation_done(struct catalog_relation *relation)
 		free(relation->columns[i].name);
 		free(relation->columns[i].type);
 		free(relation->columns[i].base_type);
+		free(relation->columns[i].minted);
+		free(relation->columns[i].sequence);
 	}
 	for (size_t i = 0; i < relation->unique_key_count; i++) {
 		for (size_t j = 0; j < relation->unique_keys[i].count; j++)
@@ -260,5 +294,7 @@ void catalog_done(struct catalog *catalog)
 	for (size_t i = 0; i < catalog->count; i++)
 		relation_done(&catalog->relations[i]);
 	free(catalog->relations);
+	free(catalog->uuid_generate_v5);
+	free(catalog->digest);
 	*catalog = (struct catalog){ 0 };
 }

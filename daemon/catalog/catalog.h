@@ -1,7 +1,7 @@
 /*
  * What a database says of the relations the mapping names: columns, types, unique and foreign keys.
  *
- * Read in three queries a database, whatever the number of relations. A catalog is a snapshot: a session reads
+ * Read in three queries a database, or four, whatever the number of relations. A catalog is a snapshot: a session reads
  * it afresh before it starts, so that drift is seen then.
  */
 #ifndef DAEMON_CATALOG_CATALOG_H
@@ -19,10 +19,15 @@ struct catalog_column {
 	char *base_type; /* to cast to: with a modifier that rounds ("numeric(12,2)"), without one that shortens */
 	bool not_null;
 	bool has_default;
-	bool generated;	  /* may not be written */
-	bool no_equality; /* json, xml, point …: compared as text */
-	bool readable;	  /* our role may select it */
-	bool indexed;	  /* an index that can be read by range begins with it */
+	bool generated; /* may not be written: from other columns, or always from its sequence */
+	bool identity_always; /* the latter */
+	bool no_equality; /* its type's equality is not identity (numeric, interval …), or is none (json …): compared as text */
+	int length;	  /* varchar(n): the type's modifier; -1: any length */
+	char *minted;	  /* how the database fills it where nothing is given; NULL: not at all */
+	char *sequence;	  /* the one that this takes from; NULL: none */
+	bool may_use_sequence;
+	bool readable; /* our role may select it */
+	bool indexed;  /* an index that can be read by range begins with it */
 };
 
 struct catalog_key {
@@ -41,7 +46,8 @@ struct catalog_relation {
 	char *schema;
 	char *name;
 	bool found;
-	char kind; /* pg_class.relkind */
+	char kind;	   /* pg_class.relkind */
+	bool has_children; /* tables inherit from it, or are its partitions */
 	bool heap; /* a table whose rows say which transaction wrote them (xmin), and our role may ask */
 	int64_t estimated_rows;
 	struct catalog_column *columns;
@@ -55,6 +61,9 @@ struct catalog_relation {
 struct catalog {
 	struct catalog_relation *relations;
 	size_t count;
+	bool uuid_functions;	/* to be asked for: */
+	char *uuid_generate_v5; /* functions of extensions, where our role may call them; else NULL */
+	char *digest;
 };
 
 /* Adds a relation to be read; its index is returned (the same for the same relation). */

@@ -120,6 +120,7 @@ static void entity_done(struct entity *entity)
 	free(entity->rules);
 	free(entity->detect.updated_at);
 	name_list_done(&entity->identity);
+	free(entity->uuid_namespace);
 	for (size_t i = 0; i < entity->mark_count; i++) {
 		free(entity->marks[i].column);
 		json_decref(entity->marks[i].value);

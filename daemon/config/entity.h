@@ -143,6 +143,7 @@ struct entity {
 	size_t mark_count;
 	enum on_conflict on_conflict;
 	enum uuid_kind uuid;
+	char *uuid_namespace; /* UUID_V5: NULL for ours (catalog/mint.c) */
 
 	/* Set when the graph is built. */
 	size_t index; /* in the set */

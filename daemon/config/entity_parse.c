@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "common/uuid.h"
 #include "config/column_parse.h"
 #include "config/rule_parse.h"
 
@@ -248,6 +249,50 @@ static void decode_rules(struct json_report *report, const char *path, json_t *v
 	rules_parse(report, path, value, &entity->rules, &entity->rule_count);
 }
 
+static const struct json_field uuid_fields[] = {
+	{ .key = "v5",
+	  .type = JSON_FIELD_STRING,
+	  .offset = ENTITY(uuid_namespace),
+	  .required = true },
+	{ .key = NULL },
+};
+
+static void decode_namespace(struct json_report *report, const char *path, json_t *value,
+			     struct entity *entity)
+{
+	_cleanup_free_ char *namespace_path = json_path_key(path, "v5");
+
+	entity->uuid = UUID_V5;
+	if (json_decode(report, path, value, uuid_fields, entity) &&
+	    !uuid_is_valid(entity->uuid_namespace))
+		json_problem(report, namespace_path,
+			     "expected a UUID, which is the namespace of those that are made");
+}
+
+/* "v5", or {"v5": "the namespace"}. */
+static void decode_uuid(struct json_report *report, const char *path, json_t *value,
+			const struct json_field *field, void *target)
+{
+	struct entity *entity = target;
+	const char *word = json_string_value(value);
+
+	(void)field;
+	if (json_is_object(value)) {
+		decode_namespace(report, path, value, entity);
+		return;
+	}
+	for (size_t i = 0; word && uuid_names[i]; i++)
+		if (strcmp(word, uuid_names[i]) == 0) {
+			entity->uuid = i;
+			return;
+		}
+	json_problem(
+		report, path,
+		"expected \"random\", \"v5\", \"v7\" or {\"v5\": \"NAMESPACE\"}, found %s%s%s%s",
+		word ? "" : json_found(value), word ? "\"" : "", word ? word : "",
+		word ? "\"" : "");
+}
+
 static const struct json_field entity_fields[] = {
 	{ .key = "entity", .type = JSON_FIELD_STRING, .offset = ENTITY(name), .required = true },
 	{ .key = "source", .type = JSON_FIELD_OBJECT, .required = true, .decode = decode_source },
@@ -262,7 +307,7 @@ static const struct json_field entity_fields[] = {
 	  .type = JSON_FIELD_CHOICE,
 	  .offset = ENTITY(on_conflict),
 	  .choices = on_conflict_names },
-	{ .key = "uuid", .type = JSON_FIELD_CHOICE, .offset = ENTITY(uuid), .choices = uuid_names },
+	{ .key = "uuid", .type = JSON_FIELD_ANY, .decode = decode_uuid },
 	{ .key = "columns", .type = JSON_FIELD_OBJECT, .required = true, .decode = decode_columns },
 	{ .key = "rules", .type = JSON_FIELD_OBJECT, .decode = decode_rules },
 	{ .key = NULL },
@@ -295,9 +340,6 @@ static void check_available(struct json_report *report, const struct entity *ent
 		json_problem(report, "$.on_conflict",
 			     "\"%s\" is not available yet: write \"source_wins\"",
 			     on_conflict_names[entity->on_conflict]);
-	if (entity->uuid != UUID_RANDOM)
-		json_problem(report, "$.uuid", "\"%s\" is not available yet: write \"random\"",
-			     uuid_names[entity->uuid]);
 }
 
 /* What a strategy needs of the source, as far as the mapping alone says it. */
@@ -316,6 +358,16 @@ static void check_strategy(struct json_report *report, const struct entity *enti
 			report, "$.detect.strategy",
 			"\"xmin\" is known of the rows of a table, not of those of a query: write "
 			"\"hybrid\", \"timestamp\", \"id\" or \"sweep\"");
+}
+
+/* What says how UUIDs are made has no meaning where none is. */
+static void check_uuid(struct json_report *report, const struct entity *entity)
+{
+	if (entity->uuid == UUID_RANDOM || entity->target_key.count == 0 || !entity->columns ||
+	    entity_mints_key(entity))
+		return;
+	json_problem(report, "$.uuid",
+		     "has no meaning: the key of the target is filled by \"columns\"");
 }
 
 /* A key of one column may be minted; what is to fill a key of several must be said. */
@@ -408,6 +460,7 @@ void entity_parse(json_t *root, const char *file, const char *name, struct probl
 	check_available(&report, entity);
 	check_strategy(&report, entity);
 	check_target_key(&report, entity);
+	check_uuid(&report, entity);
 	check_legacy_key(&report, entity);
 	check_marks(&report, entity);
 	check_identity(&report, entity);

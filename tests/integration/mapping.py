@@ -1,6 +1,6 @@
 """A mapping of a few tables between two empty databases, for the tests that ask about one thing."""
 
-from sessions import detect, migrate, row_versions
+from sessions import detect, migrate, row_versions, wait_until_connected
 
 AWKWARD_TEXTS = ["", " ", "  ", "a", "A", "ä", "Ä", "ß", "ss", "z", "Z", "_", "-", '"', "'", "\\", "\\N", "\\.", "{", "}",
                  "{}", "{x}", "NULL", "null", "a,b", "a b", "a\nb", "a\tb", "%s", "%", "$1", "🦷", "e\u0301", "é",
@@ -34,6 +34,12 @@ def same_things(world):
         sorted(world.source_sql("SELECT id::text, value FROM things"))
 
 
+def problems(daemon):
+    """What keeps the mapping from fitting the databases, as check has it."""
+    findings = wait_until_connected(daemon).call("Check")["findings"]
+    return [finding["message"] for finding in findings if (finding["check"], finding["result"]) == ("mapping", "fail")]
+
+
 class Pair:
     """Two databases and the daemon between them."""
 
@@ -55,6 +61,9 @@ class Pair:
 
     def detect(self, **parameters):
         return detect(self.daemon, **parameters)
+
+    def problems(self):
+        return problems(self.daemon)
 
     def change_mapping(self, entities):
         """The daemon, started again with this mapping."""
