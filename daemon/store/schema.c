@@ -3,6 +3,7 @@
  * of its own together with its row in migrated.schema_version.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fault.h"
 #include "common/log.h"
@@ -85,29 +86,63 @@ static void run_next(struct upgrade *upgrade)
 	pg_submit(upgrade->target, text_string(&text), 0, NULL, on_run, upgrade);
 }
 
-static void on_number(void *arg, const struct pg_answer *answer)
+/* --- what is there ------------------------------------------------------------------------------ */
+
+static bool refuse(struct error *err, const char *hint, char *message)
+{
+	error_set(err, ERROR_STRUCTURE, "%s", message);
+	error_hint(err, "%s", hint);
+	free(message);
+	return false;
+}
+
+/* The migrations that were run must be the first of ours, all of them: what was made otherwise is nothing to build on. */
+static bool fits(const PGresult *versions, struct error *err)
+{
+	static const char another[] = "install the migrated that made it, or a newer one";
+	static const char damaged[] = "restore the schema migrated of the target from a backup";
+	size_t count = sql_store_schema_count;
+	const struct sql_migration *newest = &sql_store_schema[count - 1];
+
+	for (int row = 0; row < PQntuples(versions); row++) {
+		const struct sql_migration *expected = &sql_store_schema[row];
+		int version = atoi(PQgetvalue(versions, row, 0));
+		const char *name = PQgetvalue(versions, row, 1);
+
+		if (version > newest->version)
+			return refuse(err, another,
+				      text_format("the control schema is at version %d (%s), and "
+						  "this migrated knows only %d (%s)",
+						  version, name, newest->version, newest->name));
+		if (version != expected->version)
+			return refuse(err, damaged,
+				      text_format("the control schema is at version %s, and "
+						  "migration %d (%s) is missing from it",
+						  PQgetvalue(versions, PQntuples(versions) - 1, 0),
+						  expected->version, expected->name));
+		if (strcmp(name, expected->name) != 0)
+			return refuse(err, another,
+				      text_format("version %d of the control schema is \"%s\", and "
+						  "that of this migrated is \"%s\"",
+						  version, name, expected->name));
+	}
+	return true;
+}
+
+static void on_versions(void *arg, const struct pg_answer *answer)
 {
 	struct upgrade *upgrade = arg;
-	int newest = sql_store_schema[sql_store_schema_count - 1].version;
 	struct error err;
-	int version;
 
 	if (answer->error != NULL) {
 		finish(upgrade, answer->error);
 		return;
 	}
-	version = atoi(PQgetvalue(pg_answer_rows(answer), 0, 0));
-	if (version > newest) {
-		error_set(&err, ERROR_STRUCTURE,
-			  "the control schema is at version %d, and this migrated knows only %d",
-			  version, newest);
-		error_hint(&err, "install the migrated that made it, or a newer one");
+	if (!fits(pg_answer_rows(answer), &err)) {
 		finish(upgrade, &err);
 		return;
 	}
-	while (upgrade->next < sql_store_schema_count &&
-	       sql_store_schema[upgrade->next].version <= version)
-		upgrade->next++;
+	upgrade->next = (size_t)PQntuples(pg_answer_rows(answer));
 	run_next(upgrade);
 }
 
@@ -122,7 +157,7 @@ static void on_version(void *arg, const struct pg_answer *answer)
 		return;
 	}
 	if (PQgetvalue(result, 0, 0)[0] == 't') {
-		pg_submit(upgrade->target, sql_store_schema_version_number, 0, NULL, on_number,
+		pg_submit(upgrade->target, sql_store_schema_versions, 0, NULL, on_versions,
 			  upgrade);
 		return;
 	}

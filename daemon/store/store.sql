@@ -5,9 +5,10 @@ SELECT pg_catalog.to_regclass('migrated.schema_version') IS NOT NULL AS present,
        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create,
        current_user AS role
 
--- name: schema_version_number
-SELECT coalesce(pg_catalog.max(version), 0)
+-- name: schema_versions
+SELECT version, name
   FROM migrated.schema_version
+ ORDER BY version
 
 -- name: id_map
 -- One entity's id map and the view of what has been seen of its source; {holes} by prepare.c.
