@@ -360,3 +360,13 @@ def test_rules_and_faults_of_other_kinds_in_one_batch(pair):
     same_but(world, set(letters))
     assert findings(world, "even") == ["6"]
     assert findings(world, "low") == ([] if "7" in twins else ["7"])
+
+
+def test_the_clinics_own_rules_warn_of_exactly_the_rows_that_break_them(make_clinic):
+    clinic = make_clinic(loaded=True)
+    plans = {str(key) for (key,) in clinic.source_sql(
+        "SELECT id FROM dispatch_treatment_plan WHERE NOT (stage = 0 OR cost IS NOT NULL)")}
+    there = {str(key) for (key,) in clinic.target_sql("SELECT legacy_treatment_plan_id FROM treatment_plans")}
+    assert set(findings(clinic, "agreed_plan_has_a_price", "treatment_plans")) == plans & there != set()
+    assert findings(clinic, "can_be_reached", "patients") == sorted(str(key) for (key,) in clinic.target_sql(
+        "SELECT legacy_patient_id FROM patients WHERE contact ->> 'email' IS NULL AND contact ->> 'phone' IS NULL"))
