@@ -12,9 +12,6 @@ from waiting import wait_until
 MIGRATIONS = sorted((ROOT / "daemon/store/schema").glob("*.sql"))
 NEWEST = len(MIGRATIONS)
 
-# What an id map has had from the first version on.
-FIRST_COLUMNS = ("h1", "h2", "session", "gone")
-
 # The id maps alone know which row became which: nothing could be adopted.
 MAPPING = [{**mapping, "target": {key: value for key, value in mapping["target"].items() if key != "legacy_key"},
             "columns": {**mapping["columns"], "legacy_id": "id"}} for mapping in ENTITIES]
@@ -53,7 +50,10 @@ def columns(database, schema, table):
 
 
 def turn_back(target, version):
-    """The control schema as that version had it, made by its own migrations, with all the rows that it could hold."""
+    """The control schema as that version had it, made by its own migrations, with all the rows that it could hold.
+
+    The id maps are there from the first on, so that later migrations add to them what they add.
+    """
     target.sql("CREATE SCHEMA kept")
     for table in tables(target, "migrated"):
         target.sql(f"CREATE TABLE kept.{table} AS TABLE migrated.{table}")
@@ -61,21 +61,25 @@ def turn_back(target, version):
     for number, migration in enumerate(MIGRATIONS[:version], 1):
         target.script(migration)
         target.sql("INSERT INTO migrated.schema_version (version, name) VALUES (%s, %s)", [number, name_of(migration)])
-    for entity in ("shelves", "books"):
-        target.sql(ID_MAP.format(entity=entity))
-    with target.connect() as connection:
-        connection.execute("SET session_replication_role = replica")
-        for table in tables(target, "migrated"):
-            fill(target, connection, table)
+        if number == 1:
+            target.sql(ID_MAP.format(entity="shelves") + ID_MAP.format(entity="books"))
+            fill(target, "entity", "id_map_shelves", "id_map_books")
+    fill(target, *tables(target, "migrated"))
     target.sql("DROP SCHEMA kept CASCADE")
 
 
-def fill(target, connection, table):
-    """With what was kept of it, unless its migrations have filled it."""
-    if target.value(f"SELECT EXISTS (SELECT FROM migrated.{table})"):
-        return
-    names = ", ".join(sorted(columns(target, "migrated", table) & columns(target, "kept", table)))
-    connection.execute(f"INSERT INTO migrated.{table} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM kept.{table}")
+def fill(target, *names):
+    """With what was kept of these tables, unless migrations have filled them."""
+    with target.connect() as connection:
+        connection.execute("SET session_replication_role = replica")
+        for table in names:
+            if not target.value(f"SELECT EXISTS (SELECT FROM migrated.{table})"):
+                fill_table(target, connection, table)
+
+
+def fill_table(target, connection, table):
+    both = ", ".join(sorted(columns(target, "migrated", table) & columns(target, "kept", table)))
+    connection.execute(f"INSERT INTO migrated.{table} ({both}) OVERRIDING SYSTEM VALUE SELECT {both} FROM kept.{table}")
     for name, sequence in connection.execute("""
             SELECT attname, pg_get_serial_sequence(format('migrated.%%I', %s::text), attname)
               FROM pg_attribute
