@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/hashed.h"
 #include "detect/internal.h"
 #include "sql_detect.h"
 
@@ -169,9 +170,8 @@ static int64_t estimated_rows(const struct detect_run *run)
 static void look_by(struct detect_run *run, const struct strategy_kind *kind)
 {
 	_cleanup_free_ char *condition = kind->condition(run->request.bound, &run->kept);
-	_cleanup_free_ char *read =
-		rows_fill(run, sql_detect_rows_read,
-			  (const struct text_hole[]){ { "condition", condition }, { NULL, NULL } });
+	_cleanup_free_ char *read = hashed_copy(run->request.binding, run->request.bound, NULL,
+						condition);
 
 	run->detected.strategy = strategy_names[kind->strategy];
 	run->detected.rows = estimated_rows(run);

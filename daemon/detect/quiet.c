@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/hashed.h"
 #include "detect/internal.h"
 #include "sql_detect.h"
 
@@ -205,20 +206,17 @@ static void on_rows(void *arg, const struct pg_answer *answer)
 
 static char *rows_sql(const struct quiet *quiet, size_t index)
 {
-	const struct detect_run run = { .request = { .binding = quiet->binding,
-						     .bound = &quiet->binding->entities[index],
-						     .analysis = "" } };
-	_cleanup_free_ char *position = text_format("%zu", index);
+	const struct bound_entity *bound = &quiet->binding->entities[index];
+	struct text text = TEXT_INIT;
+	_cleanup_free_ char *keys = bound_key_list(bound, "s.k%zu::text", ", ");
+	_cleanup_free_ char *selected = text_format("%zu, ARRAY[%s]", index, keys);
+	_cleanup_free_ char *rows = hashed_rows(quiet->binding, bound, selected, NULL,
+						quiet->entities[index].condition);
 	_cleanup_free_ char *most = text_format("%d", MOST_ROWS);
-	_cleanup_free_ char *keys = bound_key_list(run.request.bound, "s.k%zu::text", ", ");
 
-	return rows_fill(&run, sql_detect_quiet_rows,
-			 (const struct text_hole[]){
-				 { "position", position },
-				 { "most", most },
-				 { "keys", keys },
-				 { "condition", quiet->entities[index].condition },
-				 { NULL, NULL } });
+	text_fill(&text, sql_detect_quiet_rows,
+		  (const struct text_hole[]){ { "rows", rows }, { "most", most }, { NULL, NULL } });
+	return text_steal(&text);
 }
 
 static void compare_found(struct quiet *quiet)

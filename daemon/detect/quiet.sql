@@ -40,19 +40,7 @@ SELECT {probes}
 
 -- name: quiet_rows
 -- Source, for one entity: key and hashes of the rows that its probe has found, but no more than {most}.
-(SELECT {position},
-       ARRAY[{keys}],
-       {h1},
-       {h2}
-  FROM (
-SELECT {expressions},
-       ROW({values})::text AS r
-  FROM {relation}
- WHERE {filter}
-   AND {condition}
-OFFSET bigint '0'
-       ) AS s
- LIMIT {most})
+({rows} LIMIT {most})
 
 -- name: quiet_unseen
 -- Target, for one entity: is any of these rows not as it was handled? $1 is [{"i": …, "key": …, "h1": …, "h2": …}, …].

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "catalog/hashed.h"
 #include "detect/internal.h"
 #include "sql_detect.h"
 
@@ -14,31 +15,8 @@ struct comparison {
 	char *compare; /* SQL */
 };
 
-enum shipped_form { VALUES, KEY_EXPRESSIONS, KEY_NAMES, KEY_COLUMNS };
-
-static char *shipped_list(const struct bound_entity *bound, enum shipped_form form)
-{
-	struct text text = TEXT_INIT;
-	size_t count = form == VALUES ? bound->shipped_count : bound->entity->source_key.count;
-
-	for (size_t i = 0; i < count; i++) {
-		const struct shipped_column *shipped = &bound->shipped[i];
-
-		text_separate(&text, ", ");
-		if (form == VALUES)
-			text_append(&text, shipped->expression);
-		else if (form == KEY_EXPRESSIONS)
-			text_appendf(&text, "%s AS %s", shipped->expression, shipped->name);
-		else if (form == KEY_NAMES)
-			text_append(&text, shipped->name);
-		else
-			text_appendf(&text, "%s %s", shipped->name, shipped->type);
-	}
-	return text_steal(&text);
-}
-
 /* The holes of the source's statements, those of the target's, and the caller's own. */
-#define SOURCE_HOLES 9
+#define SOURCE_HOLES 7
 #define TARGET_HOLES 10
 #define MORE_HOLES 8
 
@@ -57,10 +35,8 @@ char *rows_fill(const struct detect_run *run, const char *template, const struct
 	struct text_hole holes[SOURCE_HOLES + TARGET_HOLES + MORE_HOLES + 1] = { 0 };
 	const struct bound_entity *bound = run->request.bound;
 	int version = run->request.binding->source_version;
-	_cleanup_free_ char *values = shipped_list(bound, VALUES);
-	_cleanup_free_ char *names = shipped_list(bound, KEY_NAMES);
-	_cleanup_free_ char *expressions = shipped_list(bound, KEY_EXPRESSIONS);
-	_cleanup_free_ char *columns = shipped_list(bound, KEY_COLUMNS);
+	_cleanup_free_ char *values = hashed_values(bound);
+	_cleanup_free_ char *columns = hashed_columns(bound);
 	_cleanup_free_ char *h1 = binding_hash(version, "s.r", 0);
 	_cleanup_free_ char *h2 = binding_hash(version, "s.r", 1);
 	_cleanup_free_ char *memory = text_format("%" PRId64, run->request.work_memory_kb);
@@ -77,8 +53,6 @@ char *rows_fill(const struct detect_run *run, const char *template, const struct
 							 { "filter", bound->source_filter },
 							 { "key", bound->key_expressions[0] },
 							 { "values", values },
-							 { "names", names },
-							 { "expressions", expressions },
 							 { "h1", h1 },
 							 { "h2", h2 },
 							 { NULL, NULL } });
@@ -88,7 +62,7 @@ char *rows_fill(const struct detect_run *run, const char *template, const struct
 						 { "entity", bound->entity->name },
 						 { "work_memory", memory },
 						 { "analysis", analysis },
-						 { "key_columns", columns },
+						 { "columns", columns },
 						 { "key_texts", key_texts },
 						 { "keys", keys },
 						 { "order", order },

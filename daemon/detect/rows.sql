@@ -1,6 +1,5 @@
 -- Rows of the source compared with what was handled of them, by hash. {holes} by rows.c and sweep.c.
--- Whatever is shipped here is ordered by nothing: the target joins it. OFFSET keeps the row's text from being made once for each
--- hash; written as a bigint constant it does not keep the planner from using parallel workers, as a plain 0 would.
+-- What is read of them for that is catalog/hashed.sql's business.
 
 -- name: known
 -- Target. Was anything of this entity ever dealt with (carried or set aside, or looked at when it was empty), with this
@@ -22,30 +21,12 @@ SELECT pg_catalog.count(*)
   FROM {relation}
  WHERE {filter}
 
--- name: rows_read
--- Source. Key and hashes of each row.
-COPY (
-SELECT {names},
-       {h1},
-       {h2}
-  FROM (
-SELECT {expressions},
-       ROW({values})::text AS r
-  FROM {relation}
- WHERE {filter}
-   AND {condition}
-OFFSET bigint '0'
-       ) AS s
-) TO STDOUT (FORMAT binary)
-
 -- name: rows_begin
 -- Target. Opens a transaction unless the comparison of leaves has.
 {begin}
 SET LOCAL work_mem = '{work_memory}kB';
 CREATE TEMPORARY TABLE IF NOT EXISTS sweep_{entity} (
-  {key_columns},
-  h1 bigint,
-  h2 bigint
+  {columns}
 ) ON COMMIT DELETE ROWS;
 COPY pg_temp.sweep_{entity} FROM STDIN (FORMAT binary);
 

@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "catalog/hashed.h"
 #include "detect/internal.h"
 #include "sql_detect.h"
 
@@ -70,7 +71,6 @@ static char *fill(const struct sweep *sweep, const char *template)
 						     { "mask", mask },
 						     { "most", most },
 						     { "leaves", leaves },
-						     { "condition", "TRUE" },
 						     { NULL, NULL } });
 }
 
@@ -78,8 +78,10 @@ static char *fill(const struct sweep *sweep, const char *template)
 
 static void compare_rows(struct sweep *sweep)
 {
-	_cleanup_free_ char *read = fill(sweep, sweep->leaves != NULL ? sql_detect_rows_read_leaves
-								      : sql_detect_rows_read);
+	const struct detect_request *request = &sweep->run->request;
+	_cleanup_free_ char *from = sweep->leaves != NULL ? fill(sweep, sql_detect_leaves_rows)
+							  : NULL;
+	_cleanup_free_ char *read = hashed_copy(request->binding, request->bound, from, "TRUE");
 	_cleanup_free_ char *quoted = sweep->leaves != NULL ? pg_quote_literal(sweep->leaves)
 							    : NULL;
 	_cleanup_free_ char *seen = quoted != NULL

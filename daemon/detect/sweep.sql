@@ -1,5 +1,5 @@
 -- A sweep compares every row of the source with what was handled of it, by hash; rows.sql has the statements that it shares with the
--- other strategies, and says why there is an OFFSET. {holes} by sweep.c and rows.c.
+-- other strategies, and catalog/hashed.sql says why there is an OFFSET. {holes} by sweep.c and rows.c.
 
 -- name: span
 -- Source. Bounds of an integer key, and how many rows there may be.
@@ -57,19 +57,8 @@ SELECT coalesce(l.leaf, m.leaf) AS leaf
  WHERE (l.count, l.s1, l.s2) IS DISTINCT FROM (m.count, m.s1, m.s2)
        ) AS differing
 
--- name: rows_read_leaves
--- Source. The same for the rows of some leaves.
-COPY (
-SELECT {names},
-       {h1},
-       {h2}
-  FROM (
-SELECT {expressions},
-       ROW({values})::text AS r
-  FROM pg_catalog.unnest({leaves}::bigint[]) AS wanted (leaf)
+-- name: leaves_rows
+-- Source, a part: the rows of some leaves.
+pg_catalog.unnest({leaves}::bigint[]) AS wanted (leaf)
   JOIN {relation}
     ON {key} BETWEEN wanted.leaf << {shift} AND (wanted.leaf << {shift}) + {mask}
- WHERE {filter}
-OFFSET bigint '0'
-       ) AS s
-) TO STDOUT (FORMAT binary)
