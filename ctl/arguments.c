@@ -21,6 +21,12 @@ const struct option options[] = {
 	  "only these entities" },
 	{ "--exclude", 0, "A,B", "analyze,detect,migrate", OPTION_NAMES, AT(exclude),
 	  "all entities but these" },
+	{ "--accounts", 0, NULL, "status", OPTION_FLAG, AT(accounts),
+	  "say where every row of the source is" },
+	{ "--entities", 0, "A,B", "status", OPTION_NAMES, AT(entities),
+	  "with --accounts, only of these entities" },
+	{ "--exclude", 0, "A,B", "status", OPTION_NAMES, AT(exclude),
+	  "with --accounts, of all entities but these" },
 	{ "--strategy", 0, "sweep|watermark", "detect,migrate", OPTION_CHOICE, AT(strategy),
 	  "compare every row, or only what is marked as changed" },
 	{ "--analysis-id", 0, "ID", "migrate", OPTION_STRING, AT(analysis_id),
@@ -345,6 +351,17 @@ static bool check_options(const struct scan *scan, const char *verb, struct erro
 	return true;
 }
 
+/* Only the accounts are by entity. */
+static bool check_together(const struct arguments *arguments, struct error *err)
+{
+	bool is_status = strcmp(arguments->command->verb, "status") == 0;
+
+	if (is_status && !arguments->accounts && (arguments->entities || arguments->exclude))
+		return error_set(err, ERROR_USAGE, "status takes %s only with --accounts",
+				 arguments->entities ? "--entities" : "--exclude");
+	return true;
+}
+
 /* --- what a verb is given ----------------------------------------------------------------------- */
 
 static bool take_session(struct arguments *arguments, const char *word, struct error *err)
@@ -436,7 +453,7 @@ static bool take_words(const struct scan *scan, struct arguments *arguments, str
 		return unknown_verb(words, count, err);
 	if (arguments->help && taken == 1 && command_is_group(words[0]))
 		arguments->group = words[0];
-	if (!check_options(scan, arguments->command->verb, err))
+	if (!check_options(scan, arguments->command->verb, err) || !check_together(arguments, err))
 		return false;
 	return take_arguments(arguments, words + taken, count - taken, err);
 }

@@ -39,6 +39,7 @@ struct arguments {
 	bool all;
 	const char *entities;
 	const char *exclude;
+	bool accounts;
 	const char *analysis_id;
 	const char *entity;
 	const char *sql;

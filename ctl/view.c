@@ -16,7 +16,7 @@
 static const struct view *const views[] = {
 	&view_status,  &view_watch, &view_list,		&view_analyze, &view_detect,
 	&view_migrate, &view_pause, &view_resume,	&view_cancel,  &view_plan,
-	&view_check,   &view_rules, &view_letters_list,
+	&view_check,   &view_rules, &view_letters_list, &view_account,
 };
 
 const struct view *view_by_verb(const char *verb)
@@ -110,7 +110,8 @@ enum exit_status view_call(const struct view *view, const struct arguments *argu
 	json_auto_t *parameters = view->parameters ? view->parameters(arguments) : NULL;
 	_cleanup_text_ struct text out = TEXT_INIT;
 	struct failure failure;
-	json_auto_t *reply = client_call(client, arguments->command->method, parameters, &failure);
+	const char *method = view->method ? view->method : arguments->command->method;
+	json_auto_t *reply = client_call(client, method, parameters, &failure);
 
 	if (!reply)
 		return view_fail(&failure);

@@ -15,6 +15,7 @@
 
 struct view {
 	const char *verb;
+	const char *method; /* NULL: the command's */
 
 	/* What is sent; NULL: nothing. */
 	json_t *(*parameters)(const struct arguments *arguments);
@@ -37,7 +38,7 @@ struct view {
 
 extern const struct view view_status, view_watch, view_list, view_analyze, view_detect,
 	view_migrate, view_pause, view_resume, view_cancel, view_plan, view_check, view_rules,
-	view_letters_list;
+	view_letters_list, view_account;
 
 /* NULL for a verb without one. */
 const struct view *view_by_verb(const char *verb);

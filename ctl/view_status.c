@@ -198,8 +198,19 @@ static enum exit_status judge(const json_t *reply)
 									    : EXIT_DONE;
 }
 
+/* Accounts are not in the daemon's memory: it reads every row. */
+static enum exit_status run(const struct view *view, const struct arguments *arguments,
+			    struct client *client)
+{
+	if (!arguments->accounts)
+		return view_call(view, arguments, client);
+	client_set_timeout(client, arguments->timeout_ms);
+	return view_call(&view_account, arguments, client);
+}
+
 const struct view view_status = {
 	.verb = "status",
+	.run = run,
 	.print = print,
 	.judge = judge,
 	.quick = true,

@@ -49,6 +49,7 @@ void handle_cancel(void *arg, struct control_call *call);
 void handle_plan(void *arg, struct control_call *call);
 void handle_check(void *arg, struct control_call *call);
 void handle_list_rules(void *arg, struct control_call *call);
+void handle_account(void *arg, struct control_call *call);
 void handle_list_dead_letters(void *arg, struct control_call *call);
 
 #endif

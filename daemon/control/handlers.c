@@ -1,6 +1,7 @@
 /*
  * The table of handlers, and what they share; see handler.h. Those that look at the daemon stand in handlers_look.c,
- * those that steer it in handlers_steer.c, those that ask the databases in handlers_observe.c,
+ * those that steer it in handlers_steer.c, those that ask the databases in handlers_observe.c and
+ * handlers_account.c,
  * those about rows that were set aside in handlers_letters.c, of rules in handlers_rules.c.
  */
 #include "control/handlers.h"
@@ -25,6 +26,7 @@ const struct control_handler handler_table[] = {
 	{ "io.migrated.Plan", handle_plan },
 	{ "io.migrated.Check", handle_check },
 	{ "io.migrated.ListRules", handle_list_rules },
+	{ "io.migrated.Account", handle_account },
 	{ "io.migrated.ListDeadLetters", handle_list_dead_letters },
 	{ NULL, NULL },
 };

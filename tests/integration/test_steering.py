@@ -301,7 +301,7 @@ def test_every_reply_is_of_the_type_the_interface_says(clinic, daemon):
         replies.append((method, daemon.call(method, **parameters)))
 
     def ask_all():
-        for method in ("Status", "Watch", "List", "Analyze", "Plan", "Check", "ListRules", "ListDeadLetters"):
+        for method in ("Status", "Watch", "List", "Analyze", "Account", "Plan", "Check", "ListRules", "ListDeadLetters"):
             ask(method)
         ask("Plan", sql="system_messages")
 
@@ -320,7 +320,7 @@ def test_every_reply_is_of_the_type_the_interface_says(clinic, daemon):
     ask_all()
     clinic.day(seed=1)
     ask("Detect")
-    replies += [("Analyze", frame) for frame in daemon.stream("Analyze")]
+    replies += [(method, frame) for method in ("Analyze", "Account") for frame in daemon.stream(method)]
     assert {method for method, _ in replies} == set(agreed.methods) - {"Cancel"}
     with held(clinic.target, "orders"):
         start(daemon)

@@ -25,16 +25,24 @@ static bool interface_method(size_t n, char *ret_method, size_t size)
 	return false;
 }
 
+// What an option of a command calls instead of its own method. Only commands may operate, so these only observe.
+static bool is_called_by_an_option(const char *method)
+{
+	return strcmp(method, "io.migrated.Account") == 0; // status --accounts
+}
+
 static void test_the_table_has_every_method_of_the_interface(void **state)
 {
 	char method[64];
-	size_t count = 0;
+	size_t by_option = 0, count = 0;
 
 	(void)state;
-	for (; interface_method(count, method, sizeof method); count++)
-		if (!command_by_method(method))
+	for (; interface_method(count, method, sizeof method); count++) {
+		by_option += is_called_by_an_option(method);
+		if (!command_by_method(method) && !is_called_by_an_option(method))
 			fail_msg("%s stands in the interface and not in the table", method);
-	assert_int_equal(count, command_count);
+	}
+	assert_int_equal(count, command_count + by_option);
 }
 
 // The description's comment, or the parameters, of those that may be answered more than once speak

@@ -53,6 +53,17 @@ static void test_everything_that_was_given_arrives(void **state)
 	assert_string_equal(a.socket, "/tmp/x");
 }
 
+static void test_accounts_are_of_entities(void **state)
+{
+	struct arguments a = parsed("migratectl status --entities a,b --accounts --exclude b");
+
+	(void)state;
+	assert_string_equal(a.command->verb, "status");
+	assert_true(a.accounts);
+	assert_string_equal(a.entities, "a,b");
+	assert_string_equal(a.exclude, "b");
+}
+
 static void test_what_was_not_given_is_empty(void **state)
 {
 	struct arguments a = parsed("migratectl status");
@@ -211,6 +222,10 @@ static void test_mistakes_are_named_with_what_to_do(void **state)
 		{ "migratectl migrate --strategy=",
 		  "--strategy needs one of sweep|watermark, not \"\"", "" },
 		{ "migratectl plan --sql=", "--sql needs a value, not \"\"", "" },
+		{ "migratectl status --entities a", "status takes --entities only with --accounts",
+		  "" },
+		{ "migratectl status --exclude a", "status takes --exclude only with --accounts",
+		  "" },
 	};
 
 	(void)state;
@@ -329,6 +344,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everything_that_was_given_arrives),
+		cmocka_unit_test(test_accounts_are_of_entities),
 		cmocka_unit_test(test_what_was_not_given_is_empty),
 		cmocka_unit_test(test_options_stand_before_and_after_the_verb),
 		cmocka_unit_test(test_the_socket_comes_from_option_environment_or_custom),
