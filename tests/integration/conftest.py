@@ -135,6 +135,8 @@ def start_daemon(request, tmp_path, make_proxy):
         daemon = Daemon(tmp_path / f"migrated-{number}", databases, **options)
         daemon.proxies = proxies
         daemons.append(daemon)
+        if databases is not None:
+            databases.daemons.append(daemon)
         show_on_failure(request, f"migrated's log ({number})", daemon.log)
         return daemon.start() if start else daemon
 

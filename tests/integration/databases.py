@@ -4,6 +4,7 @@ import functools
 import itertools
 import subprocess
 
+import accounting
 from servers import ROOT
 
 CLINIC = ROOT / "tests/clinic"
@@ -17,6 +18,7 @@ class Databases:
 
     def __init__(self, servers, source_template="template0", target_template="template0"):
         number = next(numbers)
+        self.daemons = []  # those that have been started between them, the last one last
         self.servers = servers
         self.source = servers.source.create_database(f"source_{number}", source_template)
         self.target = servers.target.create_database(f"target_{number}", target_template)
@@ -26,6 +28,18 @@ class Databases:
 
     def target_sql(self, query, parameters=None):
         return self.target.sql(query, parameters)
+
+    def running_daemon(self):
+        """The last one that runs and reaches both databases; or None."""
+        for daemon in reversed(self.daemons):
+            if daemon.running and daemon.call("Status")["state"] not in ("starting", "unavailable", "stopping"):
+                return daemon
+        return None
+
+    def accounts(self, complete=True):
+        """Fails unless every source row is accounted for, by keys alone; and unless a daemon that runs says the same."""
+        entities = accounting.mapping_in(self.daemons[-1].entities_directory if self.daemons else self.default_entities)
+        return accounting.check(self, self.running_daemon(), entities, complete)
 
     def drop(self):
         for database in (self.source, self.target):
@@ -37,6 +51,8 @@ class Databases:
 class Clinic(Databases):
     """The clinic: legacy with generated data, modern without any."""
 
+    default_entities = ROOT / "etc/entities.d"
+
     def __init__(self, servers, scale=1, seed=42, clean=0):
         super().__init__(servers, legacy_template(servers, scale, seed, clean), modern_template(servers))
 
@@ -45,9 +61,10 @@ class Clinic(Databases):
         self.source.script(CLINIC / "day.sql", seed=seed)
 
     def oracle(self, *options):
-        """Fails unless the target holds exactly what it ought to, as the independent oracle sees it."""
+        """Fails unless the target holds exactly what it ought to, as the independent oracle sees it, and every row has its place."""
         result = self.ask_oracle(*options)
         assert result.returncode == 0, f"the oracle disagrees:\n{result.stdout}{result.stderr}"
+        self.accounts()
 
     def ask_oracle(self, *options):
         """The oracle's verdict as it is, for tests that expect differences."""
