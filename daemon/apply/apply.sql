@@ -52,7 +52,7 @@ UPDATE {target} AS t
 
 -- name: apply
 -- Target. Resolves the staged rows, sets aside those that cannot be applied, writes the others, and counts.
-WITH resolved AS MATERIALIZED (
+WITH {resolved} AS MATERIALIZED (
   SELECT s.ctid AS row_id,
          {stage_keys},
          s.h1,
@@ -71,7 +71,7 @@ WITH resolved AS MATERIALIZED (
       ON {t_is_located}
    WHERE {rows}
 ),
-mapped AS (
+{kin}mapped AS (
   INSERT INTO {id_map} ({k_names}, {t_names}, h1, h2, session{i1})
   SELECT {r_k}, {r_t}, r.h1, r.h2, {session_number}{r_i1}
     FROM resolved AS r

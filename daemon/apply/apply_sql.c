@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "apply/faults.h"
+#include "apply/kin_sql.h"
 #include "apply/letter_row.h"
 #include "apply/parts.h"
 #include "apply/reuse_sql.h"
@@ -132,8 +133,8 @@ static char *value_list(const struct bound_entity *bound)
 
 	for (size_t i = 0; i < bound->written_count; i++) {
 		text_separate(&text, ",\n         ");
-		text_appendf(&text, "%s AS v%zu", bound->written[i].expression,
-			     bound->written[i].number);
+		text_appendf(&text, "%s AS %c%zu", bound->written[i].expression,
+			     bound->written[i].kin ? 'e' : 'v', bound->written[i].number);
 	}
 	return text_steal(&text);
 }
@@ -152,7 +153,7 @@ static char *parent_name(const struct written_column *written)
 	return text_steal(&text);
 }
 
-/* pN: the key of the parent that is missing (NULL: none is); qN: its entity. */
+/* pN: the key of the parent that is missing (NULL: none is); qN: its entity. What kin.sql has yet to settle is gN. */
 static char *missing_list(const struct bound_entity *bound)
 {
 	struct text text = TEXT_INIT;
@@ -169,8 +170,13 @@ static char *missing_list(const struct bound_entity *bound)
 		for (size_t j = 0; j < written->column->from.count; j++)
 			text_appendf(&text, "%ss.f%zu_%zu::text", j > 0 ? ", " : "",
 				     written->number, j + 1);
-		text_appendf(&text, "] END AS p%zu,\n         %s AS q%zu,\n         ",
-			     written->number, name, written->number);
+		text_appendf(&text, "] END AS %c%zu,\n         %s AS q%zu,\n         ",
+			     written->kin ? 'g' : 'p', written->number, name, written->number);
+		if (written->kin) {
+			_cleanup_free_ char *links = kin_sql_links(bound, written);
+
+			text_append(&text, links);
+		}
 	}
 	return text_steal(&text);
 }
@@ -378,6 +384,8 @@ static void add_asides(struct holes *holes, const struct bound_entity *bound)
 	give_hole(holes, "ok", ok);
 	give_hole(holes, "remap", remap(bound, ok));
 	give_hole(holes, "missing", missing_list(bound));
+	add_hole(holes, "resolved", bound->kin ? "RECURSIVE examined" : "resolved");
+	give_hole(holes, "kin", kin_sql(bound));
 	give_hole(holes, "waiting", text_format("r.fault IS NULL AND %s", parking));
 	give_hole(holes, "waits", waiting_rows(bound, parts_is_parking, true));
 	give_hole(holes, "deferring", text_format("%s AND %s", ok, deferrable));

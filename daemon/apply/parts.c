@@ -129,7 +129,7 @@ bool parts_is_deferrable(const struct written_column *written)
 bool parts_is_parking(const struct written_column *written)
 {
 	return parts_is_reference(written) && !parts_is_deferrable(written) &&
-	       written->column->if_missing == IF_MISSING_PARK;
+	       (written->kin || written->column->if_missing == IF_MISSING_PARK);
 }
 
 const char *parts_parent_present(const struct bound_entity *parent, const char *alias,

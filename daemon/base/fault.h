@@ -34,6 +34,7 @@
 	POINT("plan.ranges_known", false) \
 	POINT("plan.ranges_kept", false) \
 	POINT("plan.changes_kept", false) \
+	POINT("plan.followed", false) \
 	POINT("plan.loaded", false) \
 	POINT("batch.begun", false) \
 	POINT("batch.keys_known", true) \

@@ -46,6 +46,8 @@ struct entity_run {
 	int batches_asked;    /* how many are being planned, at most */
 	int64_t keys_to;      /* the last ordinal that is planned */
 	int64_t deletes_to;
+	bool followed; /* nobody waits for a row of the same entity that has come (kin only) */
+	int64_t written_before; /* when that was asked last: rows that had been written */
 	struct pace move_pace;
 	struct pace fill_pace;
 	struct pace delete_pace;

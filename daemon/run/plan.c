@@ -156,6 +156,8 @@ static void unpark(struct entity_run *run)
 void plan_begin(struct entity_run *run)
 {
 	entity_run_forget(run);
+	run->followed = false;
+	run->written_before = -1;
 	if (run->counted)
 		read_stands(run);
 	else if (run->whole)
@@ -357,6 +359,60 @@ void plan_more(struct entity_run *run)
 		plan_slices(run, deletes);
 	else
 		plan_ranges(run);
+}
+
+/* --- rows that follow others of their entity ---------------------------------------------------- */
+
+static int64_t rows_written(const struct entity_run *run)
+{
+	return run->counts.inserted + run->counts.updated + run->counts.unchanged;
+}
+
+static int64_t slice_rows(const PGresult *result, int row)
+{
+	size_t parts;
+	char **low = key_value(result, row, 2, &parts), **high = key_value(result, row, 3, &parts);
+	int64_t rows = strtoll(high[0], NULL, 10) - strtoll(low[0], NULL, 10) + 1;
+
+	free(low[0]);
+	free(low);
+	free(high[0]);
+	free(high);
+	return rows;
+}
+
+static void on_follow(void *arg, const struct pg_answer *answer)
+{
+	struct entity_run *run = arg;
+	const PGresult *result = pg_answer_rows(answer);
+
+	fault_point("plan.followed");
+	run->planning_more = false;
+	if (answer->error == NULL) {
+		run->followed = PQntuples(result) == 0;
+		for (int row = 0; row < PQntuples(result); row++)
+			run->total += slice_rows(result, row);
+		add_batches(run, result);
+	}
+	session_entity_planned(run, answer->error);
+}
+
+bool plan_follow(struct entity_run *run)
+{
+	struct pace_limits limits = entity_run_limits(run);
+	_cleanup_free_ char *sql = NULL;
+
+	if (run->planning_more)
+		return true;
+	/* When nothing was written since, nobody's parent has come. */
+	if (!run->bound->kin || run->followed || run->written_before == rows_written(run))
+		return false;
+	run->planning_more = true;
+	run->written_before = rows_written(run);
+	sql = store_follow_sql(run->bound, run->session->id, run->session->analysis,
+			       pace_size(&run->move_pace, &limits));
+	pg_submit(run->session->means.target, sql, 0, NULL, on_follow, run);
+	return true;
 }
 
 /* --- one batch made two ------------------------------------------------------------------------ */

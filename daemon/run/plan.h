@@ -16,6 +16,10 @@ void plan_begin(struct entity_run *run);
 /* Makes sure that further batches are planned before the known ones run out; calls the session back when there are more. */
 void plan_more(struct entity_run *run);
 
+/* All its batches are done: plans those of rows that have waited for others of the same entity, and calls the session back. False:
+   there are no such rows. */
+bool plan_follow(struct entity_run *run);
+
 enum plan_split {
 	PLAN_SPLIT_DONE,   /* both halves are on the entity's list */
 	PLAN_SPLIT_SINGLE, /* there is nothing to split: the spec is given back */

@@ -217,6 +217,8 @@ static bool step(struct entity_run *run)
 		plan_more(run);
 		if (!run->moves_planned || run->move_count > 0 || run->active > 0)
 			return false;
+		if (plan_follow(run))
+			return false;
 		complete_or_go_on(run);
 		return true;
 	case ENTITY_MOVED:
@@ -523,9 +525,15 @@ static bool offer_fill(struct entity_run *run, struct lane *lane)
 	return true;
 }
 
+/* Rows whose parents come with other rows of the same entity come one batch after the other. */
+static bool goes_alone(const struct entity_run *run)
+{
+	return run->alone || run->bound->kin;
+}
+
 static bool offer(struct entity_run *run, struct lane *lane)
 {
-	if (run->paused || entity_run_waits(run) || (run->alone && run->active > 0))
+	if (run->paused || entity_run_waits(run) || (goes_alone(run) && run->active > 0))
 		return false;
 	switch (run->state) {
 	case ENTITY_MOVING:

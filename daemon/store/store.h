@@ -37,6 +37,11 @@ char *store_id_map_filled_sql(const struct bound_entity *bound);
 char *store_unpark_sql(const struct binding *binding, const struct bound_entity *bound,
 		       const char *analysis);
 
+/* SQL: plans batches of parked rows whose parents within the entity have arrived, of `size` rows each, and answers with them;
+   caller frees. */
+char *store_follow_sql(const struct bound_entity *bound, const char *session, const char *analysis,
+		       int64_t size);
+
 /* A text[] literal of one value a part: {"a","b"}; caller frees. */
 char *store_key_literal(const char *const *parts, size_t count);
 

@@ -1,7 +1,8 @@
 """A small world in which every place of a session is reached, and its own oracle: shelves and books.
 
-Books stand on shelves and continue other books, so that references wait and are filled later; one has a title that the
-target refuses, one a shelf that is not there. change() changes, adds and deletes some of both.
+Shelves stand below others, one below itself; books stand on shelves and continue other books, so that references wait and are
+filled later; one has a title that the target refuses, one a shelf that is not there. change() changes, adds and deletes some of
+both.
 """
 
 from mapping import entity
@@ -14,9 +15,9 @@ REFUSED = 7  # a book
 HOMELESS = 11  # another
 
 SOURCE = f"""
-CREATE TABLE shelves (id integer PRIMARY KEY, name text);
+CREATE TABLE shelves (id integer PRIMARY KEY, name text, below_id integer);
 CREATE TABLE books (id integer PRIMARY KEY, shelf_id integer, sequel_of integer, title text, price numeric);
-INSERT INTO shelves SELECT i, 'shelf ' || i FROM generate_series(1, {SHELVES}) AS i;
+INSERT INTO shelves SELECT i, 'shelf ' || i, i + CASE WHEN i < 19 THEN 1 WHEN i > 19 THEN -1 ELSE 0 END FROM generate_series(1, {SHELVES}) AS i;
 INSERT INTO books SELECT i, 1 + i % {SHELVES}, nullif((i * 7) % {BOOKS}, i), 'book ' || i, i / 8.0
   FROM generate_series(1, {BOOKS}) AS i;
 UPDATE books SET sequel_of = NULL WHERE sequel_of = 0 OR id % 3 = 0 OR sequel_of IN ({REFUSED}, {HOMELESS});
@@ -26,7 +27,7 @@ ANALYZE;
 """
 
 TARGET = """
-CREATE TABLE shelves (id uuid PRIMARY KEY, legacy_id integer UNIQUE, name text NOT NULL);
+CREATE TABLE shelves (id uuid PRIMARY KEY, legacy_id integer UNIQUE, name text NOT NULL, below_id uuid NOT NULL REFERENCES shelves);
 CREATE TABLE books (id uuid PRIMARY KEY, legacy_id integer UNIQUE, shelf_id uuid NOT NULL REFERENCES shelves,
                     sequel_of uuid REFERENCES books, title text NOT NULL CHECK (title <> 'refused'), price numeric);
 """
@@ -38,12 +39,12 @@ UPDATE books SET shelf_id = 2 WHERE shelf_id = 20;
 UPDATE books SET sequel_of = NULL WHERE sequel_of IN (3, 44, 90);
 DELETE FROM books WHERE id IN (3, 44, 90);
 DELETE FROM shelves WHERE id = 20;
-INSERT INTO shelves VALUES (21, 'new shelf');
+INSERT INTO shelves VALUES (21, 'new shelf', 22), (22, 'upper shelf', 1);
 INSERT INTO books VALUES (121, 21, 1, 'new book', 1), (122, 1, NULL, 'another', 2);
 """
 
 ENTITIES = [
-    entity("shelves", {"name": "name"}, on_delete="delete"),
+    entity("shelves", {"name": "name", "below_id": {"references": "shelves", "from": "below_id"}}, on_delete="delete"),
     entity("books", {
         "shelf_id": {"references": "shelves", "from": "shelf_id"},
         "sequel_of": {"references": "books", "from": "sequel_of", "if_missing": "null"},
@@ -84,8 +85,9 @@ class Library:
 
     def is_right(self):
         """Every row is there once, with what the source says of it, by plain SQL over both."""
-        assert self.target.sql("SELECT legacy_id, name FROM shelves ORDER BY 1") == \
-            self.source.sql("SELECT id, name FROM shelves ORDER BY 1")
+        assert self.target.sql("""
+            SELECT s.legacy_id, s.name, a.legacy_id FROM shelves AS s JOIN shelves AS a ON a.id = s.below_id ORDER BY 1""") == \
+            self.source.sql("SELECT id, name, below_id FROM shelves ORDER BY 1")
         assert self.target.sql("""
             SELECT b.legacy_id, s.legacy_id, p.legacy_id, b.title, b.price
               FROM books AS b

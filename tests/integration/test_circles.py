@@ -117,3 +117,52 @@ def test_nothing_is_said_of_a_cycle_without_the_databases(databases, start_daemo
     result = check_config(daemon)
     assert result.returncode == EX_UNAVAILABLE
     assert "→" not in result.stderr
+
+
+# --- rows that refer to rows of their own entity, and may not be left without -----------------------------
+
+def kin(databases, start_daemon, rows, *, columns="", constraint="REFERENCES node", if_missing=None, **settings):
+    """A table whose rows must each have a parent; rows: SQL of (id, parent_id)."""
+    return Pair(databases, start_daemon, f"""
+        CREATE TABLE node (id integer PRIMARY KEY, parent_id integer, name text);
+        INSERT INTO node SELECT id, parent_id, 'node ' || id FROM ({rows}) AS r (id, parent_id);""", f"""
+        CREATE TABLE node (id uuid PRIMARY KEY, legacy_id integer UNIQUE, parent_id uuid NOT NULL {constraint}, name text {columns});""",
+                [entity("node", {"name": "name", "parent_id": reference("node", "parent_id", if_missing)})], **settings)
+
+
+def assert_kin_are_right(pair):
+    assert_references_are_right(pair, "node", {"parent_id": "node"})
+
+
+def batches(pair, session):
+    return pair.target_sql("SELECT number, inserted, updated, parked, failed FROM migrated.batch WHERE session = %s ORDER BY number",
+                           [session.session])
+
+
+@pytest.mark.parametrize("rows, most", [
+    # A root refers to itself.
+    ("SELECT n, greatest(1, n / 2) FROM generate_series(1, 100) AS n", 11),
+    # The same, children first: everybody waits, and follows in one pass.
+    ("SELECT n, least(101, n + 1) FROM generate_series(1, 101) AS n", 23),
+    # In no order at all.
+    ("SELECT id, lag(id, 1, id) OVER (ORDER BY md5(id::text)) FROM generate_series(1, 100) AS id", 22),
+    # Rings within a batch, and across batches.
+    ("SELECT n, (n - 1) / 2 * 2 + 2 - (n + 1) % 2 FROM generate_series(1, 100) AS n", 11),
+    ("SELECT n, (n + 49) % 100 + 1 FROM generate_series(1, 100) AS n", 12),
+    ("SELECT n, n % 100 + 1 FROM generate_series(1, 100) AS n UNION ALL SELECT n, n - 100 FROM generate_series(101, 300) AS n", 60),
+])
+def test_rows_that_must_have_a_parent_come_with_it_or_after_it_in_the_same_session(databases, start_daemon, rows, most):
+    pair = kin(databases, start_daemon, rows, batch_size=10)
+    session = pair.migrate()
+    assert_kin_are_right(pair)
+    assert len(batches(pair, session)) <= most
+    assert databases.target_sql("SELECT count(*) FROM migrated.parked") == [(0,)]
+    assert session.total == session.done
+    pair.finds_nothing()
+
+
+def test_chain_of_rows_that_must_have_a_parent_unwinds_in_one_pass_however_long(databases, start_daemon):
+    pair = kin(databases, start_daemon, "SELECT n, least(20000, n + 1) FROM generate_series(1, 20000) AS n", batch_size=1000)
+    session = pair.migrate()
+    assert_kin_are_right(pair)
+    assert len(batches(pair, session)) <= 60

@@ -176,10 +176,7 @@ dead AS (
          mapped = excluded.mapped,
          row = excluded.row,
          attempts = d.attempts + 1,
-         state = CASE WHEN d.state = 'discarded'
-                       AND (d.h1, d.h2) IS NOT DISTINCT FROM (coalesce(excluded.h1, d.h1), coalesce(excluded.h2, d.h2))
-                      THEN 'discarded'
-                      ELSE 'open' END,
+         state = 'open',
          updated_at = pg_catalog.now()
   RETURNING 1
 ),
@@ -233,7 +230,7 @@ UPDATE migrated.dead_letter AS d
   FROM pg_temp.stage_system_messages AS s
  WHERE d.entity = 'system_messages'
    AND d.legacy_key = ARRAY[s.k1::text]
-   AND d.state IN ('open', 'discarded')
+   AND d.state = 'open'
    AND (d.session, d.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
 DELETE FROM migrated.parked AS p
  USING pg_temp.stage_system_messages AS s
@@ -245,49 +242,6 @@ DELETE FROM migrated.deferred AS l
  WHERE l.entity = 'system_messages'
    AND l.legacy_key = ARRAY[s.k1::text]
    AND (l.session, l.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
-DELETE FROM migrated.again AS g
- USING pg_temp.stage_system_messages AS s
- WHERE EXISTS (SELECT FROM migrated.again WHERE entity = 'system_messages')
-   AND g.entity = 'system_messages'
-   AND g.legacy_key = ARRAY[s.k1::text]
-   AND g.requested_at <= pg_catalog.now();
-
-
-WITH absent AS MATERIALIZED (
-  SELECT c.legacy_key
-    FROM migrated.change AS c
-   WHERE (EXISTS (SELECT FROM migrated.again WHERE entity = 'system_messages')
-          OR EXISTS (SELECT FROM migrated.parked WHERE entity = 'system_messages')
-          OR EXISTS (SELECT FROM migrated.dead_letter WHERE entity = 'system_messages' AND state = 'open'))
-     AND c.analysis = '00000000-0000-0000-0000-000000000000'
-     AND c.entity = 'system_messages'
-     AND c.ordinal BETWEEN 1 AND 1
-     AND c.kind IN ('again', 'unparked')
-     AND NOT EXISTS (SELECT FROM pg_temp.stage_system_messages AS s WHERE s.k1 = c.legacy_key[1]::bigint)
-),
-closed AS (
-  UPDATE migrated.dead_letter AS d
-     SET state = 'resolved',
-         message = CASE WHEN d.mapped
-                        THEN 'not in the source any more; what the target has of it is the next sweep''s to find'
-                        ELSE 'not in the source any more' END,
-         updated_at = pg_catalog.now()
-    FROM absent AS a
-   WHERE d.entity = 'system_messages'
-     AND d.legacy_key = a.legacy_key
-     AND d.state IN ('open', 'discarded')
-),
-unparked AS (
-  DELETE FROM migrated.parked AS p
-   USING absent AS a
-   WHERE p.entity = 'system_messages'
-     AND p.legacy_key = a.legacy_key
-)
-DELETE FROM migrated.again AS g
- USING absent AS a
- WHERE g.entity = 'system_messages'
-   AND g.legacy_key = a.legacy_key
-   AND g.requested_at <= pg_catalog.now();
 
 UPDATE migrated.batch AS b
    SET done = true,
@@ -334,7 +288,7 @@ closed AS (
     FROM gone AS g
    WHERE d.entity = 'system_messages'
      AND d.legacy_key = g.legacy_key
-     AND d.state IN ('open', 'discarded')
+     AND d.state = 'open'
 ),
 unparked AS (
   DELETE FROM migrated.parked AS p
@@ -354,25 +308,6 @@ UPDATE migrated.batch AS b
    AND b.entity = 'system_messages'
    AND b.number = 1
 ;
-
-UPDATE migrated.dead_letter AS d
-   SET state = 'resolved',
-       updated_at = pg_catalog.now()
-  FROM pg_temp.stage_system_messages AS s
- WHERE d.entity = 'system_messages'
-   AND d.legacy_key = ARRAY[s.k1::text]
-   AND d.phase = 'delete'
-   AND d.state IN ('open', 'discarded');
-DELETE FROM migrated.again AS g
- USING migrated.change AS c
- WHERE EXISTS (SELECT FROM migrated.again WHERE entity = 'system_messages')
-   AND c.analysis = '00000000-0000-0000-0000-000000000000'
-   AND c.entity = 'system_messages'
-   AND c.ordinal BETWEEN 1 AND 1
-   AND c.kind = 'deleted'
-   AND g.entity = 'system_messages'
-   AND g.legacy_key = c.legacy_key
-   AND g.requested_at <= pg_catalog.now();
 
 UPDATE migrated.batch AS b
    SET done = true,
