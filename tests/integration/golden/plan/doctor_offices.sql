@@ -138,7 +138,10 @@ dead AS (
          mapped = excluded.mapped,
          row = excluded.row,
          attempts = d.attempts + 1,
-         state = 'open',
+         state = CASE WHEN d.state = 'discarded'
+                       AND (d.h1, d.h2) IS NOT DISTINCT FROM (coalesce(excluded.h1, d.h1), coalesce(excluded.h2, d.h2))
+                      THEN 'discarded'
+                      ELSE 'open' END,
          updated_at = pg_catalog.now()
   RETURNING 1
 ),
@@ -192,7 +195,7 @@ UPDATE migrated.dead_letter AS d
   FROM pg_temp.stage_doctor_offices AS s
  WHERE d.entity = 'doctor_offices'
    AND d.legacy_key = ARRAY[s.k1::text, s.k2::text]
-   AND d.state = 'open'
+   AND d.state IN ('open', 'discarded')
    AND (d.session, d.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
 DELETE FROM migrated.parked AS p
  USING pg_temp.stage_doctor_offices AS s
@@ -204,6 +207,49 @@ DELETE FROM migrated.deferred AS l
  WHERE l.entity = 'doctor_offices'
    AND l.legacy_key = ARRAY[s.k1::text, s.k2::text]
    AND (l.session, l.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.again AS g
+ USING pg_temp.stage_doctor_offices AS s
+ WHERE EXISTS (SELECT FROM migrated.again WHERE entity = 'doctor_offices')
+   AND g.entity = 'doctor_offices'
+   AND g.legacy_key = ARRAY[s.k1::text, s.k2::text]
+   AND g.requested_at <= pg_catalog.now();
+
+
+WITH absent AS MATERIALIZED (
+  SELECT c.legacy_key
+    FROM migrated.change AS c
+   WHERE (EXISTS (SELECT FROM migrated.again WHERE entity = 'doctor_offices')
+          OR EXISTS (SELECT FROM migrated.parked WHERE entity = 'doctor_offices')
+          OR EXISTS (SELECT FROM migrated.dead_letter WHERE entity = 'doctor_offices' AND state = 'open'))
+     AND c.analysis = '00000000-0000-0000-0000-000000000000'
+     AND c.entity = 'doctor_offices'
+     AND c.ordinal BETWEEN 1 AND 1
+     AND c.kind IN ('again', 'unparked')
+     AND NOT EXISTS (SELECT FROM pg_temp.stage_doctor_offices AS s WHERE s.k1 = c.legacy_key[1]::integer AND s.k2 = c.legacy_key[2]::integer)
+),
+closed AS (
+  UPDATE migrated.dead_letter AS d
+     SET state = 'resolved',
+         message = CASE WHEN d.mapped
+                        THEN 'not in the source any more; what the target has of it is the next sweep''s to find'
+                        ELSE 'not in the source any more' END,
+         updated_at = pg_catalog.now()
+    FROM absent AS a
+   WHERE d.entity = 'doctor_offices'
+     AND d.legacy_key = a.legacy_key
+     AND d.state IN ('open', 'discarded')
+),
+unparked AS (
+  DELETE FROM migrated.parked AS p
+   USING absent AS a
+   WHERE p.entity = 'doctor_offices'
+     AND p.legacy_key = a.legacy_key
+)
+DELETE FROM migrated.again AS g
+ USING absent AS a
+ WHERE g.entity = 'doctor_offices'
+   AND g.legacy_key = a.legacy_key
+   AND g.requested_at <= pg_catalog.now();
 
 UPDATE migrated.batch AS b
    SET done = true,
@@ -256,7 +302,7 @@ closed AS (
     FROM gone AS g
    WHERE d.entity = 'doctor_offices'
      AND d.legacy_key = g.legacy_key
-     AND d.state = 'open'
+     AND d.state IN ('open', 'discarded')
 ),
 unparked AS (
   DELETE FROM migrated.parked AS p
@@ -276,6 +322,25 @@ UPDATE migrated.batch AS b
    AND b.entity = 'doctor_offices'
    AND b.number = 1
 ;
+
+UPDATE migrated.dead_letter AS d
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_doctor_offices AS s
+ WHERE d.entity = 'doctor_offices'
+   AND d.legacy_key = ARRAY[s.k1::text, s.k2::text]
+   AND d.phase = 'delete'
+   AND d.state IN ('open', 'discarded');
+DELETE FROM migrated.again AS g
+ USING migrated.change AS c
+ WHERE EXISTS (SELECT FROM migrated.again WHERE entity = 'doctor_offices')
+   AND c.analysis = '00000000-0000-0000-0000-000000000000'
+   AND c.entity = 'doctor_offices'
+   AND c.ordinal BETWEEN 1 AND 1
+   AND c.kind = 'deleted'
+   AND g.entity = 'doctor_offices'
+   AND g.legacy_key = c.legacy_key
+   AND g.requested_at <= pg_catalog.now();
 
 UPDATE migrated.batch AS b
    SET done = true,

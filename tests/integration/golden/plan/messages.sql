@@ -152,7 +152,7 @@ updated AS (
    WHERE t."id" = r.o1
      AND (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
      AND r.present
-     AND (t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context"::text, t."metadata"::text, t."sent_at", t."read_at", t."updated_at", t."legacy_record_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7::text, r.v8::text, r.v9, r.v10, r.v11, r.v12)
+     AND (t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11, r.v12)
   RETURNING 1
 ),
 dead AS (
@@ -180,7 +180,10 @@ dead AS (
          mapped = excluded.mapped,
          row = excluded.row,
          attempts = d.attempts + 1,
-         state = 'open',
+         state = CASE WHEN d.state = 'discarded'
+                       AND (d.h1, d.h2) IS NOT DISTINCT FROM (coalesce(excluded.h1, d.h1), coalesce(excluded.h2, d.h2))
+                      THEN 'discarded'
+                      ELSE 'open' END,
          updated_at = pg_catalog.now()
   RETURNING 1
 ),
@@ -234,7 +237,7 @@ UPDATE migrated.dead_letter AS d
   FROM pg_temp.stage_messages AS s
  WHERE d.entity = 'messages'
    AND d.legacy_key = ARRAY[s.k1::text]
-   AND d.state = 'open'
+   AND d.state IN ('open', 'discarded')
    AND (d.session, d.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
 DELETE FROM migrated.parked AS p
  USING pg_temp.stage_messages AS s
@@ -246,6 +249,49 @@ DELETE FROM migrated.deferred AS l
  WHERE l.entity = 'messages'
    AND l.legacy_key = ARRAY[s.k1::text]
    AND (l.session, l.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.again AS g
+ USING pg_temp.stage_messages AS s
+ WHERE EXISTS (SELECT FROM migrated.again WHERE entity = 'messages')
+   AND g.entity = 'messages'
+   AND g.legacy_key = ARRAY[s.k1::text]
+   AND g.requested_at <= pg_catalog.now();
+
+
+WITH absent AS MATERIALIZED (
+  SELECT c.legacy_key
+    FROM migrated.change AS c
+   WHERE (EXISTS (SELECT FROM migrated.again WHERE entity = 'messages')
+          OR EXISTS (SELECT FROM migrated.parked WHERE entity = 'messages')
+          OR EXISTS (SELECT FROM migrated.dead_letter WHERE entity = 'messages' AND state = 'open'))
+     AND c.analysis = '00000000-0000-0000-0000-000000000000'
+     AND c.entity = 'messages'
+     AND c.ordinal BETWEEN 1 AND 1
+     AND c.kind IN ('again', 'unparked')
+     AND NOT EXISTS (SELECT FROM pg_temp.stage_messages AS s WHERE s.k1 = c.legacy_key[1]::integer)
+),
+closed AS (
+  UPDATE migrated.dead_letter AS d
+     SET state = 'resolved',
+         message = CASE WHEN d.mapped
+                        THEN 'not in the source any more; what the target has of it is the next sweep''s to find'
+                        ELSE 'not in the source any more' END,
+         updated_at = pg_catalog.now()
+    FROM absent AS a
+   WHERE d.entity = 'messages'
+     AND d.legacy_key = a.legacy_key
+     AND d.state IN ('open', 'discarded')
+),
+unparked AS (
+  DELETE FROM migrated.parked AS p
+   USING absent AS a
+   WHERE p.entity = 'messages'
+     AND p.legacy_key = a.legacy_key
+)
+DELETE FROM migrated.again AS g
+ USING absent AS a
+ WHERE g.entity = 'messages'
+   AND g.legacy_key = a.legacy_key
+   AND g.requested_at <= pg_catalog.now();
 
 UPDATE migrated.batch AS b
    SET done = true,
@@ -295,7 +341,7 @@ closed AS (
     FROM gone AS g
    WHERE d.entity = 'messages'
      AND d.legacy_key = g.legacy_key
-     AND d.state = 'open'
+     AND d.state IN ('open', 'discarded')
 ),
 unparked AS (
   DELETE FROM migrated.parked AS p
@@ -315,6 +361,25 @@ UPDATE migrated.batch AS b
    AND b.entity = 'messages'
    AND b.number = 1
 ;
+
+UPDATE migrated.dead_letter AS d
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_messages AS s
+ WHERE d.entity = 'messages'
+   AND d.legacy_key = ARRAY[s.k1::text]
+   AND d.phase = 'delete'
+   AND d.state IN ('open', 'discarded');
+DELETE FROM migrated.again AS g
+ USING migrated.change AS c
+ WHERE EXISTS (SELECT FROM migrated.again WHERE entity = 'messages')
+   AND c.analysis = '00000000-0000-0000-0000-000000000000'
+   AND c.entity = 'messages'
+   AND c.ordinal BETWEEN 1 AND 1
+   AND c.kind = 'deleted'
+   AND g.entity = 'messages'
+   AND g.legacy_key = c.legacy_key
+   AND g.requested_at <= pg_catalog.now();
 
 UPDATE migrated.batch AS b
    SET done = true,

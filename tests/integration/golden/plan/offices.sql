@@ -128,7 +128,7 @@ updated AS (
    WHERE t."id" = r.o1
      AND (r.fault IS NULL AND NOT FALSE)
      AND r.present
-     AND (t."name", t."address"::text, t."country_code", t."phone", t."timezone", t."settings"::text, t."created_at", t."updated_at", t."legacy_office_id") IS DISTINCT FROM (r.v1, r.v2::text, r.v3, r.v4, r.v5, r.v6::text, r.v7, r.v8, r.v9)
+     AND (t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9)
   RETURNING 1
 ),
 dead AS (
@@ -156,7 +156,10 @@ dead AS (
          mapped = excluded.mapped,
          row = excluded.row,
          attempts = d.attempts + 1,
-         state = 'open',
+         state = CASE WHEN d.state = 'discarded'
+                       AND (d.h1, d.h2) IS NOT DISTINCT FROM (coalesce(excluded.h1, d.h1), coalesce(excluded.h2, d.h2))
+                      THEN 'discarded'
+                      ELSE 'open' END,
          updated_at = pg_catalog.now()
   RETURNING 1
 ),
@@ -210,7 +213,7 @@ UPDATE migrated.dead_letter AS d
   FROM pg_temp.stage_offices AS s
  WHERE d.entity = 'offices'
    AND d.legacy_key = ARRAY[s.k1::text]
-   AND d.state = 'open'
+   AND d.state IN ('open', 'discarded')
    AND (d.session, d.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
 DELETE FROM migrated.parked AS p
  USING pg_temp.stage_offices AS s
@@ -222,6 +225,49 @@ DELETE FROM migrated.deferred AS l
  WHERE l.entity = 'offices'
    AND l.legacy_key = ARRAY[s.k1::text]
    AND (l.session, l.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.again AS g
+ USING pg_temp.stage_offices AS s
+ WHERE EXISTS (SELECT FROM migrated.again WHERE entity = 'offices')
+   AND g.entity = 'offices'
+   AND g.legacy_key = ARRAY[s.k1::text]
+   AND g.requested_at <= pg_catalog.now();
+
+
+WITH absent AS MATERIALIZED (
+  SELECT c.legacy_key
+    FROM migrated.change AS c
+   WHERE (EXISTS (SELECT FROM migrated.again WHERE entity = 'offices')
+          OR EXISTS (SELECT FROM migrated.parked WHERE entity = 'offices')
+          OR EXISTS (SELECT FROM migrated.dead_letter WHERE entity = 'offices' AND state = 'open'))
+     AND c.analysis = '00000000-0000-0000-0000-000000000000'
+     AND c.entity = 'offices'
+     AND c.ordinal BETWEEN 1 AND 1
+     AND c.kind IN ('again', 'unparked')
+     AND NOT EXISTS (SELECT FROM pg_temp.stage_offices AS s WHERE s.k1 = c.legacy_key[1]::integer)
+),
+closed AS (
+  UPDATE migrated.dead_letter AS d
+     SET state = 'resolved',
+         message = CASE WHEN d.mapped
+                        THEN 'not in the source any more; what the target has of it is the next sweep''s to find'
+                        ELSE 'not in the source any more' END,
+         updated_at = pg_catalog.now()
+    FROM absent AS a
+   WHERE d.entity = 'offices'
+     AND d.legacy_key = a.legacy_key
+     AND d.state IN ('open', 'discarded')
+),
+unparked AS (
+  DELETE FROM migrated.parked AS p
+   USING absent AS a
+   WHERE p.entity = 'offices'
+     AND p.legacy_key = a.legacy_key
+)
+DELETE FROM migrated.again AS g
+ USING absent AS a
+ WHERE g.entity = 'offices'
+   AND g.legacy_key = a.legacy_key
+   AND g.requested_at <= pg_catalog.now();
 
 UPDATE migrated.batch AS b
    SET done = true,
@@ -271,7 +317,7 @@ closed AS (
     FROM gone AS g
    WHERE d.entity = 'offices'
      AND d.legacy_key = g.legacy_key
-     AND d.state = 'open'
+     AND d.state IN ('open', 'discarded')
 ),
 unparked AS (
   DELETE FROM migrated.parked AS p
@@ -291,6 +337,25 @@ UPDATE migrated.batch AS b
    AND b.entity = 'offices'
    AND b.number = 1
 ;
+
+UPDATE migrated.dead_letter AS d
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_offices AS s
+ WHERE d.entity = 'offices'
+   AND d.legacy_key = ARRAY[s.k1::text]
+   AND d.phase = 'delete'
+   AND d.state IN ('open', 'discarded');
+DELETE FROM migrated.again AS g
+ USING migrated.change AS c
+ WHERE EXISTS (SELECT FROM migrated.again WHERE entity = 'offices')
+   AND c.analysis = '00000000-0000-0000-0000-000000000000'
+   AND c.entity = 'offices'
+   AND c.ordinal BETWEEN 1 AND 1
+   AND c.kind = 'deleted'
+   AND g.entity = 'offices'
+   AND g.legacy_key = c.legacy_key
+   AND g.requested_at <= pg_catalog.now();
 
 UPDATE migrated.batch AS b
    SET done = true,

@@ -148,7 +148,7 @@ updated AS (
    WHERE t."id" = r.o1
      AND (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL))
      AND r.present
-     AND (t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context"::text, t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6::text, r.v7, r.v8, r.v9, r.v10, r.v11)
+     AND (t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11)
   RETURNING 1
 ),
 dead AS (
@@ -176,7 +176,10 @@ dead AS (
          mapped = excluded.mapped,
          row = excluded.row,
          attempts = d.attempts + 1,
-         state = 'open',
+         state = CASE WHEN d.state = 'discarded'
+                       AND (d.h1, d.h2) IS NOT DISTINCT FROM (coalesce(excluded.h1, d.h1), coalesce(excluded.h2, d.h2))
+                      THEN 'discarded'
+                      ELSE 'open' END,
          updated_at = pg_catalog.now()
   RETURNING 1
 ),
@@ -230,7 +233,7 @@ UPDATE migrated.dead_letter AS d
   FROM pg_temp.stage_system_messages AS s
  WHERE d.entity = 'system_messages'
    AND d.legacy_key = ARRAY[s.k1::text]
-   AND d.state = 'open'
+   AND d.state IN ('open', 'discarded')
    AND (d.session, d.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
 DELETE FROM migrated.parked AS p
  USING pg_temp.stage_system_messages AS s
@@ -242,6 +245,49 @@ DELETE FROM migrated.deferred AS l
  WHERE l.entity = 'system_messages'
    AND l.legacy_key = ARRAY[s.k1::text]
    AND (l.session, l.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.again AS g
+ USING pg_temp.stage_system_messages AS s
+ WHERE EXISTS (SELECT FROM migrated.again WHERE entity = 'system_messages')
+   AND g.entity = 'system_messages'
+   AND g.legacy_key = ARRAY[s.k1::text]
+   AND g.requested_at <= pg_catalog.now();
+
+
+WITH absent AS MATERIALIZED (
+  SELECT c.legacy_key
+    FROM migrated.change AS c
+   WHERE (EXISTS (SELECT FROM migrated.again WHERE entity = 'system_messages')
+          OR EXISTS (SELECT FROM migrated.parked WHERE entity = 'system_messages')
+          OR EXISTS (SELECT FROM migrated.dead_letter WHERE entity = 'system_messages' AND state = 'open'))
+     AND c.analysis = '00000000-0000-0000-0000-000000000000'
+     AND c.entity = 'system_messages'
+     AND c.ordinal BETWEEN 1 AND 1
+     AND c.kind IN ('again', 'unparked')
+     AND NOT EXISTS (SELECT FROM pg_temp.stage_system_messages AS s WHERE s.k1 = c.legacy_key[1]::bigint)
+),
+closed AS (
+  UPDATE migrated.dead_letter AS d
+     SET state = 'resolved',
+         message = CASE WHEN d.mapped
+                        THEN 'not in the source any more; what the target has of it is the next sweep''s to find'
+                        ELSE 'not in the source any more' END,
+         updated_at = pg_catalog.now()
+    FROM absent AS a
+   WHERE d.entity = 'system_messages'
+     AND d.legacy_key = a.legacy_key
+     AND d.state IN ('open', 'discarded')
+),
+unparked AS (
+  DELETE FROM migrated.parked AS p
+   USING absent AS a
+   WHERE p.entity = 'system_messages'
+     AND p.legacy_key = a.legacy_key
+)
+DELETE FROM migrated.again AS g
+ USING absent AS a
+ WHERE g.entity = 'system_messages'
+   AND g.legacy_key = a.legacy_key
+   AND g.requested_at <= pg_catalog.now();
 
 UPDATE migrated.batch AS b
    SET done = true,
@@ -288,7 +334,7 @@ closed AS (
     FROM gone AS g
    WHERE d.entity = 'system_messages'
      AND d.legacy_key = g.legacy_key
-     AND d.state = 'open'
+     AND d.state IN ('open', 'discarded')
 ),
 unparked AS (
   DELETE FROM migrated.parked AS p
@@ -308,6 +354,25 @@ UPDATE migrated.batch AS b
    AND b.entity = 'system_messages'
    AND b.number = 1
 ;
+
+UPDATE migrated.dead_letter AS d
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_system_messages AS s
+ WHERE d.entity = 'system_messages'
+   AND d.legacy_key = ARRAY[s.k1::text]
+   AND d.phase = 'delete'
+   AND d.state IN ('open', 'discarded');
+DELETE FROM migrated.again AS g
+ USING migrated.change AS c
+ WHERE EXISTS (SELECT FROM migrated.again WHERE entity = 'system_messages')
+   AND c.analysis = '00000000-0000-0000-0000-000000000000'
+   AND c.entity = 'system_messages'
+   AND c.ordinal BETWEEN 1 AND 1
+   AND c.kind = 'deleted'
+   AND g.entity = 'system_messages'
+   AND g.legacy_key = c.legacy_key
+   AND g.requested_at <= pg_catalog.now();
 
 UPDATE migrated.batch AS b
    SET done = true,
