@@ -152,7 +152,7 @@ updated AS (
    WHERE t."id" = r.o1
      AND (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
      AND r.present
-     AND (t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11, r.v12)
+     AND (t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context"::text, t."metadata"::text, t."sent_at", t."read_at", t."updated_at", t."legacy_record_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7::text, r.v8::text, r.v9, r.v10, r.v11, r.v12)
   RETURNING 1
 ),
 dead AS (

@@ -128,7 +128,7 @@ updated AS (
    WHERE t."id" = r.o1
      AND (r.fault IS NULL AND NOT FALSE)
      AND r.present
-     AND (t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9)
+     AND (t."name", t."address"::text, t."country_code", t."phone", t."timezone", t."settings"::text, t."created_at", t."updated_at", t."legacy_office_id") IS DISTINCT FROM (r.v1, r.v2::text, r.v3, r.v4, r.v5, r.v6::text, r.v7, r.v8, r.v9)
   RETURNING 1
 ),
 dead AS (

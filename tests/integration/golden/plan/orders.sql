@@ -148,7 +148,7 @@ updated AS (
    WHERE t."id" = r.o1
      AND (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
      AND r.present
-     AND (t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11, r.v12)
+     AND (t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata"::text, t."created_at", t."updated_at", t."legacy_instruction_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9::text, r.v10, r.v11, r.v12)
   RETURNING 1
 ),
 dead AS (

@@ -148,7 +148,7 @@ updated AS (
    WHERE t."id" = r.o1
      AND (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL))
      AND r.present
-     AND (t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11)
+     AND (t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context"::text, t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6::text, r.v7, r.v8, r.v9, r.v10, r.v11)
   RETURNING 1
 ),
 dead AS (
