@@ -9,7 +9,8 @@ WITH reused AS MATERIALIZED (
          m.t1,
          m.i1,
          m.session,
-         s.i1 AS new_i1
+         s.i1 AS new_i1,
+         {mint} AS new_t1
     FROM {stage} AS s
     JOIN {id_map} AS m
       ON {m_is_s}
@@ -25,7 +26,7 @@ let_go AS (
   {let_go}
 )
 UPDATE {id_map} AS m
-   SET t1 = {mint},
+   SET t1 = r.new_t1,
        session = {session_number}{known}
   FROM reused AS r
  WHERE {m_is_r}
@@ -42,7 +43,7 @@ WITH withdrawn AS (
      AND {rows}
      AND NOT EXISTS (SELECT FROM {target} AS n WHERE {n_is_m})
   RETURNING {s_k},
-            h.target_key[1]::uuid AS t1,
+            h.target_key[1]::{t1_type} AS t1,
             h.i1,
             h.since_session{values}
 ),

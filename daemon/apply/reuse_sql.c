@@ -123,6 +123,12 @@ static const char *rows(bool isolate)
 	return isolate ? "s.ctid = ANY ($1)" : "TRUE";
 }
 
+/* What is made of the legacy key alone has been made of it already. */
+static const char *mint(const struct bound_entity *bound)
+{
+	return bound->entity->uuid == UUID_V5 ? "pg_catalog.gen_random_uuid()" : bound->mint;
+}
+
 /* --- before the rows are written ------------------------------------------------------------------- */
 
 /* Where the old row never lets go, only what is not there any more gets out of the way; the rest is a fault. */
@@ -162,7 +168,7 @@ void reuse_sql_append_before(struct text *text, const struct bound_entity *bound
 					      { "session", place->session },
 					      { "batch", parts.batch },
 					      { "let_go", release },
-					      { "mint", "pg_catalog.gen_random_uuid()" },
+					      { "mint", mint(bound) },
 					      { "session_number", session },
 					      { "known", release_of(bound) == RELEASE_DELETE
 								 ? ",\n       i1 = r.new_i1"
@@ -208,6 +214,7 @@ static void append_withdraw(struct text *text, const struct bound_entity *bound,
 					      { "stage_legacy_key", parts->stage_legacy_key },
 					      { "rows", rows(isolate) },
 					      { "n_is_m", n_is_m },
+					      { "t1_type", bound->target_key_types[0] },
 					      { "s_k", s_k },
 					      { "values", values },
 					      { "take_back", take_back },
@@ -325,8 +332,9 @@ static void append_leave(struct text *text, const struct bound_entity *bound,
 			 const struct reuse_parts *parts, bool isolate)
 {
 	_cleanup_free_ char *marks = parts_marks(bound);
-	_cleanup_free_ char *t_is_h = text_format("t.%s = h.target_key[1]::uuid",
-						  bound->target_key_quoted[0]);
+	_cleanup_free_ char *t_is_h = text_format("t.%s = h.target_key[1]::%s",
+						  bound->target_key_quoted[0],
+						  bound->target_key_types[0]);
 	_cleanup_free_ char *leave = NULL;
 
 	if (bound->entity->on_delete == ON_DELETE_IGNORE)

@@ -321,6 +321,26 @@ def test_an_identity_from_a_query(pair):
     world.finds_nothing()
 
 
+@pytest.mark.parametrize("key, uuid", [("uuid", "v5"), ("uuid", "v7"), ("bigint GENERATED ALWAYS AS IDENTITY", "random")])
+@pytest.mark.parametrize("on_delete", ON_DELETE)
+def test_keys_of_every_kind_are_made_anew(pair, on_delete, key, uuid):
+    target = TARGET.replace("id uuid PRIMARY", f"id {key} PRIMARY")
+    target = target if key == "uuid" else target.replace(" uuid", " bigint")
+    world = pair(SOURCE, target, people(on_delete, uuid=uuid), NOTES)
+    world.migrate()
+    before = keys(world)
+    replace_person(world)
+    world.migrate()
+    assert {key for key in before if keys(world)[key] != before[key]} == {5}
+    same_people(world)
+    world.finds_nothing()
+    replace_person(world, name="a third")
+    world.migrate()
+    assert len({*before.values(), *keys(world).values()}) == 10
+    assert world.target.value("SELECT count(*) FROM people") == (9 if on_delete == "delete" else 11)
+    same_people(world)
+
+
 def test_reused_ids_over_several_batches_and_lanes(pair):
     world = pair(SOURCE.replace("(1, 9)", "(1, 900)").replace("(1, 27)", "(1, 2700)").replace("% 9", "% 900"), TARGET,
                  people("delete"), NOTES)
