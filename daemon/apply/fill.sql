@@ -23,10 +23,10 @@ filled AS (
      SET {column} = ready.parent
     FROM ready
    WHERE {t_is_ready}
-)
+){keeping}
 DELETE FROM migrated.deferred AS l
  USING ready
- WHERE l.ctid = ready.row_id
+ WHERE l.ctid = ready.row_id{kept}
 
 -- name: fill_letter
 -- Target. The dead letters of references that the database refused to fill in, $1 (migrated.refusal[]).
@@ -38,7 +38,7 @@ WITH refused AS (
 )
 INSERT INTO migrated.dead_letter AS d
             (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped)
-SELECT '{entity}', r.legacy_key, r.session, r.batch, 'fill', r.sqlstate, r.constraint_name,
+SELECT '{entity}', r.legacy_key, r.session, r.batch, CASE r.phase WHEN 'rule' THEN 'rule' ELSE 'fill' END, r.sqlstate, r.constraint_name,
        coalesce(r.column_name, r.reference), r.message, m.h1, m.h2, true
   FROM refused AS r
   JOIN {id_map} AS m
@@ -55,4 +55,5 @@ SELECT migrated.apply_isolated({apply}, {letter},
                    WHERE l.entity = '{entity}'
                      AND l.column_name = {column_name}
                      AND l.parent_entity = '{parent}'
-                   LIMIT {limit}) AS ready))
+                   LIMIT {limit}) AS ready),
+         {assertion})

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "apply/parts.h"
+#include "apply/rule_sql.h"
 #include "common/text.h"
 #include "sql_apply.h"
 
@@ -29,6 +30,10 @@ char *fill_sql(const struct binding *binding, const struct bound_entity *bound,
 	_cleanup_free_ char *limit_text = text_format("%" PRId64, limit);
 	_cleanup_free_ char *apply_literal = NULL;
 	_cleanup_free_ char *letter_literal = NULL;
+	_cleanup_free_ char *kept = rule_sql_fill_kept(bound);
+	_cleanup_free_ char *asked = rule_sql_fill_assertion(bound);
+	_cleanup_free_ char *assertion = asked != NULL ? pg_quote_literal(asked)
+						       : text_copy("NULL");
 	char present[64];
 	struct text_hole holes[] = { { "m_t", m_t },
 				     { "id_map", bound->id_map },
@@ -49,12 +54,18 @@ char *fill_sql(const struct binding *binding, const struct bound_entity *bound,
 				     { "apply", "" },
 				     { "letter", "" },
 				     { "letter_again", sql_apply_letter_again },
+				     { "keeping", kept[0] != '\0' ? ",\nmigrated_done AS (" : "" },
+				     { "kept", kept },
+				     { "assertion", assertion },
 				     { NULL, NULL } };
 
 	text_appendf(&text, "SELECT migrated.hold_epoch(%" PRId64 ");\n", epoch);
+	rule_sql_append_fill_begin(&text, bound);
 	text_fill(isolate ? &fill : &text, sql_apply_fill, holes);
-	if (!isolate)
+	if (!isolate) {
+		rule_sql_append_fill_end(&text, bound, false);
 		return text_steal(&text);
+	}
 	text_fill(&letter, sql_apply_fill_letter, holes);
 	apply_literal = pg_quote_literal(text_string(&fill));
 	letter_literal = pg_quote_literal(text_string(&letter));
@@ -64,5 +75,6 @@ char *fill_sql(const struct binding *binding, const struct bound_entity *bound,
 		else if (strcmp(hole->name, "letter") == 0)
 			hole->value = letter_literal;
 	text_fill(&text, sql_apply_fill_isolate, holes);
+	rule_sql_append_fill_end(&text, bound, true);
 	return text_steal(&text);
 }

@@ -85,6 +85,79 @@ NOT EXISTS (SELECT FROM migrated.dead_letter AS d
           WHERE {target_is_m}) AS w
       ON TRUE
 
+-- name: rule_fill_begin
+-- Target. Rows of which the second pass has filled in a column are asked again; here they are kept until then.
+CREATE TEMPORARY TABLE IF NOT EXISTS {filled_name} (
+  row_id tid,
+  legacy_key text[],
+  session uuid,
+  batch integer
+) ON COMMIT DELETE ROWS;
+
+-- name: rule_fill_kept
+-- The end of `fill` then.
+  RETURNING l.ctid AS row_id, l.legacy_key, l.session, l.batch
+)
+INSERT INTO {filled} (row_id, legacy_key, session, batch)
+SELECT d.row_id, d.legacy_key, d.session, d.batch
+  FROM migrated_done AS d
+
+-- name: rule_fill_assert
+-- Target. As rule_assert, of the rows that were filled in.
+SELECT migrated.reject(b.rule)
+  FROM (
+SELECT r.rule
+  FROM {filled} AS f
+  JOIN {id_map} AS m
+    ON {m_is_f}
+{written} CROSS JOIN LATERAL (VALUES {rules}) AS r (place, rule, rejects, broken)
+ WHERE {rows}
+   AND CASE WHEN r.broken THEN r.rejects END
+ ORDER BY r.place
+ LIMIT 1
+       ) AS b
+ WHERE b.rule IS NOT NULL
+
+-- name: rule_fill_warn
+-- Target. As rule_warn, of the rows that were filled in and of the rules of the target's row; they were counted before.
+WITH migrated_filled AS MATERIALIZED (
+  SELECT f.legacy_key,
+         f.session,
+         f.batch{asked}
+    FROM {filled} AS f
+    JOIN {id_map} AS m
+      ON {m_is_f}
+{written}),
+migrated_broken AS MATERIALIZED (
+  SELECT c.legacy_key,
+         c.session,
+         c.batch,
+         r.rule
+    FROM migrated_filled AS c
+   CROSS JOIN LATERAL (VALUES {rules}) AS r (rule, broken)
+   WHERE r.broken
+),
+migrated_found AS (
+  INSERT INTO migrated.rule_finding
+              (entity, rule, legacy_key, session, batch)
+  SELECT '{entity}', b.rule, b.legacy_key, b.session, b.batch
+    FROM migrated_broken AS b
+      ON CONFLICT DO NOTHING
+)
+DELETE FROM migrated.rule_finding AS f
+ USING migrated_filled AS c
+ CROSS JOIN (VALUES {names}) AS a (rule)
+ WHERE f.entity = '{entity}'
+   AND f.legacy_key = c.legacy_key
+   AND f.rule = a.rule
+   AND NOT EXISTS (SELECT FROM migrated_broken AS b
+                    WHERE b.legacy_key = f.legacy_key
+                      AND b.rule = f.rule);
+
+-- name: rule_fill_end
+-- Target. How many there were.
+DELETE FROM {filled}
+
 -- name: rule_gone
 -- Target. What was found of rows that are gone.
 DELETE FROM migrated.rule_finding AS f

@@ -78,6 +78,21 @@ static char *carried(const struct bound_entity *bound, const struct batch_place 
 
 /* --- rules that reject ------------------------------------------------------------------------- */
 
+/* (2, 'has_office', TRUE, w.b2): place, name, whether it rejects, whether the row `w` breaks it. */
+static void list_asserted(const struct bound_entity *bound, rule_test *is_of_this_sort,
+			  struct text *rules)
+{
+	for (size_t i = 0; i < bound->entity->rule_count; i++) {
+		const struct rule *rule = &bound->entity->rules[i];
+
+		if (!is_of_this_sort(rule))
+			continue;
+		text_separate(rules, ", ");
+		text_appendf(rules, "(%zu, '%s', %s, w.b%zu)", i + 1, rule->name,
+			     rule->action == RULE_REJECT ? "TRUE" : "FALSE", i + 1);
+	}
+}
+
 static char *assertion(const struct bound_entity *bound, const struct batch_place *place,
 		       rule_test *is_of_this_sort, const char *rows)
 {
@@ -88,15 +103,7 @@ static char *assertion(const struct bound_entity *bound, const struct batch_plac
 	_cleanup_free_ char *m_is_s = parts_equal_keys(bound->entity->source_key.count, "m.k",
 						       "s.k");
 
-	for (size_t i = 0; i < bound->entity->rule_count; i++) {
-		const struct rule *rule = &bound->entity->rules[i];
-
-		if (!is_of_this_sort(rule))
-			continue;
-		text_separate(&rules, ", ");
-		text_appendf(&rules, "(%zu, '%s', %s, w.b%zu)", i + 1, rule->name,
-			     rule->action == RULE_REJECT ? "TRUE" : "FALSE", i + 1);
-	}
+	list_asserted(bound, is_of_this_sort, &rules);
 	if (rules.length == 0)
 		return NULL;
 	append_written(&written, bound, is_of_this_sort);
@@ -190,4 +197,118 @@ void rule_sql_append_gone(struct text *text, const struct bound_entity *bound,
 					      { "low", place->low },
 					      { "high", place->high },
 					      { NULL, NULL } });
+}
+
+/* --- the second pass --------------------------------------------------------------------------- */
+
+static bool asks_after(const struct bound_entity *bound)
+{
+	return entity_has_rules(bound->entity, true, RULE_REJECT) ||
+	       entity_has_rules(bound->entity, true, RULE_WARN);
+}
+
+static char *filled_table(const struct bound_entity *bound)
+{
+	return text_format("pg_temp.filled_%s", bound->entity->name);
+}
+
+void rule_sql_append_fill_begin(struct text *text, const struct bound_entity *bound)
+{
+	_cleanup_free_ char *filled = text_format("filled_%s", bound->entity->name);
+
+	if (asks_after(bound))
+		text_fill(text, sql_apply_rule_fill_begin,
+			  (const struct text_hole[]){ { "filled_name", filled }, { NULL, NULL } });
+}
+
+char *rule_sql_fill_kept(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+	_cleanup_free_ char *filled = filled_table(bound);
+
+	if (!asks_after(bound))
+		return text_copy("");
+	text_append(&text, "\n");
+	text_fill(&text, sql_apply_rule_fill_kept,
+		  (const struct text_hole[]){ { "filled", filled }, { NULL, NULL } });
+	return text_steal(&text);
+}
+
+static char *fill_assertion(const struct bound_entity *bound, rule_test *is_of_this_sort,
+			    const char *rows)
+{
+	struct text text = TEXT_INIT;
+	_cleanup_text_ struct text written = TEXT_INIT;
+	_cleanup_text_ struct text rules = TEXT_INIT;
+	_cleanup_free_ char *filled = filled_table(bound);
+	_cleanup_free_ char *m_is_f = parts_keys_from_text(bound, "m", "f.legacy_key");
+
+	list_asserted(bound, is_of_this_sort, &rules);
+	if (rules.length == 0)
+		return NULL;
+	append_written(&written, bound, is_of_this_sort);
+	text_fill(&text, sql_apply_rule_fill_assert,
+		  (const struct text_hole[]){ { "filled", filled },
+					      { "id_map", bound->id_map },
+					      { "m_is_f", m_is_f },
+					      { "written", text_string(&written) },
+					      { "rules", text_string(&rules) },
+					      { "rows", rows },
+					      { NULL, NULL } });
+	return text_steal(&text);
+}
+
+char *rule_sql_fill_assertion(const struct bound_entity *bound)
+{
+	return fill_assertion(bound, is_asked_after, "f.row_id = ANY ($1)");
+}
+
+static void append_fill_warn(struct text *text, const struct bound_entity *bound)
+{
+	_cleanup_text_ struct text written = TEXT_INIT;
+	_cleanup_text_ struct text asked = TEXT_INIT;
+	_cleanup_text_ struct text rules = TEXT_INIT;
+	_cleanup_text_ struct text names = TEXT_INIT;
+	_cleanup_free_ char *filled = filled_table(bound);
+	_cleanup_free_ char *m_is_f = parts_keys_from_text(bound, "m", "f.legacy_key");
+
+	for (size_t i = 0; i < bound->entity->rule_count; i++) {
+		const struct rule *rule = &bound->entity->rules[i];
+
+		if (!warns_after(rule))
+			continue;
+		text_appendf(&asked, ",\n         w.b%zu", i + 1);
+		text_appendf(&rules, "%s('%s', c.b%zu)", rules.length > 0 ? ", " : "", rule->name,
+			     i + 1);
+		text_appendf(&names, "%s('%s')", names.length > 0 ? ", " : "", rule->name);
+	}
+	if (rules.length == 0)
+		return;
+	append_written(&written, bound, warns_after);
+	text_fill(text, sql_apply_rule_fill_warn,
+		  (const struct text_hole[]){ { "filled", filled },
+					      { "id_map", bound->id_map },
+					      { "m_is_f", m_is_f },
+					      { "asked", text_string(&asked) },
+					      { "written", text_string(&written) },
+					      { "rules", text_string(&rules) },
+					      { "names", text_string(&names) },
+					      { "entity", bound->entity->name },
+					      { NULL, NULL } });
+}
+
+void rule_sql_append_fill_end(struct text *text, const struct bound_entity *bound, bool isolate)
+{
+	_cleanup_free_ char *filled = filled_table(bound);
+	_cleanup_free_ char *refusal = isolate ? NULL
+					       : fill_assertion(bound, rejects_after, "TRUE");
+
+	if (!asks_after(bound))
+		return;
+	text_append(text, ";\n");
+	if (refusal != NULL)
+		text_appendf(text, "%s;\n", refusal);
+	append_fill_warn(text, bound);
+	text_fill(text, sql_apply_rule_fill_end,
+		  (const struct text_hole[]){ { "filled", filled }, { NULL, NULL } });
 }

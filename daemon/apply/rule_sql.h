@@ -24,4 +24,12 @@ void rule_sql_append_warn(struct text *text, const struct bound_entity *bound,
 void rule_sql_append_gone(struct text *text, const struct bound_entity *bound,
 			  const struct batch_place *place);
 
+/* The same in the second pass, which changes rows that were asked before. What stands before it; what ends its statement, where a
+   CTE has been opened (see `fill`), "" without rules; what stands behind it, whose last command tag counts the rows that were
+   filled in; and the statement for migrated.apply_isolated(), NULL when there is nothing to ask. */
+void rule_sql_append_fill_begin(struct text *text, const struct bound_entity *bound);
+char *rule_sql_fill_kept(const struct bound_entity *bound);
+void rule_sql_append_fill_end(struct text *text, const struct bound_entity *bound, bool isolate);
+char *rule_sql_fill_assertion(const struct bound_entity *bound);
+
 #endif
