@@ -185,23 +185,31 @@ static char *missing_list(const struct bound_entity *bound)
 
 typedef bool written_test(const struct written_column *written);
 
-/* SELECT column, parent entity, parent key for each reference of this sort that is missing. */
+static void append_waiting(struct text *text, const struct written_column *written,
+			   const char *condition)
+{
+	_cleanup_free_ char *column = pg_quote_literal(written->name);
+
+	text_separate(text, " UNION ALL ");
+	text_appendf(text, "SELECT %s, r.q%zu, r.p%zu WHERE r.p%zu IS NOT NULL", column,
+		     written->number, written->number, written->number);
+	if (written->kin)
+		text_appendf(text, "%s r.z%zu", condition, written->number);
+}
+
+/* SELECT column, parent entity, parent key for each reference of this sort that is missing. Those that are missing because of others
+   come last. */
 static char *waiting_rows(const struct bound_entity *bound, written_test *is_of_this_sort,
 			  bool first_only)
 {
 	struct text text = TEXT_INIT;
 
-	for (size_t i = 0; i < bound->written_count; i++) {
-		const struct written_column *written = &bound->written[i];
-
-		if (!is_of_this_sort(written))
-			continue;
-		_cleanup_free_ char *column = pg_quote_literal(written->name);
-
-		text_separate(&text, " UNION ALL ");
-		text_appendf(&text, "SELECT %s, r.q%zu, r.p%zu WHERE r.p%zu IS NOT NULL", column,
-			     written->number, written->number, written->number);
-	}
+	for (size_t i = 0; i < bound->written_count; i++)
+		if (is_of_this_sort(&bound->written[i]))
+			append_waiting(&text, &bound->written[i], " AND NOT");
+	for (size_t i = 0; i < bound->written_count; i++)
+		if (is_of_this_sort(&bound->written[i]) && bound->written[i].kin)
+			append_waiting(&text, &bound->written[i], " AND");
 	if (text.length == 0)
 		text_append(&text, "SELECT NULL::text, NULL::text, NULL::text[]");
 	else if (first_only)

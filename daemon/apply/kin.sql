@@ -4,7 +4,8 @@
 -- name: kin
 -- Parts of `apply`. Of the rows `examined` (eN: the parent's key by the id map; gN: the legacy key of a parent that is missing
 -- there; xN_M: its parts, when it may be one of these rows), those that cannot be written, and those that need them, are `unkept`.
--- The keys of all others are `promised` to their children. Rows that need each other in a ring are written together.
+-- The keys of all others are `promised` to their children. Rows that need each other in a ring are written together. zN: the parent is
+-- one of these rows, and if it is missing, then because of another.
 links ({c_keys}, {p_keys}) AS MATERIALIZED (
   {links}
 ),

@@ -97,15 +97,21 @@ static void append_resolved(struct text *columns, struct text *joins,
 			    const struct bound_entity *bound, const struct written_column *written)
 {
 	size_t n = written->number;
-	_cleanup_free_ char *key = text_format("n%zu.k", n);
+	_cleanup_free_ char *promised = text_format("n%zu.k", n);
+	_cleanup_free_ char *staged = text_format("o%zu.k", n);
 	_cleanup_free_ char *link = text_format("r.x%zu_", n);
-	_cleanup_free_ char *matches = parts_match(bound, key, link);
+	_cleanup_free_ char *is_promised = parts_match(bound, promised, link);
+	_cleanup_free_ char *is_staged = parts_match(bound, staged, link);
 
 	text_appendf(columns,
-		     ",\n         coalesce(r.e%zu, n%zu.t1) AS v%zu,\n"
-		     "         CASE WHEN n%zu.t1 IS NULL THEN r.g%zu END AS p%zu",
-		     n, n, n, n, n, n);
-	text_appendf(joins, "\n    LEFT JOIN promised AS n%zu\n      ON %s", n, matches);
+		     ",\n         coalesce(r.e%zu, n%zu.t1) AS v%zu"
+		     ",\n         CASE WHEN n%zu.t1 IS NULL THEN r.g%zu END AS p%zu"
+		     ",\n         o%zu.k1 IS NOT NULL AS z%zu",
+		     n, n, n, n, n, n, n, n);
+	text_appendf(joins,
+		     "\n    LEFT JOIN promised AS n%zu\n      ON %s"
+		     "\n    LEFT JOIN examined AS o%zu\n      ON %s",
+		     n, is_promised, n, is_staged);
 }
 
 char *kin_sql(const struct bound_entity *bound)
