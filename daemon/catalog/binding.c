@@ -421,15 +421,15 @@ static void on_described_alone(void *arg, const struct pg_answer *answer)
 	describe_next(binder);
 }
 
+/* As a condition, where there can be no aggregates: with others, one of these has the whole read refused, and alone it has not. */
 static void describe_alone(struct binder *binder)
 {
 	struct bound_entity *bound = &binder->binding->entities[binder->next];
 	_cleanup_free_ char *sql = NULL;
 
 	if (binder->next_shipped < bound->shipped_count)
-		sql = text_format("SELECT %s FROM %s",
-				  bound->shipped[binder->next_shipped].expression,
-				  bound->source_relation);
+		sql = text_format("SELECT 1 FROM %s WHERE (%s) IS NOT NULL", bound->source_relation,
+				  bound->shipped[binder->next_shipped].expression);
 	else if (binder->next_shipped == bound->shipped_count)
 		sql = text_format("SELECT %s FROM %s", bound->updated_at, bound->source_relation);
 	else

@@ -8,10 +8,10 @@
 #include "catalog/expression.h"
 #include "common/text.h"
 
-/* IS FALSE also has the database refuse what is no condition. */
+/* IS FALSE has the database refuse what is no condition, and CASE what would give several rows. */
 char *rule_is_broken(const struct rule *rule)
 {
-	return text_format("((%s) IS FALSE)", rule->sql);
+	return text_format("CASE WHEN (%s) IS FALSE THEN TRUE ELSE FALSE END", rule->sql);
 }
 
 void bound_ship_rules(struct bound_entity *bound)
@@ -75,13 +75,14 @@ static void on_described(void *arg, const struct pg_answer *answer)
 	answered(questions);
 }
 
+/* As a WHERE, where there can be no aggregates. */
 static void describe(struct questions *questions, struct pg_connection *target,
 		     struct bound_entity *bound, const struct rule *rule)
 {
 	struct question *question = memory_new(sizeof(*question));
 	_cleanup_free_ char *broken = rule_is_broken(rule);
-	_cleanup_free_ char *sql = text_format("SELECT %s FROM %s AS target", broken,
-					       bound->target_relation);
+	_cleanup_free_ char *sql = text_format("SELECT FROM %s AS target WHERE %s",
+					       bound->target_relation, broken);
 
 	*question = (struct question){ questions, bound, rule };
 	questions->waiting++;

@@ -240,6 +240,10 @@ BAD = {
     "no SQL": (rule("before", "price >", "reject"), "the source refuses it: syntax error"),
     "no condition of the target": (rule("after", "legacy_id", "warn"), "the target refuses it: argument of IS FALSE"),
     "no column of the target": (rule("after", "target.id2 > 0", "reject"), "the target refuses it: column"),
+    "an aggregate": (rule("before", "count(*) > 0", "warn"), "the source refuses it: aggregate functions are not allowed"),
+    "several rows": (rule("before", "generate_series(1, 2) > 1", "warn"), "the source refuses it: set-returning functions"),
+    "an aggregate of the target": (rule("after", "count(*) > 0", "reject"), "the target refuses it: aggregate functions"),
+    "several rows of the target": (rule("after", "generate_series(1, 2) > 1", "warn"), "the target refuses it: set-returning"),
     "no SQL for the target": (rule("after", "(price > 0", "reject"), "the target refuses it: syntax error"),
 }
 
