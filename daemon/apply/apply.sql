@@ -7,9 +7,9 @@
 COPY (
 SELECT {names},
        {h1} AS h1,
-       {h2} AS h2
+       {h2} AS h2{time_name}
   FROM (
-SELECT {expressions},
+SELECT {expressions}{time},
        ROW({values})::text AS r
   FROM {relation}
  WHERE {filter}
@@ -41,14 +41,32 @@ CREATE TEMPORARY TABLE IF NOT EXISTS {stage_name} (
 COPY {stage} ({stage_names}) FROM STDIN (FORMAT binary);
 
 -- name: revive
--- Target. A row that was marked as gone and is there again is unmarked.
-UPDATE {target} AS t
-   SET {unmark}
-  FROM {stage} AS s
-  JOIN {id_map} AS m
-    ON {m_is_s}
- WHERE m.gone IS NOT NULL{same}
-   AND {t_is_m};
+-- Target. A row that was marked as gone and is there again is unmarked. Locked first: whether it is as we wrote it must be known of
+-- the very row that is unmarked.
+WITH marked AS MATERIALIZED (
+  SELECT {m_k},
+         {m_t},
+         {written_hash} = m.w1 AS is_ours
+    FROM {stage} AS s
+    JOIN {id_map} AS m
+      ON {m_is_s}
+    JOIN {target} AS t
+      ON {t_is_m}
+   WHERE m.gone IS NOT NULL{same}
+     FOR UPDATE OF t
+),
+unmarked AS (
+  UPDATE {target} AS t
+     SET {unmark}
+    FROM marked AS r
+   WHERE {t_is_r}
+  RETURNING {r_k}, r.is_ours, {written_hash} AS w1
+)
+UPDATE {id_map} AS m
+   SET w1 = r.w1
+  FROM unmarked AS r
+ WHERE {m_is_r}
+   AND r.is_ours;
 
 -- name: apply
 -- Target. Resolves the staged rows, sets aside those that cannot be applied, writes the others, and counts.
@@ -59,6 +77,10 @@ WITH {resolved} AS MATERIALIZED (
          s.h2,{s_i1}
          m.t1 IS NOT NULL AS mapped,
          t.{any_target_key} IS NOT NULL AS present,
+         m.w1,
+         {standing} AS standing,
+         {differs} AS differs,
+         t.xmin AS version{more},
          {old_keys},
          {new_keys},
          {values},
@@ -71,10 +93,36 @@ WITH {resolved} AS MATERIALIZED (
       ON {t_is_located}
    WHERE {rows}
 ),
-{kin}mapped AS (
-  INSERT INTO {id_map} ({k_names}, {t_names}, h1, h2, session{i1})
-  SELECT {r_k}, {r_t}, r.h1, r.h2, {session_number}{r_i1}
+{kin}{judged}inserted AS (
+  INSERT INTO {target} AS t ({columns}){overriding}
+  SELECT {column_values}
     FROM resolved AS r
+   WHERE {writes}
+     AND NOT r.present
+  RETURNING {t_keys}, {written_hash} AS w1
+),
+updated AS (
+  UPDATE {target} AS t
+     SET {assignments}
+    FROM resolved AS r
+   WHERE {t_is_old}
+     AND {overwrites}
+     AND t.xmin = r.version
+  RETURNING {r_o}, {t_keys}, {written_hash} AS w1
+),
+written AS (
+  SELECT {t_names}, w1
+    FROM inserted
+   UNION ALL
+  SELECT {t_names}, w1
+    FROM updated
+),
+mapped AS (
+  INSERT INTO {id_map} ({k_names}, {t_names}, h1, h2, session, w1{dealt_column}{i1})
+  SELECT {r_k}, {r_t}, r.h1, r.h2, {session_number}, coalesce(w.w1, CASE WHEN NOT r.differs THEN r.standing END){dealt_value}{r_i1}
+    FROM resolved AS r
+    LEFT JOIN written AS w
+      ON {w_is_r}
    WHERE {ok}
      AND NOT r.mapped
   RETURNING 1
@@ -83,29 +131,30 @@ remapped AS (
   UPDATE {id_map} AS m
      SET h1 = r.h1,
          h2 = r.h2,
-         gone = NULL{remap}
+         gone = NULL,
+         w1 = {known}{dealt}{remap}
     FROM resolved AS r
+    LEFT JOIN written AS w
+      ON {w_is_r}
    WHERE {m_is_r}
      AND r.mapped
-     AND (m.h1, m.h2, m.gone, {m_t}{m_i1}) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, {r_t}{r_i1})
+     AND (m.h1, m.h2, m.gone, m.w1, {m_dealt}{m_t}{m_i1}) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, {known}, {r_dealt}{r_t}{r_i1})
 ),
-inserted AS (
-  INSERT INTO {target} ({columns}){overriding}
-  SELECT {column_values}
+contested AS (
+  INSERT INTO migrated.conflict AS c
+              (entity, legacy_key, session, batch, policy, in_source, in_target, state, columns, before, h1, h2)
+  SELECT '{entity}', {legacy_key}, '{session}', {batch}, '{policy}', 'changed',
+         CASE WHEN r.present THEN 'edited' ELSE 'deleted' END,
+         {verdict},
+         {differing},
+         CASE WHEN r.present THEN {before} END,
+         r.h1, r.h2
     FROM resolved AS r
+    LEFT JOIN LATERAL (SELECT * FROM {target} AS t WHERE {t_is_old} OFFSET 0) AS t
+      ON TRUE
    WHERE {ok}
-     AND NOT r.present
-  RETURNING 1
-),
-updated AS (
-  UPDATE {target} AS t
-     SET {assignments}
-    FROM resolved AS r
-   WHERE {t_is_old}
-     AND {ok}
-     AND r.present
-     AND ({old_values}) IS DISTINCT FROM ({new_values})
-  RETURNING 1
+     AND {verdict} <> 'left'
+{conflict_again}  RETURNING state
 ),
 dead AS (
   INSERT INTO migrated.dead_letter AS d
@@ -143,12 +192,24 @@ later AS (
 )
 UPDATE migrated.batch AS b
    SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
-       updated = b.updated + (SELECT pg_catalog.count(*) FROM updated),
+       updated = b.updated + (SELECT pg_catalog.count(*) FROM updated)
+                 + CASE WHEN (SELECT pg_catalog.count(*) FROM updated) < (SELECT pg_catalog.count(*) FROM resolved AS r WHERE {overwrites})
+                        THEN (SELECT migrated.refuse_overtaken({target_literal}, pg_catalog.array_agg(t.ctid), pg_catalog.array_agg(t.tableoid),
+                                                               pg_catalog.array_agg(t.xmin))
+                                FROM resolved AS r
+                                JOIN {target} AS t
+                                  ON {t_is_old}
+                               WHERE {overwrites}
+                                 AND NOT EXISTS (SELECT FROM updated AS u WHERE {u_is_r}))
+                        ELSE 0 END,
        unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE {ok})
                    - (SELECT pg_catalog.count(*) FROM inserted)
                    - (SELECT pg_catalog.count(*) FROM updated),
        failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),
-       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting)
+       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting),
+       overwritten = b.overwritten + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'overwritten'),
+       kept = b.kept + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'kept'),
+       held = b.held + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'held')
  WHERE b.session = '{session}'
    AND b.entity = '{entity}'
    AND b.number = {batch}
@@ -213,6 +274,14 @@ DELETE FROM migrated.again AS g
    AND g.entity = '{entity}'
    AND g.legacy_key = {stage_legacy_key}
    AND g.requested_at <= pg_catalog.now();
+UPDATE migrated.conflict AS c
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM {stage} AS s
+ WHERE c.entity = '{entity}'
+   AND c.legacy_key = {stage_legacy_key}
+   AND c.state = 'held'
+   AND (c.session, c.batch) IS DISTINCT FROM ('{session}'::uuid, {batch});
 
 -- name: settle_absent
 -- Target. Rows that were brought along (asked for, parked, or dead letters) and that the source has not got any more wait for nothing.
@@ -261,5 +330,5 @@ UPDATE migrated.batch AS b
  WHERE b.session = '{session}'
    AND b.entity = '{entity}'
    AND b.number = {batch}
-RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings, overwritten, kept, held;
 COMMIT;

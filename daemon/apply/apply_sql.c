@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply/conflict.h"
 #include "apply/faults.h"
 #include "apply/kin_sql.h"
 #include "apply/letter_row.h"
@@ -237,13 +238,17 @@ struct column_lists {
 	struct text values;	 /* of these */
 	struct text assignments; /* to be updated */
 	struct text old_values;
-	struct text new_values;
+	struct text new_values; /* as expressions, since they are compared where they are made */
 };
 
-static void append_comparable(struct text *text, const char *alias, const char *name, bool as_text)
+static void append_comparable(struct column_lists *lists, const struct written_column *written)
 {
-	text_separate(text, ", ");
-	text_appendf(text, "%s%s%s", alias, name, as_text ? "::text" : "");
+	const char *as_text = written->no_equality ? "::text" : "";
+
+	text_separate(&lists->old_values, ", ");
+	text_appendf(&lists->old_values, "t.%s%s", written->quoted, as_text);
+	text_separate(&lists->new_values, ", ");
+	text_appendf(&lists->new_values, "%s%s", written->expression, as_text);
 }
 
 static void collect_columns(struct column_lists *lists, const struct bound_entity *bound)
@@ -263,8 +268,7 @@ static void collect_columns(struct column_lists *lists, const struct bound_entit
 		text_appendf(&lists->values, "r.%s", value);
 		text_separate(&lists->assignments, ",\n         ");
 		text_appendf(&lists->assignments, "%s = r.%s", written->quoted, value);
-		append_comparable(&lists->old_values, "t.", written->quoted, written->no_equality);
-		append_comparable(&lists->new_values, "r.", value, written->no_equality);
+		append_comparable(lists, written);
 	}
 }
 
@@ -278,23 +282,24 @@ static void column_lists_done(struct column_lists *lists)
 }
 
 /* A natural key moves with the columns it is made of; a minted one never does. */
-static char *remap(const struct bound_entity *bound, const char *ok)
+static char *remap(const struct bound_entity *bound, const char *writes)
 {
 	struct text text = TEXT_INIT;
 
 	for (size_t i = 1; !entity_mints_key(bound->entity) && i <= bound->entity->target_key.count;
 	     i++)
 		text_appendf(&text, ",\n         t%zu = CASE WHEN %s THEN r.t%zu ELSE m.t%zu END",
-			     i, ok, i, i);
+			     i, writes, i, i);
 	/* A row that is set aside is not yet what the id map says of its key. */
 	if (parts_has_identity(bound))
-		text_appendf(&text, ",\n         i1 = CASE WHEN %s THEN r.i1 ELSE m.i1 END", ok);
+		text_appendf(&text, ",\n         i1 = CASE WHEN %s THEN r.i1 ELSE m.i1 END",
+			     writes);
 	return text_steal(&text);
 }
 
 /* --- the statement ------------------------------------------------------------------------------- */
 
-#define MOST_HOLES 48
+#define MOST_HOLES 80
 
 /* What fills the template, collected part by part. */
 struct holes {
@@ -334,6 +339,29 @@ static void add_names(struct holes *holes, const struct bound_entity *bound,
 	give_hole(holes, "batch", text_format("%d", place->batch));
 }
 
+/* "t.id AS t1": the key of a row as it was written. */
+static char *target_key_columns(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->entity->target_key.count; i++) {
+		text_separate(&text, ", ");
+		text_appendf(&text, "t.%s AS t%zu", bound->target_key_quoted[i], i + 1);
+	}
+	return text_steal(&text);
+}
+
+static char *old_key_list(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 1; i <= bound->entity->target_key.count; i++) {
+		text_separate(&text, ", ");
+		text_appendf(&text, "r.o%zu", i);
+	}
+	return text_steal(&text);
+}
+
 static void add_keys(struct holes *holes, const struct bound_entity *bound)
 {
 	size_t keys = bound->entity->source_key.count;
@@ -352,6 +380,11 @@ static void add_keys(struct holes *holes, const struct bound_entity *bound)
 	give_hole(holes, "new_keys", new_keys(bound));
 	give_hole(holes, "t_is_located", located_condition(bound));
 	give_hole(holes, "t_is_old", parts_target_is(bound, "r.o"));
+	give_hole(holes, "t_keys", target_key_columns(bound));
+	give_hole(holes, "r_o", old_key_list(bound));
+	give_hole(holes, "w_is_r", parts_equal_keys(bound->entity->target_key.count, "w.t", "r.t"));
+	give_hole(holes, "u_is_r", parts_equal_keys(bound->entity->target_key.count, "u.o", "r.o"));
+	give_hole(holes, "target_literal", pg_quote_literal(bound->target_relation));
 }
 
 static void add_identity(struct holes *holes, const struct bound_entity *bound)
@@ -376,9 +409,50 @@ static void add_values(struct holes *holes, const struct binding *binding,
 	add_hole(holes, "overriding", bound->overrides ? "\n  OVERRIDING SYSTEM VALUE" : "");
 	give_hole(holes, "column_values", text_steal(&lists.values));
 	give_hole(holes, "assignments", text_steal(&lists.assignments));
-	give_hole(holes, "old_values", text_steal(&lists.old_values));
-	give_hole(holes, "new_values", text_steal(&lists.new_values));
+	give_hole(
+		holes, "differs",
+		text_format("CASE WHEN t.%s IS NULL THEN TRUE ELSE (%s) IS DISTINCT FROM (%s) END",
+			    bound->target_key_quoted[0], text_string(&lists.old_values),
+			    text_string(&lists.new_values)));
 	column_lists_done(&lists);
+}
+
+/* w2 of the id map, where it is kept. */
+static void add_dealt(struct holes *holes, const struct bound_entity *bound, const char *ok)
+{
+	_cleanup_free_ char *dealt = conflict_dealt(bound, ok);
+	bool kept = dealt != NULL;
+
+	add_hole(holes, "dealt_column", kept ? ", w2" : "");
+	add_hole(holes, "dealt_value", kept ? ", r.h1" : "");
+	add_hole(holes, "m_dealt", kept ? "m.w2, " : "");
+	give_hole(holes, "r_dealt", kept ? text_format("%s, ", dealt) : text_copy(""));
+	give_hole(holes, "dealt", kept ? text_format(",\n         w2 = %s", dealt) : text_copy(""));
+}
+
+/* Which rows stand in the target as we wrote them, and what is done about the others. */
+static void add_conflicts(struct holes *holes, const struct bound_entity *bound, const char *ok)
+{
+	char *writes = conflict_writes(bound, ok);
+
+	give_hole(holes, "writes", writes);
+	give_hole(holes, "overwrites", text_format("%s AND r.present AND r.differs", writes));
+	give_hole(holes, "remap", remap(bound, writes));
+	give_hole(holes, "written_hash", bound_written_hash(bound, "t"));
+	give_hole(holes, "standing", conflict_standing(bound));
+	give_hole(holes, "more", conflict_more(bound));
+	give_hole(holes, "judged", conflict_judged(bound));
+	give_hole(holes, "verdict", conflict_verdict(bound));
+	give_hole(
+		holes, "known",
+		text_format(
+			"coalesce(w.w1, CASE WHEN %s AND NOT r.differs THEN r.standing ELSE m.w1 END)",
+			ok));
+	add_dealt(holes, bound, ok);
+	give_hole(holes, "differing", conflict_columns(bound));
+	give_hole(holes, "before", conflict_before(bound));
+	add_hole(holes, "policy", on_conflict_names[bound->entity->conflict.policy]);
+	add_hole(holes, "conflict_again", sql_apply_conflict_again);
 }
 
 /* Which rows are written as they are, and what becomes of the others: fault, parent that is waited for, column that is. */
@@ -390,13 +464,13 @@ static void add_asides(struct holes *holes, const struct bound_entity *bound)
 	char *ok = text_format("(r.fault IS NULL AND NOT %s)", parking);
 
 	give_hole(holes, "ok", ok);
-	give_hole(holes, "remap", remap(bound, ok));
+	add_conflicts(holes, bound, ok);
 	give_hole(holes, "missing", missing_list(bound));
-	add_hole(holes, "resolved", bound->kin ? "RECURSIVE examined" : "resolved");
+	add_hole(holes, "resolved", bound->kin ? "RECURSIVE examined" : conflict_resolving(bound));
 	give_hole(holes, "kin", kin_sql(bound));
 	give_hole(holes, "waiting", text_format("r.fault IS NULL AND %s", parking));
 	give_hole(holes, "waits", waiting_rows(bound, parts_is_parking, true));
-	give_hole(holes, "deferring", text_format("%s AND %s", ok, deferrable));
+	give_hole(holes, "deferring", conflict_defers(bound, ok, deferrable));
 	give_hole(holes, "deferrals", waiting_rows(bound, parts_is_deferrable, false));
 	faults_collect(&faults, bound);
 	give_hole(holes, "fault", text_steal(&faults.which));

@@ -1,17 +1,41 @@
 -- Deletions: keys that detection found gone. {holes} are filled by delete_sql.c.
 -- Tables of ours: c the change, s the stage (keys that the source has after all), m the entity's id map, t the target row.
 
+-- name: delete_lock
+-- Target. What is decided about edited rows holds until the transaction ends.
+SELECT pg_catalog.count(*)
+  FROM (
+SELECT
+  FROM migrated.change AS c
+  JOIN {id_map} AS m
+    ON {m_is_c}
+   AND m.gone IS NULL
+  JOIN {target} AS t
+    ON {t_is_m}
+ WHERE c.analysis = '{analysis}'
+   AND c.entity = '{entity}'
+   AND c.ordinal BETWEEN {low} AND {high}
+   AND c.kind = 'deleted'
+   FOR UPDATE OF t
+       ) AS locked;
+
 -- name: delete
 -- Target. Keys that detection found gone and that the source, asked again, still does not have.
 WITH gone AS MATERIALIZED (
   SELECT c.legacy_key,
          m.t1 IS NOT NULL AS mapped,
          {m_k},
-         {m_t}
+         {m_t},
+         m.w1,
+         t.{any_target_key} IS NOT NULL AS present,
+         {standing} AS standing,
+         CASE WHEN m.w1 <> {standing} THEN {before} END AS before
     FROM migrated.change AS c
     LEFT JOIN {id_map} AS m
       ON {m_is_c}
      AND m.gone IS NULL
+    LEFT JOIN {target} AS t
+      ON {t_is_m}
    WHERE c.analysis = '{analysis}'
      AND c.entity = '{entity}'
      AND c.ordinal BETWEEN {low} AND {high}
@@ -19,14 +43,27 @@ WITH gone AS MATERIALIZED (
      AND NOT EXISTS (SELECT FROM {stage} AS s WHERE {s_is_c})
      AND {rows}
 ),
-unmapped AS (
-  UPDATE {id_map} AS m
-     SET gone = pg_catalog.now()
-    FROM gone AS g
-   WHERE {m_is_g}
-),
 written AS (
   {write}
+),
+unmapped AS (
+  UPDATE {id_map} AS m
+     SET gone = pg_catalog.now(),
+         w1 = CASE WHEN w.t1 IS NOT NULL THEN w.w1
+                   WHEN NOT g.present THEN {no_row}
+                   ELSE m.w1 END
+    FROM gone AS g
+    LEFT JOIN written AS w
+      ON {w_is_g}
+   WHERE {m_is_g}
+),
+contested AS (
+  INSERT INTO migrated.conflict AS c
+              (entity, legacy_key, session, batch, policy, in_source, in_target, state, before)
+  SELECT '{entity}', g.legacy_key, '{session}', {batch}, '{policy}', 'deleted', 'edited', '{state}', g.before
+    FROM gone AS g
+   WHERE {edited}
+{conflict_again}  RETURNING 1
 ),
 closed AS (
   UPDATE migrated.dead_letter AS d
@@ -50,7 +87,9 @@ forgotten AS (
      AND l.legacy_key = g.legacy_key
 )
 UPDATE migrated.batch AS b
-   SET deleted = b.deleted + (SELECT pg_catalog.count(*) FROM gone)
+   SET deleted = b.deleted + (SELECT pg_catalog.count(*) FROM gone AS g WHERE NOT ({spared})),
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM gone AS g WHERE {spared}),
+       {state} = b.{state} + (SELECT pg_catalog.count(*) FROM contested)
  WHERE b.session = '{session}'
    AND b.entity = '{entity}'
    AND b.number = {batch}

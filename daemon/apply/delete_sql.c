@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "apply/conflict.h"
+#include "apply/fill_sql.h"
 #include "apply/parts.h"
 #include "apply/rule_sql.h"
 #include "common/text.h"
@@ -28,28 +30,53 @@ static char *unless_shared(const struct bound_entity *bound)
 		bound->id_map, o_is_g, h_is_o);
 }
 
-/* What becomes of a target row whose source row is gone. */
-static char *deletion(const struct bound_entity *bound)
+static bool writes(const struct bound_entity *bound)
+{
+	return bound->entity->on_delete != ON_DELETE_IGNORE;
+}
+
+/* Was the row of `gone` edited in the target? That it is not there any more is no edit here: both sides agree. */
+static char *edited(const struct bound_entity *bound)
+{
+	_cleanup_free_ char *condition = conflict_is_edited(bound, "g", "g.t");
+
+	if (!writes(bound))
+		return text_copy("FALSE");
+	return text_format("coalesce(g.present AND %s, FALSE)", condition);
+}
+
+/* Is it left alone on that account? */
+static char *spared(const struct bound_entity *bound, const char *edited)
+{
+	return text_copy(bound->entity->conflict.policy == ON_CONFLICT_HOLD ? edited : "FALSE");
+}
+
+/* What becomes of a target row whose source row is gone; returns its key, and the hash of what is left of it. */
+static char *deletion(const struct bound_entity *bound, const char *spares)
 {
 	struct text text = TEXT_INIT;
 	_cleanup_free_ char *t_is_g = parts_target_is(bound, "g.t");
 	_cleanup_free_ char *unshared = unless_shared(bound);
 	_cleanup_free_ char *marks = parts_marks(bound);
+	_cleanup_free_ char *key = parts_target_keys(bound, "g.");
+	_cleanup_free_ char *hash = bound_written_hash(bound, "t");
 
 	switch (bound->entity->on_delete) {
 	case ON_DELETE_IGNORE:
-		text_append(&text, "SELECT 1");
-		break;
+		text_appendf(&text, "SELECT %s, g.w1 FROM gone AS g WHERE FALSE", key);
+		return text_steal(&text);
 	case ON_DELETE_DELETE:
-		text_appendf(&text, "DELETE FROM %s AS t\n   USING gone AS g\n   WHERE %s%s",
-			     bound->target_relation, t_is_g, unshared);
+		text_appendf(&text, "DELETE FROM %s AS t\n   USING gone AS g\n",
+			     bound->target_relation);
 		break;
 	case ON_DELETE_MARK:
-		text_appendf(&text,
-			     "UPDATE %s AS t\n     SET %s\n    FROM gone AS g\n   WHERE %s%s",
-			     bound->target_relation, marks, t_is_g, unshared);
+		text_appendf(&text, "UPDATE %s AS t\n     SET %s\n    FROM gone AS g\n",
+			     bound->target_relation, marks);
 		break;
 	}
+	text_appendf(&text, "   WHERE %s%s\n     AND NOT (%s)\n  RETURNING %s, %s AS w1", t_is_g,
+		     unshared, spares, key,
+		     bound->entity->on_delete == ON_DELETE_DELETE ? CONFLICT_NO_ROW : hash);
 	return text_steal(&text);
 }
 
@@ -57,33 +84,74 @@ static char *delete_statement(const struct bound_entity *bound, const struct bat
 			      bool isolate)
 {
 	struct text text = TEXT_INIT;
+	size_t keys = bound->entity->source_key.count;
+	size_t target_keys = bound->entity->target_key.count;
+	bool holds = bound->entity->conflict.policy == ON_CONFLICT_HOLD;
 	_cleanup_free_ char *batch = text_format("%d", place->batch);
 	_cleanup_free_ char *m_k = bound_key_list(bound, "m.k%zu", ", ");
 	_cleanup_free_ char *m_t = parts_target_keys(bound, "m.");
 	_cleanup_free_ char *m_is_c = parts_keys_from_text(bound, "m", "c.legacy_key");
 	_cleanup_free_ char *s_is_c = parts_keys_from_text(bound, "s", "c.legacy_key");
-	_cleanup_free_ char *m_is_g = parts_equal_keys(bound->entity->source_key.count, "m.k",
-						       "g.k");
-	_cleanup_free_ char *write = deletion(bound);
+	_cleanup_free_ char *m_is_g = parts_equal_keys(keys, "m.k", "g.k");
+	_cleanup_free_ char *t_is_m = parts_target_is(bound, "m.t");
+	_cleanup_free_ char *w_is_g = parts_equal_keys(target_keys, "w.t", "g.t");
+	_cleanup_free_ char *standing = conflict_standing(bound);
+	_cleanup_free_ char *before = conflict_before(bound);
+	_cleanup_free_ char *is_edited = edited(bound);
+	_cleanup_free_ char *is_spared = spared(bound, is_edited);
+	_cleanup_free_ char *write = deletion(bound, is_spared);
+	const struct text_hole holes[] = {
+		{ "m_k", m_k },
+		{ "m_t", m_t },
+		{ "id_map", bound->id_map },
+		{ "target", bound->target_relation },
+		{ "any_target_key", bound->target_key_quoted[0] },
+		{ "m_is_c", m_is_c },
+		{ "s_is_c", s_is_c },
+		{ "m_is_g", m_is_g },
+		{ "t_is_m", t_is_m },
+		{ "w_is_g", w_is_g },
+		{ "standing", standing },
+		{ "before", before },
+		{ "no_row", CONFLICT_NO_ROW },
+		{ "edited", is_edited },
+		{ "spared", is_spared },
+		{ "policy", on_conflict_names[bound->entity->conflict.policy] },
+		{ "state", holds ? "held" : "overwritten" },
+		{ "conflict_again", sql_apply_conflict_again },
+		{ "stage", bound->stage },
+		{ "rows", isolate ? "c.ctid = ANY ($1)" : "TRUE" },
+		{ "write", write },
+		{ "analysis", place->analysis },
+		{ "entity", bound->entity->name },
+		{ "low", place->low },
+		{ "high", place->high },
+		{ "session", place->session },
+		{ "batch", batch },
+		{ NULL, NULL },
+	};
 
-	text_fill(&text, sql_apply_delete,
-		  (const struct text_hole[]){ { "m_k", m_k },
-					      { "m_t", m_t },
-					      { "id_map", bound->id_map },
-					      { "m_is_c", m_is_c },
-					      { "s_is_c", s_is_c },
-					      { "m_is_g", m_is_g },
-					      { "stage", bound->stage },
-					      { "rows", isolate ? "c.ctid = ANY ($1)" : "TRUE" },
-					      { "write", write },
-					      { "analysis", place->analysis },
-					      { "entity", bound->entity->name },
-					      { "low", place->low },
-					      { "high", place->high },
-					      { "session", place->session },
-					      { "batch", batch },
-					      { NULL, NULL } });
+	text_fill(&text, sql_apply_delete, holes);
 	return text_steal(&text);
+}
+
+static void append_lock(struct text *text, const struct bound_entity *bound,
+			const struct batch_place *place)
+{
+	_cleanup_free_ char *m_is_c = parts_keys_from_text(bound, "m", "c.legacy_key");
+	_cleanup_free_ char *t_is_m = parts_target_is(bound, "m.t");
+
+	if (writes(bound))
+		text_fill(text, sql_apply_delete_lock,
+			  (const struct text_hole[]){ { "id_map", bound->id_map },
+						      { "target", bound->target_relation },
+						      { "m_is_c", m_is_c },
+						      { "t_is_m", t_is_m },
+						      { "analysis", place->analysis },
+						      { "entity", bound->entity->name },
+						      { "low", place->low },
+						      { "high", place->high },
+						      { NULL, NULL } });
 }
 
 static void append_delete_isolated(struct text *text, const struct bound_entity *bound,
@@ -126,13 +194,16 @@ static void append_settle(struct text *text, const struct bound_entity *bound,
 					      { NULL, NULL } });
 }
 
-char *delete_sql(const struct bound_entity *bound, const struct batch_place *place, bool isolate)
+char *delete_sql(const struct binding *binding, const struct bound_entity *bound,
+		 const struct batch_place *place, bool isolate)
 {
 	struct text text = TEXT_INIT;
 	_cleanup_free_ char *batch = text_format("%d", place->batch);
 	_cleanup_free_ char *statement = delete_statement(bound, place, isolate);
 
 	text_append(&text, isolate ? "ROLLBACK TO SAVEPOINT applying;\n" : "SAVEPOINT applying;\n");
+	append_lock(&text, bound, place);
+	fill_sql_append_unlink(&text, binding, bound, place);
 	if (isolate) {
 		append_delete_isolated(&text, bound, place, statement);
 	} else {

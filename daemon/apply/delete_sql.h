@@ -9,6 +9,7 @@
 
 /* Everything after the keys that the source still has were staged, COMMIT included; `isolate` bisects around deletions that
    the database refuses. */
-char *delete_sql(const struct bound_entity *bound, const struct batch_place *place, bool isolate);
+char *delete_sql(const struct binding *binding, const struct bound_entity *bound,
+		 const struct batch_place *place, bool isolate);
 
 #endif

@@ -24,6 +24,8 @@ static char *stage_columns(const struct bound_entity *bound)
 	for (size_t i = 0; i < bound->shipped_count; i++)
 		text_appendf(&text, "%s %s,\n  ", bound->shipped[i].name, bound->shipped[i].type);
 	text_append(&text, "h1 bigint,\n  h2 bigint");
+	if (bound->source_time != NULL)
+		text_append(&text, ",\n  u timestamptz");
 	return text_steal(&text);
 }
 
@@ -34,7 +36,10 @@ char *entity_sql_begin(const struct bound_entity *bound, const struct batch_plac
 	_cleanup_free_ char *columns = stage_columns(bound);
 	_cleanup_free_ char *keys = bound_key_list(bound, "k%zu", ", ");
 	_cleanup_free_ char *all = parts_shipped_list(bound, false, true);
-	_cleanup_free_ char *names = keys_only ? text_copy(keys) : text_format("%s, h1, h2", all);
+	_cleanup_free_ char *names = keys_only
+					     ? text_copy(keys)
+					     : text_format("%s, h1, h2%s", all,
+							   bound->source_time != NULL ? ", u" : "");
 	_cleanup_free_ char *batch = text_format("%d", place->batch);
 	_cleanup_free_ char *epoch = text_format("%" PRId64, place->epoch);
 	_cleanup_free_ char *memory = text_format("%" PRId64, place->work_memory_kb);
@@ -58,9 +63,15 @@ char *entity_sql_begin(const struct bound_entity *bound, const struct batch_plac
 static void append_revive(struct text *text, const struct bound_entity *bound)
 {
 	_cleanup_text_ struct text unmark = TEXT_INIT;
-	_cleanup_free_ char *m_is_s = parts_equal_keys(bound->entity->source_key.count, "m.k",
-						       "s.k");
+	size_t keys = bound->entity->source_key.count;
+	_cleanup_free_ char *m_is_s = parts_equal_keys(keys, "m.k", "s.k");
+	_cleanup_free_ char *m_is_r = parts_equal_keys(keys, "m.k", "r.k");
+	_cleanup_free_ char *m_k = bound_key_list(bound, "m.k%zu", ", ");
+	_cleanup_free_ char *r_k = bound_key_list(bound, "r.k%zu", ", ");
+	_cleanup_free_ char *m_t = parts_target_keys(bound, "m.");
 	_cleanup_free_ char *t_is_m = parts_target_is(bound, "m.t");
+	_cleanup_free_ char *t_is_r = parts_target_is(bound, "r.t");
+	_cleanup_free_ char *hash = bound_written_hash(bound, "t");
 
 	if (bound->entity->on_delete != ON_DELETE_MARK)
 		return;
@@ -81,9 +92,15 @@ static void append_revive(struct text *text, const struct bound_entity *bound)
 			  { "stage", bound->stage },
 			  { "id_map", bound->id_map },
 			  { "m_is_s", m_is_s },
+			  { "m_is_r", m_is_r },
+			  { "m_k", m_k },
+			  { "r_k", r_k },
+			  { "m_t", m_t },
 			  { "t_is_m", t_is_m },
+			  { "t_is_r", t_is_r },
+			  { "written_hash", hash },
 			  { "same", parts_has_identity(bound)
-					    ? "\n   AND (m.i1 <> s.i1) IS NOT TRUE"
+					    ? "\n     AND (m.i1 <> s.i1) IS NOT TRUE"
 					    : "" },
 			  { NULL, NULL } });
 }

@@ -2,10 +2,15 @@
 -- Tables of ours: l what was left, m the entity's id map, p the parent's, t the target row.
 
 -- name: fill
--- Target. The second pass over one reference: columns that were left NULL because their parent had not arrived.
+-- Target. The second pass over one reference: columns that were left NULL because their parent had not arrived. When nothing is left
+-- to be filled in, parents that the id map has and the target has lost are to be brought again.
+-- The rows are locked first: whether they are as we wrote them must be known of the very rows that are filled in. What somebody has
+-- filled in himself meanwhile is not touched, unless the source wins.
 WITH ready AS MATERIALIZED (
   SELECT l.ctid AS row_id,
+         {m_k},
          {m_t},
+         m.w1,
          p.t1 AS parent
     FROM migrated.deferred AS l
     JOIN {id_map} AS m
@@ -15,14 +20,47 @@ WITH ready AS MATERIALIZED (
    WHERE l.entity = '{entity}'
      AND l.column_name = {column_name}
      AND l.parent_entity = '{parent}'
+     AND EXISTS (SELECT FROM {parent_target} AS t WHERE {t_is_p})
      AND {rows}
    LIMIT {limit}
 ),
+lost AS (
+  UPDATE {parent_map} AS p
+     SET h1 = NULL,
+         h2 = NULL
+    FROM migrated.deferred AS l
+   WHERE NOT EXISTS (SELECT FROM ready)
+     AND {p_is_l}{parent_present}
+     AND p.h1 IS NOT NULL
+     AND l.entity = '{entity}'
+     AND l.column_name = {column_name}
+     AND l.parent_entity = '{parent}'
+     AND NOT EXISTS (SELECT FROM {parent_target} AS t WHERE {t_is_p})
+),
+standing AS MATERIALIZED (
+  SELECT {r_k},
+         {r_t},
+         r.parent,
+         {written_hash} = r.w1 AS is_ours
+    FROM ready AS r
+    JOIN {target} AS t
+      ON {t_is_r}
+   WHERE {fills}
+     FOR UPDATE OF t
+),
 filled AS (
   UPDATE {target} AS t
-     SET {column} = ready.parent
-    FROM ready
-   WHERE {t_is_ready}
+     SET {column} = r.parent
+    FROM standing AS r
+   WHERE {t_is_r}
+  RETURNING {r_k}, r.is_ours, {written_hash} AS w1
+),
+known AS (
+  UPDATE {id_map} AS m
+     SET w1 = r.w1
+    FROM filled AS r
+   WHERE {m_is_filled}
+     AND r.is_ours
 ){keeping}
 DELETE FROM migrated.deferred AS l
  USING ready
@@ -55,5 +93,63 @@ SELECT migrated.apply_isolated({apply}, {letter},
                    WHERE l.entity = '{entity}'
                      AND l.column_name = {column_name}
                      AND l.parent_entity = '{parent}'
+                     AND EXISTS (SELECT FROM {parent_target} AS t WHERE {t_is_p})
                    LIMIT {limit}) AS ready),
          {assertion})
+
+-- name: unlink
+-- Target. Before rows are deleted: those of `{child}` that are to go, too, let go of them by one deferred reference, so that rows that need
+-- each other can go one after the other. Should one of them stay after all, its column is filled in again.
+WITH going AS (
+  SELECT c.legacy_key, p.t1
+    FROM migrated.change AS c
+    JOIN {id_map} AS p
+      ON {p_is_c}
+     AND p.gone IS NULL
+   WHERE c.analysis = '{analysis}'
+     AND c.entity = '{entity}'
+     AND c.ordinal BETWEEN {low} AND {high}
+     AND c.kind = 'deleted'
+     AND NOT EXISTS (SELECT FROM {stage} AS s WHERE {s_is_c})
+),
+standing AS MATERIALIZED (
+  SELECT d.legacy_key,
+         g.legacy_key AS parent_key,
+         {m_t},
+         {written_hash} = m.w1 AS is_ours
+    FROM migrated.change AS d
+    JOIN {child_map} AS m
+      ON {m_is_d}
+     AND m.gone IS NULL
+    JOIN {child_target} AS t
+      ON {t_is_m}
+    JOIN going AS g
+      ON g.t1 = t.{column}
+   WHERE d.analysis = '{analysis}'
+     AND d.entity = '{child}'
+     AND d.kind = 'deleted'
+     FOR UPDATE OF t
+),
+let_go AS (
+  UPDATE {child_target} AS t
+     SET {column} = NULL
+    FROM standing AS r
+   WHERE {t_is_r}
+  RETURNING r.legacy_key, r.parent_key, r.is_ours, {written_hash} AS w1
+),
+known AS (
+  UPDATE {child_map} AS m
+     SET w1 = r.w1
+    FROM let_go AS r
+   WHERE {m_is_r}
+     AND r.is_ours
+)
+INSERT INTO migrated.deferred AS l
+            (entity, legacy_key, column_name, parent_entity, parent_key, session, batch)
+SELECT DISTINCT ON (u.legacy_key) '{child}', u.legacy_key, {column_name}, '{entity}', u.parent_key, '{session}'::uuid, {batch}
+  FROM let_go AS u
+    ON CONFLICT (entity, legacy_key, column_name) DO UPDATE
+   SET parent_entity = excluded.parent_entity,
+       parent_key = excluded.parent_key,
+       session = excluded.session,
+       batch = excluded.batch;

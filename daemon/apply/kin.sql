@@ -24,7 +24,7 @@ promised AS MATERIALIZED (
     FROM examined AS e
    WHERE NOT EXISTS (SELECT FROM unkept AS u WHERE {u_is_e})
 ),
-resolved AS MATERIALIZED (
+{resolving} AS MATERIALIZED (
   SELECT r.*{resolved}
     FROM examined AS r{joins}
 ),

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "apply/conflict.h"
 #include "apply/parts.h"
 #include "common/text.h"
 #include "sql_apply.h"
@@ -143,6 +144,7 @@ char *kin_sql(const struct bound_entity *bound)
 					      { "links", all_links },
 					      { "lost", all_lost },
 					      { "resolved", text_string(&resolved) },
+					      { "resolving", conflict_resolving(bound) },
 					      { "joins", text_string(&joins) },
 					      { NULL, NULL } });
 	return text_steal(&text);

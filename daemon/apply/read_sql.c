@@ -89,18 +89,24 @@ char *read_sql_rows(const struct binding *binding, const struct bound_entity *bo
 	_cleanup_free_ char *order = key_expression_list(bound);
 	_cleanup_free_ char *h1 = binding_hash(binding->source_version, "s.r", 0);
 	_cleanup_free_ char *h2 = binding_hash(binding->source_version, "s.r", 1);
+	_cleanup_free_ char *time = bound->source_time != NULL
+					    ? text_format(",\n       %s AS u", bound->source_time)
+					    : text_copy("");
 
 	text_fill(&text, sql_apply_read,
-		  (const struct text_hole[]){ { "names", names },
-					      { "h1", h1 },
-					      { "h2", h2 },
-					      { "expressions", expressions },
-					      { "values", values },
-					      { "relation", bound->source_relation },
-					      { "filter", bound->source_filter },
-					      { "which", which },
-					      { "order", order },
-					      { NULL, NULL } });
+		  (const struct text_hole[]){
+			  { "names", names },
+			  { "h1", h1 },
+			  { "h2", h2 },
+			  { "time_name", bound->source_time != NULL ? ", u" : "" },
+			  { "time", time },
+			  { "expressions", expressions },
+			  { "values", values },
+			  { "relation", bound->source_relation },
+			  { "filter", bound->source_filter },
+			  { "which", which },
+			  { "order", order },
+			  { NULL, NULL } });
 	return text_steal(&text);
 }
 

@@ -27,7 +27,9 @@ let_go AS (
 )
 UPDATE {id_map} AS m
    SET t1 = r.new_t1,
-       session = {session_number}{known}
+       session = {session_number},
+       w1 = NULL,
+       w2 = NULL{known}
   FROM reused AS r
  WHERE {m_is_r}
 
@@ -58,12 +60,14 @@ UPDATE {id_map} AS m
  WHERE {m_is_r}
 
 -- name: repoint
--- Target. Rows of an entity that refer to the legacy key refer to the new row now, those that went with the old row left out.
+-- Target. Rows of an entity that refer to the legacy key refer to the new row now, those that went with the old row left out. Where the
+-- reference is part of the child's own key, that moves, too ({remapped}).
 WITH moved AS MATERIALIZED (
   SELECT {c_k},
          {c_t},
          h.target_key[1] AS old_key,
-         m.t1 AS new_key
+         m.t1 AS new_key,
+         {written_hash} = c.w1 AS is_ours
     FROM migrated.id_map_history AS h
     JOIN {stage} AS s
       ON h.legacy_key = {stage_legacy_key}
@@ -76,20 +80,19 @@ WITH moved AS MATERIALIZED (
    WHERE {h_is_ours}
      AND {rows}
      AND c.gone IS NULL{unless_gone}
-){remapped}UPDATE {child_target} AS t
-   SET {column} = moved.new_key
-  FROM moved
- WHERE {t_is_moved}
-
--- name: repoint_key
--- Where the reference is part of the child's own key.
-,
-remapped AS (
-  UPDATE {child_map} AS c
-     SET t{part} = moved.new_key
+     FOR UPDATE OF t
+),
+pointed AS (
+  UPDATE {child_target} AS t
+     SET {column} = moved.new_key
     FROM moved
-   WHERE {c_is_moved}
+   WHERE {t_is_moved}
+  RETURNING {moved_k}, moved.new_key, moved.is_ours, {written_hash} AS w1
 )
+UPDATE {child_map} AS c
+   SET {remapped}w1 = CASE WHEN p.is_ours THEN p.w1 ELSE c.w1 END
+  FROM pointed AS p
+ WHERE {c_is_p}
 
 -- name: leave
 -- Target. What becomes of the old row.

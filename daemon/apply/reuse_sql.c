@@ -250,25 +250,14 @@ static char *unless_gone(const struct bound_entity *parent, const struct bound_e
 	return text_steal(&text);
 }
 
-/* A reference that is part of the child's own key moves that, too. */
+/* A reference that is part of the child's own key moves that, too: "t2 = p.new_key, ". */
 static char *remapped(const struct bound_entity *child, const struct written_column *written)
 {
 	struct text text = TEXT_INIT;
-	_cleanup_free_ char *c_is_moved = parts_equal_keys(child->entity->source_key.count, "c.k",
-							   "moved.k");
 
-	for (size_t i = 0; i < child->entity->target_key.count; i++) {
-		_cleanup_free_ char *part = text_format("%zu", i + 1);
-
+	for (size_t i = 0; i < child->entity->target_key.count; i++)
 		if (strcmp(child->entity->target_key.names[i], written->name) == 0)
-			text_fill(&text, sql_apply_repoint_key,
-				  (const struct text_hole[]){ { "child_map", child->id_map },
-							      { "part", part },
-							      { "c_is_moved", c_is_moved },
-							      { NULL, NULL } });
-	}
-	if (text.length == 0)
-		text_append(&text, "\n");
+			text_appendf(&text, "t%zu = p.new_key, ", i + 1);
 	return text_steal(&text);
 }
 
@@ -283,6 +272,10 @@ static void append_repoint(struct text *text, const struct bound_entity *parent,
 	_cleanup_free_ char *t_is_moved = parts_target_is(child, "moved.t");
 	_cleanup_free_ char *unless = unless_gone(parent, child, written, place);
 	_cleanup_free_ char *map = remapped(child, written);
+	_cleanup_free_ char *moved_k = bound_key_list(child, "moved.k%zu", ", ");
+	_cleanup_free_ char *c_is_p = parts_equal_keys(child->entity->source_key.count, "c.k",
+						       "p.k");
+	_cleanup_free_ char *hash = bound_written_hash(child, "t");
 
 	text_append(text, ";\n");
 	text_fill(text, sql_apply_repoint,
@@ -302,6 +295,9 @@ static void append_repoint(struct text *text, const struct bound_entity *parent,
 					      { "rows", rows(isolate) },
 					      { "unless_gone", unless },
 					      { "remapped", map },
+					      { "moved_k", moved_k },
+					      { "c_is_p", c_is_p },
+					      { "written_hash", hash },
 					      { NULL, NULL } });
 }
 

@@ -353,6 +353,9 @@ static void finish_types(struct binding *binding, struct bound_entity *bound,
 				       PQftype(description, (int)bound->shipped_count));
 	bound_set_identity(bound, binding->source_version, description,
 			   bound->shipped_count + (bound->updated_at != NULL));
+	if (bound->source_time != NULL)
+		bound_set_source_time_type(binding, bound,
+					   PQftype(description, PQnfields(description) - 1));
 	bound_check_strategy(binding, bound);
 }
 
@@ -366,6 +369,8 @@ char *binding_read(const struct bound_entity *bound)
 	if (bound->updated_at != NULL)
 		text_appendf(&text, ",\n       %s", bound->updated_at);
 	bound_append_identity(&text, bound);
+	if (bound->source_time != NULL)
+		text_appendf(&text, ",\n       %s", bound->source_time);
 	text_appendf(&text, "\n  FROM %s\n WHERE %s", bound->source_relation, bound->source_filter);
 	return text_steal(&text);
 }
@@ -389,12 +394,28 @@ static bool is_refusal(const struct error *err)
 	return err->kind == ERROR_STRUCTURE || err->kind == ERROR_DATA || err->kind == ERROR_DENIED;
 }
 
-/* Where in the mapping stands what was asked for alone: something shipped, the time of change, the relation. */
-static const char *path_alone(const struct binder *binder, const struct bound_entity *bound)
+/* What is asked for alone, behind all that is shipped. */
+enum { ALONE_UPDATED_AT, ALONE_SOURCE_TIME, ALONE_RELATION, ALONE_COUNT };
+
+/* One expression of the source, and where in the mapping it stands; NULL: there is none of this sort. */
+static const char *expression_alone(const struct binder *binder, const struct bound_entity *bound,
+				    const char **ret_path)
 {
-	if (binder->next_shipped < bound->shipped_count)
-		return bound->shipped[binder->next_shipped].path;
-	return binder->next_shipped == bound->shipped_count ? "$.detect.updated_at" : "$.source";
+	if (binder->next_shipped < bound->shipped_count) {
+		*ret_path = bound->shipped[binder->next_shipped].path;
+		return bound->shipped[binder->next_shipped].expression;
+	}
+	switch (binder->next_shipped - bound->shipped_count) {
+	case ALONE_UPDATED_AT:
+		*ret_path = "$.detect.updated_at";
+		return bound->updated_at;
+	case ALONE_SOURCE_TIME:
+		*ret_path = "$.on_conflict";
+		return bound->source_time;
+	default:
+		*ret_path = "$.source";
+		return "1";
+	}
 }
 
 /* The whole read was refused: ask for each expression alone, to name every one that is at fault. */
@@ -402,19 +423,20 @@ static void on_described_alone(void *arg, const struct pg_answer *answer)
 {
 	struct binder *binder = arg;
 	struct bound_entity *bound = &binder->binding->entities[binder->next];
+	const char *path;
 
 	if (answer->error != NULL && !is_refusal(answer->error)) {
 		finish(binder, answer->error);
 		return;
 	}
+	expression_alone(binder, bound, &path);
 	if (answer->error != NULL)
-		complain(binder, bound, path_alone(binder, bound), "the source refuses it: %s",
-			 answer->error->message);
+		complain(binder, bound, path, "the source refuses it: %s", answer->error->message);
 	/* The relation itself is the last one asked for, and the first at fault when all are. */
-	binder->next_shipped++;
-	if (binder->next_shipped == bound->shipped_count && bound->updated_at == NULL)
+	do
 		binder->next_shipped++;
-	if (binder->next_shipped > bound->shipped_count + 1) {
+	while (expression_alone(binder, bound, &path) == NULL);
+	if (binder->next_shipped == bound->shipped_count + ALONE_COUNT) {
 		binder->alone = false;
 		binder->next++;
 	}
@@ -425,16 +447,15 @@ static void on_described_alone(void *arg, const struct pg_answer *answer)
 static void describe_alone(struct binder *binder)
 {
 	struct bound_entity *bound = &binder->binding->entities[binder->next];
-	_cleanup_free_ char *sql = NULL;
+	const char *path;
+	const char *expression = expression_alone(binder, bound, &path);
+	_cleanup_free_ char *condition = binder->next_shipped ==
+							 bound->shipped_count + ALONE_RELATION
+						 ? text_copy(bound->source_filter)
+						 : text_format("(%s) IS NOT NULL", expression);
+	_cleanup_free_ char *sql = text_format("SELECT 1 FROM %s WHERE %s", bound->source_relation,
+					       condition);
 
-	if (binder->next_shipped < bound->shipped_count)
-		sql = text_format("SELECT 1 FROM %s WHERE (%s) IS NOT NULL", bound->source_relation,
-				  bound->shipped[binder->next_shipped].expression);
-	else if (binder->next_shipped == bound->shipped_count)
-		sql = text_format("SELECT %s FROM %s", bound->updated_at, bound->source_relation);
-	else
-		sql = text_format("SELECT 1 FROM %s WHERE %s", bound->source_relation,
-				  bound->source_filter);
 	pg_describe(binder->source, sql, on_described_alone, binder);
 }
 
@@ -551,6 +572,7 @@ static void on_target_catalog(void *arg, const struct error *err)
 		check_source(binder, bound);
 		bound_find_changed(binding, bound);
 		bind_target(binder, bound);
+		bound_find_times(binding, bound);
 		bound_ship_rules(bound);
 	}
 	circle_order(binding);
@@ -592,93 +614,4 @@ void binding_make(const struct entity_set *set, struct pg_connection *source,
 		binding->target.uuid_functions |= entity->uuid == UUID_V5;
 	}
 	catalog_read(&binding->source, source, on_source_catalog, binder);
-}
-
-const struct bound_entity *binding_find(const struct binding *binding, const char *entity)
-{
-	for (size_t i = 0; i < binding->set->count; i++)
-		if (strcmp(binding->set->entities[i].name, entity) == 0)
-			return &binding->entities[i];
-	return NULL;
-}
-
-bool bound_is_reference(const struct written_column *written)
-{
-	return written->column != NULL && written->column->kind == COLUMN_REFERENCE;
-}
-
-bool bound_is_deferrable(const struct written_column *written)
-{
-	return bound_is_reference(written) &&
-	       (written->deferred || written->column->if_missing == IF_MISSING_NULL);
-}
-
-bool bound_depends_on(const struct bound_entity *child, const struct bound_entity *parent)
-{
-	for (size_t i = 0; i < child->written_count; i++) {
-		const struct written_column *written = &child->written[i];
-
-		for (size_t j = 0; bound_is_reference(written) && !written->deferred &&
-				   j < written->column->reference_count;
-		     j++)
-			if (written->column->references[j].entity == parent->entity)
-				return true;
-	}
-	return false;
-}
-
-static void free_strings(char **strings, size_t count)
-{
-	for (size_t i = 0; strings != NULL && i < count; i++)
-		free(strings[i]);
-	free(strings);
-}
-
-static void bound_done(struct bound_entity *bound)
-{
-	if (bound->entity == NULL)
-		return;
-	free_strings(bound->key_expressions, bound->entity->source_key.count);
-	free_strings(bound->key_types, bound->entity->source_key.count);
-	free_strings(bound->target_key_quoted, bound->entity->target_key.count);
-	free_strings(bound->target_key_types, bound->entity->target_key.count);
-	for (size_t i = 0; i < bound->shipped_count; i++) {
-		free(bound->shipped[i].name);
-		free(bound->shipped[i].expression);
-		free(bound->shipped[i].type);
-		free(bound->shipped[i].path);
-	}
-	for (size_t i = 0; i < bound->written_count; i++) {
-		free(bound->written[i].name);
-		free(bound->written[i].quoted);
-		free(bound->written[i].type);
-		free(bound->written[i].expression);
-		free(bound->written[i].raw);
-		free(bound->written[i].fault);
-	}
-	free(bound->shipped);
-	free(bound->written);
-	free(bound->source_relation);
-	free(bound->source_filter);
-	free(bound->updated_at);
-	free_strings(bound->tables, bound->table_count);
-	free(bound->target_relation);
-	free(bound->id_map);
-	free(bound->seen);
-	free(bound->stage);
-	free(bound->mint);
-}
-
-void binding_free(struct binding *binding)
-{
-	if (binding == NULL)
-		return;
-	for (size_t i = 0; i < binding->set->count; i++)
-		bound_done(&binding->entities[i]);
-	free(binding->entities);
-	free(binding->order);
-	catalog_done(&binding->source);
-	catalog_done(&binding->target);
-	problem_list_done(&binding->problems);
-	free(binding);
 }

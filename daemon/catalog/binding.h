@@ -55,6 +55,10 @@ struct bound_entity {
 	struct shipped_column *shipped; /* the key first, then the identity */
 	size_t shipped_count;
 
+	/* Where the last writer wins: when the row was written last, as a timestamptz. NULL with other policies. */
+	char *source_time; /* over the row `source`, on the source */
+	char *target_time; /* over the target row `t` */
+
 	/* What the source offers to find changed rows by. */
 	char *updated_at; /* over the row `source`: when the row was changed last; NULL: no such column is known */
 	bool updated_at_zoned;	 /* a timestamptz; else a timestamp, taken as UTC */
@@ -122,6 +126,10 @@ char *bound_key_list(const struct bound_entity *bound, const char *format, const
 
 /* SQL: one row of all that is shipped for each row of the source, and its time of change if that is known; caller frees. */
 char *binding_read(const struct bound_entity *bound);
+
+/* SQL: the hash of what we write of a target row, of the row `alias` as it stands there; of no row, 0 is kept (w1 of the id
+   map). Caller frees. */
+char *bound_written_hash(const struct bound_entity *bound, const char *alias);
 
 /* SQL literal of a JSON scalar: 'text', 42, TRUE, NULL; caller frees. */
 char *binding_literal(const json_t *value);

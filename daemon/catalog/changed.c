@@ -1,8 +1,10 @@
 /*
- * Finds what a source relation offers to find changed rows by; see changed.h. Which of it is used, detect/ decides.
+ * Finds what a source relation offers to find changed rows by, and what both sides offer to tell who wrote last; see
+ * changed.h. Which of the former is used, detect/ decides.
  */
 #include "catalog/changed.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/text.h"
@@ -107,6 +109,83 @@ void bound_set_changed_type(struct binding *binding, struct bound_entity *bound,
 			 "the column is no timestamp, so it cannot say when a row was changed "
 			 "last");
 	bound->updated_at_zoned = type == TIMESTAMPTZ_OID;
+}
+
+/* --- who wrote last ---------------------------------------------------------------------------- */
+
+#define SOURCE_TIME_PATH "$.on_conflict.last_writer_wins.source"
+#define TARGET_TIME_PATH "$.on_conflict.last_writer_wins.target"
+
+static void find_source_time(struct binding *binding, struct bound_entity *bound)
+{
+	const struct entity *entity = bound->entity;
+	const char *name = entity->conflict.source_time;
+	_cleanup_free_ char *quoted = NULL;
+
+	if (name == NULL)
+		name = entity->detect.updated_at != NULL ? entity->detect.updated_at : "updated_at";
+	if (entity->source_table != NULL &&
+	    catalog_column(catalog_relation(&binding->source, entity->source_schema,
+					    entity->source_table),
+			   name) == NULL) {
+		complain(binding, bound, SOURCE_TIME_PATH,
+			 "source table \"%s\" has no column \"%s\" to say when a row was written "
+			 "last: name one, or choose \"hold\" or \"source_wins\"",
+			 entity->source_table, name);
+		return;
+	}
+	quoted = pg_quote_identifier(name);
+	bound->source_time = text_format("source.%s", quoted);
+}
+
+static void find_target_time(struct binding *binding, struct bound_entity *bound)
+{
+	const struct entity *entity = bound->entity;
+	const char *name = entity->conflict.target_time != NULL ? entity->conflict.target_time
+								: "updated_at";
+	const struct catalog_column *column = catalog_column(catalog_relation(&binding->target,
+									      entity->target_schema,
+									      entity->target_table),
+							     name);
+	_cleanup_free_ char *quoted = pg_quote_identifier(name);
+
+	if (column == NULL)
+		complain(binding, bound, TARGET_TIME_PATH,
+			 "target table \"%s\" has no column \"%s\" to say when a row was written "
+			 "last: name one, or choose \"hold\" or \"source_wins\"",
+			 entity->target_table, name);
+	else if (strncmp(column->base_type, "timestamp", 9) != 0)
+		complain(binding, bound, TARGET_TIME_PATH,
+			 "target column \"%s\" is %s, and no timestamp that could say when a row "
+			 "was written last",
+			 name, column->type);
+	else if (strstr(column->base_type, "with time zone") != NULL)
+		bound->target_time = text_format("t.%s", quoted);
+	else
+		bound->target_time = text_format("t.%s AT TIME ZONE 'UTC'", quoted);
+}
+
+void bound_find_times(struct binding *binding, struct bound_entity *bound)
+{
+	if (!bound->usable || bound->entity->conflict.policy != ON_CONFLICT_LAST_WRITER_WINS)
+		return;
+	find_source_time(binding, bound);
+	find_target_time(binding, bound);
+}
+
+void bound_set_source_time_type(struct binding *binding, struct bound_entity *bound, Oid type)
+{
+	char *as_utc;
+
+	if (type != TIMESTAMP_OID && type != TIMESTAMPTZ_OID)
+		complain(
+			binding, bound, SOURCE_TIME_PATH,
+			"the column is no timestamp, so it cannot say when a row was written last");
+	if (type != TIMESTAMP_OID)
+		return;
+	as_utc = text_format("%s AT TIME ZONE 'UTC'", bound->source_time);
+	free(bound->source_time);
+	bound->source_time = as_utc;
 }
 
 void bound_check_strategy(struct binding *binding, struct bound_entity *bound)

@@ -14,6 +14,12 @@ void bound_find_changed(struct binding *binding, struct bound_entity *bound);
 /* The source has said of which type `updated_at` is. */
 void bound_set_changed_type(struct binding *binding, struct bound_entity *bound, Oid type);
 
+/* Sets `source_time` and `target_time`, whose comparison says who wrote a row last, where the mapping asks for it. */
+void bound_find_times(struct binding *binding, struct bound_entity *bound);
+
+/* The source has said of which type `source_time` is: one without a zone is taken as UTC. */
+void bound_set_source_time_type(struct binding *binding, struct bound_entity *bound, Oid type);
+
 /* Holds the strategy against the key's type, once it is known. */
 void bound_check_strategy(struct binding *binding, struct bound_entity *bound);
 

@@ -391,3 +391,14 @@ void bound_fingerprint(struct bound_entity *bound, int source_version)
 		hash = hash_rule(hash, &bound->entity->rules[i]);
 	snprintf(bound->fingerprint, sizeof(bound->fingerprint), "%016" PRIx64, hash);
 }
+
+char *bound_written_hash(const struct bound_entity *bound, const char *alias)
+{
+	struct text text = TEXT_INIT;
+
+	text_append(&text, "pg_catalog.hashtextextended(ROW(");
+	for (size_t i = 0; i < bound->written_count; i++)
+		text_appendf(&text, "%s%s.%s", i > 0 ? ", " : "", alias, bound->written[i].quoted);
+	text_append(&text, ")::text, 0)");
+	return text_steal(&text);
+}

@@ -18,6 +18,13 @@ const char *const rule_action_names[] = {
 	NULL,
 };
 
+const char *const on_conflict_names[] = {
+	[ON_CONFLICT_SOURCE_WINS] = "source_wins",
+	[ON_CONFLICT_LAST_WRITER_WINS] = "last_writer_wins",
+	[ON_CONFLICT_HOLD] = "hold",
+	NULL,
+};
+
 const struct entity *entity_find(const struct entity_set *set, const char *name)
 {
 	for (size_t i = 0; i < set->count; i++)
@@ -109,6 +116,8 @@ static void entity_done(struct entity *entity)
 	free(entity->target_table);
 	name_list_done(&entity->target_key);
 	name_list_done(&entity->legacy_key);
+	free(entity->conflict.source_time);
+	free(entity->conflict.target_time);
 	for (size_t i = 0; i < entity->column_count; i++)
 		column_done(&entity->columns[i]);
 	free(entity->columns);

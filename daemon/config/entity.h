@@ -113,6 +113,16 @@ struct detect_config {
 	int64_t overlap_ms; /* by how much a look at updated_at reaches back behind the watermark */
 };
 
+/* As they are written: "source_wins"; ends with NULL. */
+extern const char *const on_conflict_names[];
+
+/* Who wins where a row was edited in the target, too. */
+struct conflict_config {
+	enum on_conflict policy;
+	char *source_time; /* LAST_WRITER_WINS: column of the source; NULL: detect.updated_at, or "updated_at" */
+	char *target_time; /* and of the target; NULL: "updated_at" */
+};
+
 struct entity {
 	char *name;
 	char *file; /* for messages */
@@ -141,7 +151,7 @@ struct entity {
 	enum on_delete on_delete;
 	struct mark *marks; /* ON_DELETE_MARK */
 	size_t mark_count;
-	enum on_conflict on_conflict;
+	struct conflict_config conflict;
 	enum uuid_kind uuid;
 	char *uuid_namespace; /* UUID_V5: NULL for ours (catalog/mint.c) */
 

@@ -9,16 +9,10 @@
 #include "common/text.h"
 #include "common/uuid.h"
 #include "config/column_parse.h"
+#include "config/conflict_parse.h"
 #include "config/rule_parse.h"
 
 #define ENTITY(name) offsetof(struct entity, name)
-
-static const char *const on_conflict_names[] = {
-	[ON_CONFLICT_SOURCE_WINS] = "source_wins",
-	[ON_CONFLICT_LAST_WRITER_WINS] = "last_writer_wins",
-	[ON_CONFLICT_HOLD] = "hold",
-	NULL,
-};
 
 static const char *const uuid_names[] = {
 	[UUID_RANDOM] = "random",
@@ -303,10 +297,7 @@ static const struct json_field entity_fields[] = {
 	  .offset = ENTITY(identity),
 	  .decode = decode_names },
 	{ .key = "on_delete", .type = JSON_FIELD_ANY, .decode = decode_on_delete },
-	{ .key = "on_conflict",
-	  .type = JSON_FIELD_CHOICE,
-	  .offset = ENTITY(on_conflict),
-	  .choices = on_conflict_names },
+	{ .key = "on_conflict", .type = JSON_FIELD_ANY, .decode = conflict_parse },
 	{ .key = "uuid", .type = JSON_FIELD_ANY, .decode = decode_uuid },
 	{ .key = "columns", .type = JSON_FIELD_OBJECT, .required = true, .decode = decode_columns },
 	{ .key = "rules", .type = JSON_FIELD_OBJECT, .decode = decode_rules },
@@ -332,14 +323,6 @@ static void check_name(struct json_report *report, struct entity *entity, const 
 			     "the entity is \"%s\", but its file is called \"%s.json\": they must "
 			     "be the same",
 			     entity->name, file_name);
-}
-
-static void check_available(struct json_report *report, const struct entity *entity)
-{
-	if (entity->on_conflict != ON_CONFLICT_SOURCE_WINS)
-		json_problem(report, "$.on_conflict",
-			     "\"%s\" is not available yet: write \"source_wins\"",
-			     on_conflict_names[entity->on_conflict]);
 }
 
 /* What a strategy needs of the source, as far as the mapping alone says it. */
@@ -457,7 +440,6 @@ void entity_parse(json_t *root, const char *file, const char *name, struct probl
 		entity->name = text_copy(name); /* that it is missing was said */
 	else
 		check_name(&report, entity, name);
-	check_available(&report, entity);
 	check_strategy(&report, entity);
 	check_target_key(&report, entity);
 	check_uuid(&report, entity);

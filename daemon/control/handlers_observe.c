@@ -256,7 +256,7 @@ static json_t *statements_of(const struct handlers *handlers, const struct bindi
 	add_statement(statements, "stage", "target", entity_sql_begin(bound, &place, false));
 	add_statement(statements, "write", "target",
 		      entity_sql_write(binding, bound, &place, false));
-	add_statement(statements, "delete", "target", delete_sql(bound, &place, false));
+	add_statement(statements, "delete", "target", delete_sql(binding, bound, &place, false));
 	return statements;
 }
 

@@ -104,6 +104,9 @@ static void on_counts(void *arg, const struct pg_answer *answer)
 		.failed = strtoll(PQgetvalue(result, 0, 4), NULL, 10),
 		.parked = strtoll(PQgetvalue(result, 0, 5), NULL, 10),
 		.warned = strtoll(PQgetvalue(result, 0, 6), NULL, 10),
+		.overwritten = strtoll(PQgetvalue(result, 0, 8), NULL, 10),
+		.kept = strtoll(PQgetvalue(result, 0, 9), NULL, 10),
+		.held = strtoll(PQgetvalue(result, 0, 10), NULL, 10),
 	};
 	if (!PQgetisnull(result, 0, 7))
 		batch->warnings = text_copy(PQgetvalue(result, 0, 7));
@@ -246,7 +249,8 @@ static void on_written(void *arg, const struct pg_answer *answer)
 
 static void write_rows(struct batch *batch, bool isolate)
 {
-	_cleanup_free_ char *sql = deletes(batch) ? delete_sql(batch->bound, &batch->place, isolate)
+	_cleanup_free_ char *sql = deletes(batch) ? delete_sql(batch->binding, batch->bound,
+							       &batch->place, isolate)
 						  : entity_sql_write(batch->binding, batch->bound,
 								     &batch->place, isolate);
 

@@ -42,6 +42,10 @@ struct batch_counts {
 	int64_t failed;
 	int64_t parked;
 	int64_t warned; /* carried, and counted above, although they break a rule */
+	/* Edited in the target, and counted above. */
+	int64_t overwritten;
+	int64_t kept;
+	int64_t held;
 };
 
 /* Rows that were dealt with, in whatever way. */

@@ -142,6 +142,9 @@ void entity_run_count(struct entity_run *run, const struct batch_counts *counts)
 	run->counts.failed += counts->failed;
 	run->counts.parked += counts->parked;
 	run->counts.warned += counts->warned;
+	run->counts.overwritten += counts->overwritten;
+	run->counts.kept += counts->kept;
+	run->counts.held += counts->held;
 	run->moved_here += rows;
 	smooth_rate(run, rows);
 }

@@ -225,6 +225,9 @@ static void resume_run(struct entity_run *run, const PGresult *result, int row)
 		.failed = number(result, row, 10),
 		.parked = number(result, row, 11),
 		.warned = number(result, row, 12),
+		.overwritten = number(result, row, 13),
+		.kept = number(result, row, 14),
+		.held = number(result, row, 15),
 	};
 	snprintf(run->reason, sizeof(run->reason), "%s", PQgetvalue(result, row, 3));
 	if (strcmp(state, "completed") == 0)

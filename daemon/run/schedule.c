@@ -525,10 +525,14 @@ static bool offer_fill(struct entity_run *run, struct lane *lane)
 	return true;
 }
 
-/* Rows whose parents come with other rows of the same entity come one batch after the other. */
+/* Rows whose parents come with other rows of the same entity come one batch after the other, and so do rows go that refer to
+   each other. */
 static bool goes_alone(const struct entity_run *run)
 {
-	return run->alone || run->bound->kin;
+	const struct entity *entity = run->bound->entity;
+
+	return run->alone || run->bound->kin ||
+	       (run->state == ENTITY_DELETING && entity_refers_to(entity, entity));
 }
 
 static bool offer(struct entity_run *run, struct lane *lane)

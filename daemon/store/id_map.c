@@ -238,11 +238,12 @@ static void on_id_maps(void *arg, const struct pg_answer *answer)
 	count(check);
 }
 
-/* ('offices', '{k1,t1}', '{bigint,uuid}', '{k1}') */
+/* ('offices', '{k1,t1,w1,w2}', '{bigint,uuid,bigint,bigint}', '{k1}') */
 static void append_entity(struct text *text, const struct bound_entity *bound)
 {
 	size_t keys = bound->entity->source_key.count, targets = bound->entity->target_key.count;
-	const char **types = memory_new((keys + targets) * sizeof(*types));
+	size_t count = keys + targets + 2;
+	const char **types = memory_new(count * sizeof(*types));
 	_cleanup_free_ char *type_array = NULL, *type_literal = NULL;
 	_cleanup_free_ char *names = bound_key_list(bound, "k%zu", ",");
 	_cleanup_text_ struct text columns = TEXT_INIT;
@@ -254,7 +255,9 @@ static void append_entity(struct text *text, const struct bound_entity *bound)
 		types[keys + i] = bound->target_key_types[i];
 		text_appendf(&columns, ",t%zu", i + 1);
 	}
-	type_array = store_key_literal(types, keys + targets);
+	text_append(&columns, ",w1,w2");
+	types[keys + targets] = types[keys + targets + 1] = "bigint";
+	type_array = store_key_literal(types, count);
 	type_literal = pg_quote_literal(type_array);
 	text_separate(text, ",\n              ");
 	text_appendf(text, "('%s', '{%s}'::text[], %s::text[], '{%s}'::text[])",

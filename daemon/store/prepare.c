@@ -68,6 +68,32 @@ static char *target_index(const struct bound_entity *bound)
 			   bound->entity->name, bound->id_map, columns);
 }
 
+static char *name_literals(char *const *names, size_t count)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < count; i++) {
+		_cleanup_free_ char *literal = pg_quote_literal(names[i]);
+
+		text_separate(&text, ", ");
+		text_append(&text, literal);
+	}
+	return text_steal(&text);
+}
+
+static char *written_names(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->written_count; i++) {
+		_cleanup_free_ char *literal = pg_quote_literal(bound->written[i].name);
+
+		text_separate(&text, ", ");
+		text_append(&text, literal);
+	}
+	return text_steal(&text);
+}
+
 static void append_id_map(struct text *text, const struct bound_entity *bound)
 {
 	_cleanup_free_ char *keys = bound_key_list(bound, "k%zu", ", ");
@@ -82,6 +108,10 @@ static void append_id_map(struct text *text, const struct bound_entity *bound)
 	_cleanup_free_ char *identity = bound->identity[0] != '\0'
 						? pg_quote_literal(bound->identity)
 						: text_copy("NULL");
+	_cleanup_free_ char *target = pg_quote_literal(bound->target_relation);
+	_cleanup_free_ char *target_names = name_literals(bound->entity->target_key.names,
+							  bound->entity->target_key.count);
+	_cleanup_free_ char *written = written_names(bound);
 
 	text_fill(text, sql_store_id_map,
 		  (const struct text_hole[]){ { "id_map", bound->id_map },
@@ -94,6 +124,9 @@ static void append_id_map(struct text *text, const struct bound_entity *bound)
 					      { "from_text", from_text },
 					      { "entity", entity },
 					      { "identity", identity },
+					      { "target", target },
+					      { "target_names", target_names },
+					      { "written_names", written },
 					      { NULL, NULL } });
 }
 

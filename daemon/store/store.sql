@@ -20,6 +20,8 @@ CREATE TABLE IF NOT EXISTS {id_map} (
   session integer,
   gone timestamptz,
   i1 bigint,
+  w1 bigint,
+  w2 bigint,
   PRIMARY KEY ({keys})
 );
 COMMENT ON TABLE {id_map} IS {comment};
@@ -27,6 +29,8 @@ COMMENT ON COLUMN {id_map}.h1 IS 'Hash of the source row as last handled; NULL: 
 COMMENT ON COLUMN {id_map}.session IS 'Number of the session that mapped the row (migrated.session.number); NULL: adopted';
 COMMENT ON COLUMN {id_map}.gone IS 'When the source row was found deleted';
 COMMENT ON COLUMN {id_map}.i1 IS 'Hash of the source row''s identity columns; NULL: not known';
+COMMENT ON COLUMN {id_map}.w1 IS 'Hash of the mapped columns of the target row as it stood after we wrote it, 0: there was none; NULL: not known';
+COMMENT ON COLUMN {id_map}.w2 IS 'The h1 that w1 is of, or that was decided against since (on_conflict: hold, last_writer_wins)';
 {target_index}
 CREATE OR REPLACE VIEW {seen} AS
 SELECT {keys}, h1, h2
@@ -49,6 +53,7 @@ VALUES ({entity})
     ON CONFLICT (entity) DO NOTHING;
 SELECT migrated.guard_id_map({entity});
 SELECT migrated.set_identity({entity}, {identity});
+SELECT migrated.written_is({entity}, {target}, ARRAY[{target_names}]::text[], ARRAY[{written_names}]::text[]);
 
 -- name: known
 -- From now on its rows are accounted for.
@@ -273,7 +278,10 @@ SELECT e.entity,
        coalesce(b.deleted, 0),
        coalesce(b.failed, 0),
        coalesce(b.parked, 0),
-       coalesce(b.warned, 0)
+       coalesce(b.warned, 0),
+       coalesce(b.overwritten, 0),
+       coalesce(b.kept, 0),
+       coalesce(b.held, 0)
   FROM migrated.session_entity AS e
   LEFT JOIN (
          SELECT entity,
@@ -283,7 +291,10 @@ SELECT e.entity,
                 pg_catalog.sum(deleted) AS deleted,
                 pg_catalog.sum(failed) AS failed,
                 pg_catalog.sum(parked) AS parked,
-                pg_catalog.sum(warned) AS warned
+                pg_catalog.sum(warned) AS warned,
+                pg_catalog.sum(overwritten) AS overwritten,
+                pg_catalog.sum(kept) AS kept,
+                pg_catalog.sum(held) AS held
            FROM migrated.batch
           WHERE session = $1
           GROUP BY entity) AS b
@@ -463,7 +474,7 @@ SELECT number, kind, low, high
  ORDER BY number
 
 -- name: batch_counts
-SELECT inserted, updated, unchanged, deleted, failed, parked, warned, warnings
+SELECT inserted, updated, unchanged, deleted, failed, parked, warned, warnings, overwritten, kept, held
   FROM migrated.batch
  WHERE session = $1
    AND entity = $2

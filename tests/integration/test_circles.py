@@ -43,17 +43,19 @@ CIRCLE_TARGET = """
     CREATE TABLE player (id uuid PRIMARY KEY, legacy_id integer UNIQUE, name text NOT NULL, team_id uuid {team});
     ALTER TABLE team ADD CONSTRAINT captain FOREIGN KEY (captain_id) REFERENCES player;
     ALTER TABLE player ADD CONSTRAINT squad FOREIGN KEY (team_id) REFERENCES team;
+    CREATE INDEX ON team (captain_id);
+    CREATE INDEX ON player (team_id);
 """
 
 
-def circle_entities(captain="park", team="park"):
-    return [entity("team", {"name": "name", "captain_id": reference("player", "captain_id", captain)}),
-            entity("player", {"name": "name", "team_id": reference("team", "team_id", team)})]
+def circle_entities(captain="park", team="park", **rest):
+    return [entity("team", {"name": "name", "captain_id": reference("player", "captain_id", captain)}, **rest),
+            entity("player", {"name": "name", "team_id": reference("team", "team_id", team)}, **rest)]
 
 
-def circle(databases, start_daemon, captain="", team="", if_missing=("park", "park"), **settings):
+def circle(databases, start_daemon, captain="", team="", if_missing=("park", "park"), on_delete="ignore", **settings):
     return Pair(databases, start_daemon, CIRCLE_SOURCE, CIRCLE_TARGET.format(captain=captain, team=team),
-                circle_entities(*if_missing), **settings)
+                circle_entities(*if_missing, on_delete=on_delete), **settings)
 
 
 def assert_references_are_right(pair, table, columns):
@@ -166,3 +168,202 @@ def test_chain_of_rows_that_must_have_a_parent_unwinds_in_one_pass_however_long(
     session = pair.migrate()
     assert_kin_are_right(pair)
     assert len(batches(pair, session)) <= 60
+
+
+# --- what is deferred --------------------------------------------------------------------------------------
+
+def nullable(databases, start_daemon, rows, **settings):
+    """The same, where the target allows a row to be without a parent."""
+    return Pair(databases, start_daemon, f"""
+        CREATE TABLE node (id integer PRIMARY KEY, parent_id integer, name text);
+        INSERT INTO node SELECT id, parent_id, 'node ' || id FROM ({rows}) AS r (id, parent_id);""", """
+        CREATE TABLE node (id uuid PRIMARY KEY, legacy_id integer UNIQUE, parent_id uuid REFERENCES node, name text);
+        CREATE INDEX ON node (parent_id);""",
+                [entity("node", {"name": "name", "parent_id": reference("node", "parent_id")}, on_delete="delete")], **settings)
+
+
+def deferred(pair):
+    return {(entity, *key): (column, parent, *parent_key) for entity, key, column, parent, parent_key in pair.target_sql("""
+        SELECT entity, legacy_key, column_name, parent_entity, parent_key FROM migrated.deferred""")}
+
+
+def parent_of(pair, node):
+    """(is there, legacy key of its parent)"""
+    rows = pair.target_sql("""
+        SELECT p.legacy_id FROM node AS t LEFT JOIN node AS p ON p.id = t.parent_id WHERE t.legacy_id = %s""", [node])
+    return (bool(rows), rows[0][0] if rows else None)
+
+
+def test_chain_longer_than_a_batch_is_filled_in_in_the_same_session(databases, start_daemon):
+    pair = nullable(databases, start_daemon, "SELECT n, nullif(n + 1, 501) FROM generate_series(1, 500) AS n", batch_size=20)
+    pair.migrate()
+    assert_kin_are_right(pair)
+    assert deferred(pair) == {}
+    pair.finds_nothing()
+
+
+@pytest.mark.parametrize("strategy", ["sweep", "watermark"])
+def test_deferred_reference_is_filled_in_when_its_parent_arrives(databases, start_daemon, strategy):
+    pair = nullable(databases, start_daemon, "VALUES (1, 9), (2, 1)")
+    pair.migrate()
+    assert parent_of(pair, 1) == (True, None)
+    assert deferred(pair) == {("node", "1"): ("parent_id", "node", "9")}
+    pair.source_sql("INSERT INTO node VALUES (9, 2, 'nine')")
+    pair.migrate(strategy=strategy)
+    assert_kin_are_right(pair)
+    assert deferred(pair) == {}
+
+
+def test_deferred_reference_that_changes_before_its_parent_arrives_waits_for_the_new_one(databases, start_daemon):
+    pair = nullable(databases, start_daemon, "VALUES (1, 8), (2, 8), (3, 8), (4, 1)")
+    pair.migrate()
+    pair.source_sql("""
+        UPDATE node SET parent_id = 9 WHERE id = 1;
+        UPDATE node SET parent_id = NULL WHERE id = 2;
+        UPDATE node SET name = 'another' WHERE id = 3;
+        UPDATE node SET parent_id = 7 WHERE id = 4;""")
+    pair.migrate()
+    assert deferred(pair) == {("node", "1"): ("parent_id", "node", "9"), ("node", "3"): ("parent_id", "node", "8"),
+                              ("node", "4"): ("parent_id", "node", "7")}
+    assert [parent_of(pair, node) for node in (1, 2, 3, 4)] == [(True, None)] * 4
+    pair.source_sql("INSERT INTO node VALUES (7, 7, 'seven'), (8, 8, 'eight'), (9, 9, 'nine')")
+    pair.migrate()
+    assert_kin_are_right(pair)
+    assert deferred(pair) == {}
+    pair.finds_nothing()
+
+
+def test_parent_that_the_target_has_lost_is_brought_again_and_filled_in(databases, start_daemon):
+    pair = circle(databases, start_daemon, "", "NOT NULL")
+    pair.source_sql("UPDATE team SET captain_id = 1000 WHERE id = 1")
+    pair.migrate()
+    pair.source_sql("INSERT INTO player VALUES (1000, 'late', 2)")
+    pair.migrate(entities=["player"])
+    pair.target_sql("DELETE FROM player WHERE legacy_id = 1000")
+    pair.migrate(strategy="watermark")
+    assert deferred(pair) == {("team", "1"): ("captain_id", "player", "1000")}
+    pair.migrate(strategy="sweep")
+    assert_circle_is_right(pair)
+    assert deferred(pair) == {}
+    assert pair.target_sql("SELECT count(*) FROM migrated.dead_letter") == [(0,)]
+
+
+def test_rows_that_need_each_other_are_deleted_together(databases, start_daemon):
+    pair = nullable(databases, start_daemon, "SELECT n, n % 100 + 1 FROM generate_series(1, 100) AS n", batch_size=10)
+    pair.migrate()
+    assert_kin_are_right(pair)
+    pair.source_sql("DELETE FROM node WHERE id > 3; UPDATE node SET parent_id = 1")
+    pair.migrate()
+    assert_kin_are_right(pair)
+    assert pair.target_sql("SELECT count(*) FROM migrated.dead_letter WHERE state = 'open'") == [(0,)]
+    assert deferred(pair) == {}
+
+
+def test_two_tables_that_need_each_other_lose_rows_of_both(databases, start_daemon):
+    pair = circle(databases, start_daemon, "", "NOT NULL", on_delete="delete", batch_size=7)
+    pair.migrate()
+    pair.source_sql("DELETE FROM team WHERE id > 18; DELETE FROM player WHERE team_id > 18")
+    pair.migrate()
+    assert_circle_is_right(pair)
+    assert pair.target_sql("SELECT count(*) FROM migrated.dead_letter WHERE state = 'open'") == [(0,)]
+    assert deferred(pair) == {}
+    # What goes in one of them only stands in the way of the other's row, until that lets go of it.
+    pair.source_sql("DELETE FROM player WHERE id = 10")
+    pair.migrate()
+    assert pair.target_sql("SELECT legacy_id FROM player WHERE legacy_id = 10") == [(10,)]
+    pair.source_sql("UPDATE team SET captain_id = 9 WHERE captain_id = 10")
+    pair.migrate()
+    assert_circle_is_right(pair)
+    pair.finds_nothing()
+
+
+# --- more of them --------------------------------------------------------------------------------------------
+
+def test_three_entities_with_composite_keys_and_a_conditional_reference_need_each_other(databases, start_daemon):
+    pair = Pair(databases, start_daemon, """
+        CREATE TABLE ward (site text, number integer, head text, PRIMARY KEY (site, number));
+        CREATE TABLE staff (code text PRIMARY KEY, site text, number integer);
+        CREATE TABLE visit (id integer PRIMARY KEY, kind text, code text, site text, number integer);
+        CREATE TABLE log (id integer PRIMARY KEY, visit_id integer);
+        ALTER TABLE ward ADD COLUMN last_visit integer;
+        INSERT INTO ward SELECT 'site ' || n % 3, n, 'staff ' || n * 2, n * 3 FROM generate_series(1, 30) AS n;
+        INSERT INTO staff SELECT 'staff ' || n, 'site ' || (1 + (n - 1) / 2) % 3, 1 + (n - 1) / 2 FROM generate_series(1, 60) AS n;
+        INSERT INTO visit
+        SELECT n, CASE WHEN n % 2 = 0 THEN 'person' ELSE 'ward' END, 'staff ' || 1 + n % 60, 'site ' || (1 + n % 30) % 3, 1 + n % 30
+          FROM generate_series(1, 90) AS n;""", """
+        CREATE TABLE ward (id uuid PRIMARY KEY, legacy_site text, legacy_number integer, UNIQUE (legacy_site, legacy_number),
+                           head_id uuid, last_visit_id uuid);
+        CREATE TABLE staff (id uuid PRIMARY KEY, legacy_id text UNIQUE, ward_id uuid NOT NULL REFERENCES ward);
+        CREATE TABLE visit (id uuid PRIMARY KEY, legacy_id integer UNIQUE, kind text, about_id uuid NOT NULL);
+        ALTER TABLE ward ADD FOREIGN KEY (head_id) REFERENCES staff, ADD FOREIGN KEY (last_visit_id) REFERENCES visit;""", [
+            entity("ward", {"head_id": reference("staff", "head"), "last_visit_id": reference("visit", "last_visit", "dead_letter")},
+                   key=["site", "number"], legacy_key=["legacy_site", "legacy_number"]),
+            entity("staff", {"ward_id": reference("ward", ["site", "number"])}, key="code"),
+            entity("visit", {"kind": "kind", "about_id": {"references": [
+                {"entity": "staff", "when": "kind = 'person'"}], "from": "code"}},
+                   source={"query": "SELECT * FROM visit WHERE kind = 'person'"}),
+            entity("ward_visit", {"kind": "kind", "about_id": reference("ward", ["site", "number"])}, target="visit",
+                   source={"query": "SELECT * FROM visit WHERE kind = 'ward'"})], batch_size=7)
+    plan = planned(pair)
+    assert plan["ward"][0] == 0 and plan["ward"][2] == ["head_id", "last_visit_id"]
+    assert all(columns == [] for name, (_, _, columns) in plan.items() if name != "ward")
+    pair.migrate()
+    assert sorted(pair.target_sql("""
+        SELECT w.legacy_site, w.legacy_number, s.legacy_id, v.legacy_id
+          FROM ward AS w LEFT JOIN staff AS s ON s.id = w.head_id LEFT JOIN visit AS v ON v.id = w.last_visit_id""")) == sorted(
+        pair.source_sql("""
+        SELECT w.site, w.number, w.head, v.id FROM ward AS w LEFT JOIN visit AS v ON v.id = w.last_visit AND v.kind = 'person'"""))
+    assert sorted(pair.target_sql("""
+        SELECT s.legacy_id, w.legacy_site, w.legacy_number FROM staff AS s JOIN ward AS w ON w.id = s.ward_id""")) == \
+        sorted(pair.source_sql("SELECT code, site, number FROM staff"))
+    assert sorted(pair.target_sql("""
+        SELECT v.legacy_id, coalesce(s.legacy_id, w.legacy_site || w.legacy_number)
+          FROM visit AS v LEFT JOIN staff AS s ON s.id = v.about_id LEFT JOIN ward AS w ON w.id = v.about_id""")) == \
+        sorted(pair.source_sql("SELECT id, CASE kind WHEN 'person' THEN code ELSE site || number END FROM visit"))
+
+
+def test_kin_by_composite_key_and_by_one_of_several_parents(databases, start_daemon):
+    databases.source_sql("""
+        CREATE TABLE tree (kind text, n integer, PRIMARY KEY (kind, n));
+        CREATE TABLE leaf (kind text, n integer, above_n integer, twin_n integer, PRIMARY KEY (kind, n));
+        INSERT INTO tree VALUES ('oak', 0), ('elm', 0);
+        INSERT INTO leaf
+        SELECT kind, n, CASE WHEN n < 40 THEN n + 1 ELSE 0 END, CASE WHEN n % 2 = 0 THEN n - 1 ELSE n + 1 END
+          FROM unnest(ARRAY['oak', 'elm', 'ash']) AS kind, generate_series(1, 40) AS n;""")
+    pair = Pair(databases, start_daemon, "SELECT 1", """
+        CREATE TABLE tree (id uuid PRIMARY KEY, legacy_kind text, legacy_n integer);
+        CREATE TABLE leaf (id uuid PRIMARY KEY, legacy_kind text, legacy_n integer, UNIQUE (legacy_kind, legacy_n),
+                           above_id uuid NOT NULL, twin_id uuid NOT NULL REFERENCES leaf);""", [
+            entity("tree", {}, key=["kind", "n"], legacy_key=["legacy_kind", "legacy_n"]),
+            entity("leaf", {"above_id": {"references": [{"entity": "tree", "when": "above_n = 0"},
+                                                        {"entity": "leaf", "when": "above_n > 0"}], "from": ["kind", "above_n"]},
+                            "twin_id": reference("leaf", ["kind", "twin_n"])},
+                   key=["kind", "n"], legacy_key=["legacy_kind", "legacy_n"])], batch_size=7)
+    right = """
+        SELECT l.legacy_kind, l.legacy_n, coalesce(a.legacy_n, t.legacy_n), w.legacy_n
+          FROM leaf AS l LEFT JOIN leaf AS a ON a.id = l.above_id LEFT JOIN tree AS t ON t.id = l.above_id
+          JOIN leaf AS w ON w.id = l.twin_id AND w.legacy_kind = l.legacy_kind
+         ORDER BY 1, 2"""
+    pair.migrate()
+    assert pair.target_sql(right) == sorted(pair.source_sql("SELECT kind, n, above_n, twin_n FROM leaf WHERE kind <> 'ash'"))
+    waiting = pair.target_sql("SELECT count(*), count(*) FILTER (WHERE parent_entity = 'tree') FROM migrated.parked")
+    assert waiting == [(40, 1)]
+    pair.source_sql("INSERT INTO tree VALUES ('ash', 0)")
+    pair.migrate()
+    assert pair.target_sql(right) == sorted(pair.source_sql("SELECT kind, n, above_n, twin_n FROM leaf"))
+    assert pair.target_sql("SELECT count(*) FROM migrated.parked") == [(0,)]
+    pair.finds_nothing()
+
+
+def test_row_of_kin_that_is_refused_leaves_out_what_hangs_on_it_and_nothing_else(databases, start_daemon):
+    pair = kin(databases, start_daemon, "SELECT n, greatest(1, n / 2) FROM generate_series(1, 63) AS n", columns="CHECK (name <> 'bad')")
+    pair.source_sql("UPDATE node SET name = 'bad' WHERE id = 5")
+    pair.migrate()
+    below = {5, 10, 11, 20, 21, 22, 23, *range(40, 48)}
+    assert {legacy for (legacy,) in pair.target_sql("SELECT legacy_id FROM node")} == set(range(1, 64)) - below
+    assert pair.target_sql("SELECT legacy_key FROM migrated.dead_letter WHERE state = 'open'") == [(["5"],)]
+    assert {int(key[0]) for (key,) in pair.target_sql("SELECT legacy_key FROM migrated.parked")} == below - {5}
+    pair.source_sql("UPDATE node SET name = 'good' WHERE id = 5")
+    pair.migrate()
+    assert_kin_are_right(pair)
+    pair.finds_nothing()

@@ -35,7 +35,8 @@ static const char good_entity[] =
 	" 'detect': {'strategy': 'timestamp', 'updated_at': 'changed', 'overlap': '30s'},"
 	" 'on_delete': {'mark': {'is_active': false, 'gone': null}},"
 	" 'identity': ['created_at', 'origin'],"
-	" 'on_conflict': 'source_wins', 'uuid': 'random',"
+	" 'on_conflict': {'last_writer_wins': {'source': 'changed', 'target': 'edited'}},"
+	" 'uuid': 'random',"
 	" 'columns': {"
 	"  'notes': 'remarks',"
 	"  'title': {'comment': 'renamed', 'from': 'name'},"
@@ -75,7 +76,9 @@ static void check_head(const struct entity *entity)
 	assert_string_equal(entity->marks[0].column, "is_active");
 	assert_true(json_is_false(entity->marks[0].value));
 	assert_true(json_is_null(entity->marks[1].value));
-	assert_int_equal(entity->on_conflict, ON_CONFLICT_SOURCE_WINS);
+	assert_int_equal(entity->conflict.policy, ON_CONFLICT_LAST_WRITER_WINS);
+	assert_string_equal(entity->conflict.source_time, "changed");
+	assert_string_equal(entity->conflict.target_time, "edited");
 	assert_int_equal(entity->uuid, UUID_RANDOM);
 	assert_true(entity_mints_key(entity));
 }
@@ -228,9 +231,25 @@ static const struct {
 	  .columns = "{'id': 'id'}",
 	  .path = "$.uuid",
 	  .message = "has no meaning: the key of the target is filled by 'columns'" },
-	{ .rest = "'on_conflict': 'hold',",
+	{ .rest = "'on_conflict': 'target_wins',",
 	  .path = "$.on_conflict",
-	  .message = "'hold' is not available yet: write 'source_wins'" },
+	  .message =
+		  "expected 'source_wins', 'last_writer_wins', 'hold' or {'last_writer_wins': {…}}, "
+		  "found 'target_wins'" },
+	{ .rest = "'on_conflict': true,",
+	  .path = "$.on_conflict",
+	  .message =
+		  "expected 'source_wins', 'last_writer_wins', 'hold' or {'last_writer_wins': {…}}, "
+		  "found true" },
+	{ .rest = "'on_conflict': {'last_writer_wins': {}, 'hold': true},",
+	  .path = "$.on_conflict",
+	  .message = "unknown key 'hold'" },
+	{ .rest = "'on_conflict': {'last_writer_wins': {'legacy': 'changed'}},",
+	  .path = "$.on_conflict.last_writer_wins",
+	  .message = "unknown key 'legacy'" },
+	{ .rest = "'on_conflict': {'last_writer_wins': {'source': ''}},",
+	  .path = "$.on_conflict.last_writer_wins.source",
+	  .message = "must not be empty" },
 	{ .rest = "'identity': ['created_at', 'created_at'],",
 	  .path = "$.identity[1]",
 	  .message = "'created_at' stands here twice" },

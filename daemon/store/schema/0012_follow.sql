@@ -1,9 +1,9 @@
 -- Rows that wait for rows of their own entity follow them within a session.
 
 -- Plans batches, of `size` rows each, of parked rows whose chain of parents within the entity ends at one that has arrived: their keys
--- are what the query `ready` finds, of those directly below one. Parents come before children, so that one pass in the order of the
--- batches carries them all, however long the chains. Rows that wait for each other in a ring stand in a batch of their own, once for an
--- analysis. Nothing is planned as long as batches are to be done.
+-- are what the query `ready` finds, of those directly below one. Family by family, parents come before children, so that one pass in the
+-- order of the batches carries them all, however long the chains. Rows that wait for each other in a ring stand in a batch of their own,
+-- before what hangs on them. Nothing is planned as long as batches are to be done.
 CREATE FUNCTION migrated.follow(session uuid, entity text, analysis uuid, size bigint, ready text)
 RETURNS SETOF migrated.batch
 LANGUAGE plpgsql
@@ -77,12 +77,7 @@ BEGIN
        SET ring = true,
            ready = true,
            up = NULL
-     WHERE k.id IN (SELECT lost.top FROM pg_temp.kin AS lost WHERE NOT lost.over)
-       AND NOT EXISTS (SELECT FROM migrated.change AS c
-                        WHERE c.analysis = follow.analysis
-                          AND c.entity = follow.entity
-                          AND c.legacy_key = k.legacy_key
-                          AND c.kind = 'unparked');
+     WHERE k.id IN (SELECT lost.top FROM pg_temp.kin AS lost WHERE NOT lost.over);
     EXIT WHEN NOT FOUND;
   END LOOP;
 
@@ -100,7 +95,7 @@ BEGIN
   INSERT INTO migrated.change (analysis, entity, ordinal, legacy_key, kind)
   SELECT follow.analysis,
          follow.entity,
-         last + row_number() OVER (ORDER BY k.ring DESC, k.depth, k.id),
+         last + row_number() OVER (ORDER BY k.ring DESC, k.top, k.depth, k.id),
          k.legacy_key,
          'unparked'
     FROM pg_temp.kin AS k

@@ -49,6 +49,10 @@ WITH resolved AS MATERIALIZED (
          s.h2,
          m.t1 IS NOT NULL AS mapped,
          t."doctor_id" IS NOT NULL AS present,
+         m.w1,
+         CASE WHEN t."doctor_id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."doctor_id", t."office_id", t."is_primary")::text, 0) END AS standing,
+         CASE WHEN t."doctor_id" IS NULL THEN TRUE ELSE (t."doctor_id", t."office_id", t."is_primary") IS DISTINCT FROM (coalesce(r1_1.t1), coalesce(r2_1.t1), CAST(s.c3 AS boolean)) END AS differs,
+         t.xmin AS version,
          coalesce(m.t1, coalesce(r1_1.t1)) AS o1,
          coalesce(m.t2, coalesce(r2_1.t1)) AS o2,
          coalesce(r1_1.t1) AS t1,
@@ -73,10 +77,38 @@ WITH resolved AS MATERIALIZED (
       ON t."doctor_id" = coalesce(m.t1, coalesce(r1_1.t1)) AND t."office_id" = coalesce(m.t2, coalesce(r2_1.t1))
    WHERE TRUE
 ),
-mapped AS (
-  INSERT INTO migrated.id_map_doctor_offices (k1, k2, t1, t2, h1, h2, session)
-  SELECT r.k1, r.k2, r.t1, r.t2, r.h1, r.h2, 0
+inserted AS (
+  INSERT INTO "public"."doctor_offices" AS t ("doctor_id", "office_id", "is_primary")
+  SELECT r.v1, r.v2, r.v3
     FROM resolved AS r
+   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+     AND NOT r.present
+  RETURNING t."doctor_id" AS t1, t."office_id" AS t2, pg_catalog.hashtextextended(ROW(t."doctor_id", t."office_id", t."is_primary")::text, 0) AS w1
+),
+updated AS (
+  UPDATE "public"."doctor_offices" AS t
+     SET "doctor_id" = r.v1,
+         "office_id" = r.v2,
+         "is_primary" = r.v3
+    FROM resolved AS r
+   WHERE t."doctor_id" = r.o1 AND t."office_id" = r.o2
+     AND (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND r.present AND r.differs
+     AND t.xmin = r.version
+  RETURNING r.o1, r.o2, t."doctor_id" AS t1, t."office_id" AS t2, pg_catalog.hashtextextended(ROW(t."doctor_id", t."office_id", t."is_primary")::text, 0) AS w1
+),
+written AS (
+  SELECT t1, t2, w1
+    FROM inserted
+   UNION ALL
+  SELECT t1, t2, w1
+    FROM updated
+),
+mapped AS (
+  INSERT INTO migrated.id_map_doctor_offices (k1, k2, t1, t2, h1, h2, session, w1)
+  SELECT r.k1, r.k2, r.t1, r.t2, r.h1, r.h2, 0, coalesce(w.w1, CASE WHEN NOT r.differs THEN r.standing END)
+    FROM resolved AS r
+    LEFT JOIN written AS w
+      ON w.t1 = r.t1 AND w.t2 = r.t2
    WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
      AND NOT r.mapped
   RETURNING 1
@@ -86,32 +118,49 @@ remapped AS (
      SET h1 = r.h1,
          h2 = r.h2,
          gone = NULL,
+         w1 = coalesce(w.w1, CASE WHEN (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND NOT r.differs THEN r.standing ELSE m.w1 END),
          t1 = CASE WHEN (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) THEN r.t1 ELSE m.t1 END,
          t2 = CASE WHEN (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) THEN r.t2 ELSE m.t2 END
     FROM resolved AS r
+    LEFT JOIN written AS w
+      ON w.t1 = r.t1 AND w.t2 = r.t2
    WHERE m.k1 = r.k1 AND m.k2 = r.k2
      AND r.mapped
-     AND (m.h1, m.h2, m.gone, m.t1, m.t2) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, r.t1, r.t2)
+     AND (m.h1, m.h2, m.gone, m.w1, m.t1, m.t2) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, coalesce(w.w1, CASE WHEN (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND NOT r.differs THEN r.standing ELSE m.w1 END), r.t1, r.t2)
 ),
-inserted AS (
-  INSERT INTO "public"."doctor_offices" ("doctor_id", "office_id", "is_primary")
-  SELECT r.v1, r.v2, r.v3
+contested AS (
+  INSERT INTO migrated.conflict AS c
+              (entity, legacy_key, session, batch, policy, in_source, in_target, state, columns, before, h1, h2)
+  SELECT 'doctor_offices', ARRAY[r.k1::text, r.k2::text], '00000000-0000-0000-0000-000000000000', 1, 'source_wins', 'changed',
+         CASE WHEN r.present THEN 'edited' ELSE 'deleted' END,
+         CASE WHEN r.differs AND r.w1 <> r.standing
+              AND NOT EXISTS (SELECT FROM migrated.id_map_doctor_offices AS o
+                               WHERE o.t1 = r.o1 AND o.t2 = r.o2
+                                 AND o.w1 = r.standing) THEN 'overwritten' END,
+         ARRAY(SELECT d.name FROM (VALUES ('doctor_id', t."doctor_id" IS DISTINCT FROM r.v1), ('office_id', t."office_id" IS DISTINCT FROM r.v2), ('is_primary', t."is_primary" IS DISTINCT FROM r.v3)) AS d (name, differs) WHERE d.differs),
+         CASE WHEN r.present THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."doctor_id" AS "doctor_id", t."office_id" AS "office_id", t."is_primary" AS "is_primary") AS c) END,
+         r.h1, r.h2
     FROM resolved AS r
+    LEFT JOIN LATERAL (SELECT * FROM "public"."doctor_offices" AS t WHERE t."doctor_id" = r.o1 AND t."office_id" = r.o2 OFFSET 0) AS t
+      ON TRUE
    WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
-     AND NOT r.present
-  RETURNING 1
-),
-updated AS (
-  UPDATE "public"."doctor_offices" AS t
-     SET "doctor_id" = r.v1,
-         "office_id" = r.v2,
-         "is_primary" = r.v3
-    FROM resolved AS r
-   WHERE t."doctor_id" = r.o1 AND t."office_id" = r.o2
-     AND (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
-     AND r.present
-     AND (t."doctor_id", t."office_id", t."is_primary") IS DISTINCT FROM (r.v1, r.v2, r.v3)
-  RETURNING 1
+     AND CASE WHEN r.differs AND r.w1 <> r.standing
+              AND NOT EXISTS (SELECT FROM migrated.id_map_doctor_offices AS o
+                               WHERE o.t1 = r.o1 AND o.t2 = r.o2
+                                 AND o.w1 = r.standing) THEN 'overwritten' END <> 'left'
+
+      ON CONFLICT (entity, legacy_key) WHERE state = 'held' DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         policy = excluded.policy,
+         in_source = excluded.in_source,
+         in_target = excluded.in_target,
+         columns = excluded.columns,
+         before = excluded.before,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         updated_at = pg_catalog.now()
+  RETURNING state
 ),
 dead AS (
   INSERT INTO migrated.dead_letter AS d
@@ -178,12 +227,24 @@ later AS (
 )
 UPDATE migrated.batch AS b
    SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
-       updated = b.updated + (SELECT pg_catalog.count(*) FROM updated),
+       updated = b.updated + (SELECT pg_catalog.count(*) FROM updated)
+                 + CASE WHEN (SELECT pg_catalog.count(*) FROM updated) < (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND r.present AND r.differs)
+                        THEN (SELECT migrated.refuse_overtaken('"public"."doctor_offices"', pg_catalog.array_agg(t.ctid), pg_catalog.array_agg(t.tableoid),
+                                                               pg_catalog.array_agg(t.xmin))
+                                FROM resolved AS r
+                                JOIN "public"."doctor_offices" AS t
+                                  ON t."doctor_id" = r.o1 AND t."office_id" = r.o2
+                               WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND r.present AND r.differs
+                                 AND NOT EXISTS (SELECT FROM updated AS u WHERE u.o1 = r.o1 AND u.o2 = r.o2))
+                        ELSE 0 END,
        unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)))
                    - (SELECT pg_catalog.count(*) FROM inserted)
                    - (SELECT pg_catalog.count(*) FROM updated),
        failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),
-       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting)
+       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting),
+       overwritten = b.overwritten + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'overwritten'),
+       kept = b.kept + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'kept'),
+       held = b.held + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'held')
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'doctor_offices'
    AND b.number = 1
@@ -213,6 +274,14 @@ DELETE FROM migrated.again AS g
    AND g.entity = 'doctor_offices'
    AND g.legacy_key = ARRAY[s.k1::text, s.k2::text]
    AND g.requested_at <= pg_catalog.now();
+UPDATE migrated.conflict AS c
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_doctor_offices AS s
+ WHERE c.entity = 'doctor_offices'
+   AND c.legacy_key = ARRAY[s.k1::text, s.k2::text]
+   AND c.state = 'held'
+   AND (c.session, c.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
 
 
 WITH absent AS MATERIALIZED (
@@ -257,34 +326,50 @@ UPDATE migrated.batch AS b
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'doctor_offices'
    AND b.number = 1
-RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings, overwritten, kept, held;
 COMMIT;
 
 
 -- delete, target
 SAVEPOINT applying;
 
+SELECT pg_catalog.count(*)
+  FROM (
+SELECT
+  FROM migrated.change AS c
+  JOIN migrated.id_map_doctor_offices AS m
+    ON m.k1 = c.legacy_key[1]::integer AND m.k2 = c.legacy_key[2]::integer
+   AND m.gone IS NULL
+  JOIN "public"."doctor_offices" AS t
+    ON t."doctor_id" = m.t1 AND t."office_id" = m.t2
+ WHERE c.analysis = '00000000-0000-0000-0000-000000000000'
+   AND c.entity = 'doctor_offices'
+   AND c.ordinal BETWEEN 1 AND 1
+   AND c.kind = 'deleted'
+   FOR UPDATE OF t
+       ) AS locked;
+
 WITH gone AS MATERIALIZED (
   SELECT c.legacy_key,
          m.t1 IS NOT NULL AS mapped,
          m.k1, m.k2,
-         m.t1, m.t2
+         m.t1, m.t2,
+         m.w1,
+         t."doctor_id" IS NOT NULL AS present,
+         CASE WHEN t."doctor_id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."doctor_id", t."office_id", t."is_primary")::text, 0) END AS standing,
+         CASE WHEN m.w1 <> CASE WHEN t."doctor_id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."doctor_id", t."office_id", t."is_primary")::text, 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."doctor_id" AS "doctor_id", t."office_id" AS "office_id", t."is_primary" AS "is_primary") AS c) END AS before
     FROM migrated.change AS c
     LEFT JOIN migrated.id_map_doctor_offices AS m
       ON m.k1 = c.legacy_key[1]::integer AND m.k2 = c.legacy_key[2]::integer
      AND m.gone IS NULL
+    LEFT JOIN "public"."doctor_offices" AS t
+      ON t."doctor_id" = m.t1 AND t."office_id" = m.t2
    WHERE c.analysis = '00000000-0000-0000-0000-000000000000'
      AND c.entity = 'doctor_offices'
      AND c.ordinal BETWEEN 1 AND 1
      AND c.kind = 'deleted'
      AND NOT EXISTS (SELECT FROM pg_temp.stage_doctor_offices AS s WHERE s.k1 = c.legacy_key[1]::integer AND s.k2 = c.legacy_key[2]::integer)
      AND TRUE
-),
-unmapped AS (
-  UPDATE migrated.id_map_doctor_offices AS m
-     SET gone = pg_catalog.now()
-    FROM gone AS g
-   WHERE m.k1 = g.k1 AND m.k2 = g.k2
 ),
 written AS (
   DELETE FROM "public"."doctor_offices" AS t
@@ -294,6 +379,42 @@ written AS (
                       WHERE o.t1 = g.t1 AND o.t2 = g.t2
                         AND o.gone IS NULL
                         AND NOT EXISTS (SELECT FROM gone AS h WHERE h.k1 = o.k1 AND h.k2 = o.k2))
+     AND NOT (FALSE)
+  RETURNING g.t1, g.t2, 0 AS w1
+),
+unmapped AS (
+  UPDATE migrated.id_map_doctor_offices AS m
+     SET gone = pg_catalog.now(),
+         w1 = CASE WHEN w.t1 IS NOT NULL THEN w.w1
+                   WHEN NOT g.present THEN 0
+                   ELSE m.w1 END
+    FROM gone AS g
+    LEFT JOIN written AS w
+      ON w.t1 = g.t1 AND w.t2 = g.t2
+   WHERE m.k1 = g.k1 AND m.k2 = g.k2
+),
+contested AS (
+  INSERT INTO migrated.conflict AS c
+              (entity, legacy_key, session, batch, policy, in_source, in_target, state, before)
+  SELECT 'doctor_offices', g.legacy_key, '00000000-0000-0000-0000-000000000000', 1, 'source_wins', 'deleted', 'edited', 'overwritten', g.before
+    FROM gone AS g
+   WHERE coalesce(g.present AND g.w1 <> g.standing
+              AND NOT EXISTS (SELECT FROM migrated.id_map_doctor_offices AS o
+                               WHERE o.t1 = g.t1 AND o.t2 = g.t2
+                                 AND o.w1 = g.standing), FALSE)
+
+      ON CONFLICT (entity, legacy_key) WHERE state = 'held' DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         policy = excluded.policy,
+         in_source = excluded.in_source,
+         in_target = excluded.in_target,
+         columns = excluded.columns,
+         before = excluded.before,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         updated_at = pg_catalog.now()
+  RETURNING 1
 ),
 closed AS (
   UPDATE migrated.dead_letter AS d
@@ -317,7 +438,9 @@ forgotten AS (
      AND l.legacy_key = g.legacy_key
 )
 UPDATE migrated.batch AS b
-   SET deleted = b.deleted + (SELECT pg_catalog.count(*) FROM gone)
+   SET deleted = b.deleted + (SELECT pg_catalog.count(*) FROM gone AS g WHERE NOT (FALSE)),
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM gone AS g WHERE FALSE),
+       overwritten = b.overwritten + (SELECT pg_catalog.count(*) FROM contested)
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'doctor_offices'
    AND b.number = 1
@@ -348,6 +471,6 @@ UPDATE migrated.batch AS b
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'doctor_offices'
    AND b.number = 1
-RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings, overwritten, kept, held;
 COMMIT;
 

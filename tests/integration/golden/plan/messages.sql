@@ -56,13 +56,31 @@ COPY pg_temp.stage_messages (k1, f1_1, f2_1, f3_1, c4, c5, c6, c7, c8, c9, c10, 
 -- write, target
 SAVEPOINT applying;
 
-UPDATE "public"."messages" AS t
-   SET "is_active" = DEFAULT
-  FROM pg_temp.stage_messages AS s
-  JOIN migrated.id_map_messages AS m
-    ON m.k1 = s.k1
- WHERE m.gone IS NOT NULL
-   AND t."id" = m.t1;
+
+WITH marked AS MATERIALIZED (
+  SELECT m.k1,
+         m.t1,
+         pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) = m.w1 AS is_ours
+    FROM pg_temp.stage_messages AS s
+    JOIN migrated.id_map_messages AS m
+      ON m.k1 = s.k1
+    JOIN "public"."messages" AS t
+      ON t."id" = m.t1
+   WHERE m.gone IS NOT NULL
+     FOR UPDATE OF t
+),
+unmarked AS (
+  UPDATE "public"."messages" AS t
+     SET "is_active" = DEFAULT
+    FROM marked AS r
+   WHERE t."id" = r.t1
+  RETURNING r.k1, r.is_ours, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1
+)
+UPDATE migrated.id_map_messages AS m
+   SET w1 = r.w1
+  FROM unmarked AS r
+ WHERE m.k1 = r.k1
+   AND r.is_ours;
 
 WITH resolved AS MATERIALIZED (
   SELECT s.ctid AS row_id,
@@ -71,6 +89,10 @@ WITH resolved AS MATERIALIZED (
          s.h2,
          m.t1 IS NOT NULL AS mapped,
          t."id" IS NOT NULL AS present,
+         m.w1,
+         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) END AS standing,
+         CASE WHEN t."id" IS NULL THEN TRUE ELSE (t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context"::text, t."metadata"::text, t."sent_at", t."read_at", t."updated_at", t."legacy_record_id") IS DISTINCT FROM (coalesce(r1_1.t1), coalesce(r2_1.t1), coalesce(r3_1.t1), CAST(CASE s.c4 WHEN '0' THEN 'doctor' WHEN '1' THEN 'lab' WHEN '2' THEN 'system' END AS sender_kind), CAST(s.c5 AS text), CAST(s.c6 AS text), CAST(coalesce(migrated.json_or_null(s.c7), pg_catalog.to_jsonb(s.c7)) AS jsonb)::text, CAST(s.c8 AS jsonb)::text, CAST(s.c9 AS timestamp with time zone), CAST(s.c10 AS timestamp with time zone), CAST(s.c11 AS timestamp with time zone), CAST(s.k1 AS integer)) END AS differs,
+         t.xmin AS version,
          coalesce(m.t1, a."id") AS o1,
          coalesce(coalesce(m.t1, a."id"), pg_catalog.gen_random_uuid()) AS t1,
          coalesce(r1_1.t1) AS v1,
@@ -108,31 +130,13 @@ WITH resolved AS MATERIALIZED (
       ON t."id" = coalesce(m.t1, a."id")
    WHERE TRUE
 ),
-mapped AS (
-  INSERT INTO migrated.id_map_messages (k1, t1, h1, h2, session)
-  SELECT r.k1, r.t1, r.h1, r.h2, 0
-    FROM resolved AS r
-   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
-     AND NOT r.mapped
-  RETURNING 1
-),
-remapped AS (
-  UPDATE migrated.id_map_messages AS m
-     SET h1 = r.h1,
-         h2 = r.h2,
-         gone = NULL
-    FROM resolved AS r
-   WHERE m.k1 = r.k1
-     AND r.mapped
-     AND (m.h1, m.h2, m.gone, m.t1) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, r.t1)
-),
 inserted AS (
-  INSERT INTO "public"."messages" ("id", "order_id", "patient_id", "parent_message_id", "sender", "subject", "body", "context", "metadata", "sent_at", "read_at", "updated_at", "legacy_record_id")
+  INSERT INTO "public"."messages" AS t ("id", "order_id", "patient_id", "parent_message_id", "sender", "subject", "body", "context", "metadata", "sent_at", "read_at", "updated_at", "legacy_record_id")
   SELECT r.t1, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11, r.v12
     FROM resolved AS r
    WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
      AND NOT r.present
-  RETURNING 1
+  RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1
 ),
 updated AS (
   UPDATE "public"."messages" AS t
@@ -150,10 +154,67 @@ updated AS (
          "legacy_record_id" = r.v12
     FROM resolved AS r
    WHERE t."id" = r.o1
-     AND (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
-     AND r.present
-     AND (t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context"::text, t."metadata"::text, t."sent_at", t."read_at", t."updated_at", t."legacy_record_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7::text, r.v8::text, r.v9, r.v10, r.v11, r.v12)
+     AND (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND r.present AND r.differs
+     AND t.xmin = r.version
+  RETURNING r.o1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1
+),
+written AS (
+  SELECT t1, w1
+    FROM inserted
+   UNION ALL
+  SELECT t1, w1
+    FROM updated
+),
+mapped AS (
+  INSERT INTO migrated.id_map_messages (k1, t1, h1, h2, session, w1)
+  SELECT r.k1, r.t1, r.h1, r.h2, 0, coalesce(w.w1, CASE WHEN NOT r.differs THEN r.standing END)
+    FROM resolved AS r
+    LEFT JOIN written AS w
+      ON w.t1 = r.t1
+   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+     AND NOT r.mapped
   RETURNING 1
+),
+remapped AS (
+  UPDATE migrated.id_map_messages AS m
+     SET h1 = r.h1,
+         h2 = r.h2,
+         gone = NULL,
+         w1 = coalesce(w.w1, CASE WHEN (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND NOT r.differs THEN r.standing ELSE m.w1 END)
+    FROM resolved AS r
+    LEFT JOIN written AS w
+      ON w.t1 = r.t1
+   WHERE m.k1 = r.k1
+     AND r.mapped
+     AND (m.h1, m.h2, m.gone, m.w1, m.t1) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, coalesce(w.w1, CASE WHEN (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND NOT r.differs THEN r.standing ELSE m.w1 END), r.t1)
+),
+contested AS (
+  INSERT INTO migrated.conflict AS c
+              (entity, legacy_key, session, batch, policy, in_source, in_target, state, columns, before, h1, h2)
+  SELECT 'messages', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, 'source_wins', 'changed',
+         CASE WHEN r.present THEN 'edited' ELSE 'deleted' END,
+         CASE WHEN r.differs AND r.w1 <> r.standing THEN 'overwritten' END,
+         ARRAY(SELECT d.name FROM (VALUES ('order_id', t."order_id" IS DISTINCT FROM r.v1), ('patient_id', t."patient_id" IS DISTINCT FROM r.v2), ('parent_message_id', t."parent_message_id" IS DISTINCT FROM r.v3), ('sender', t."sender" IS DISTINCT FROM r.v4), ('subject', t."subject" IS DISTINCT FROM r.v5), ('body', t."body" IS DISTINCT FROM r.v6), ('context', t."context"::text IS DISTINCT FROM r.v7::text), ('metadata', t."metadata"::text IS DISTINCT FROM r.v8::text), ('sent_at', t."sent_at" IS DISTINCT FROM r.v9), ('read_at', t."read_at" IS DISTINCT FROM r.v10), ('updated_at', t."updated_at" IS DISTINCT FROM r.v11), ('legacy_record_id', t."legacy_record_id" IS DISTINCT FROM r.v12)) AS d (name, differs) WHERE d.differs),
+         CASE WHEN r.present THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."order_id" AS "order_id", t."patient_id" AS "patient_id", t."parent_message_id" AS "parent_message_id", t."sender" AS "sender", t."subject" AS "subject", t."body" AS "body", t."context" AS "context", t."metadata" AS "metadata", t."sent_at" AS "sent_at", t."read_at" AS "read_at", t."updated_at" AS "updated_at", t."legacy_record_id" AS "legacy_record_id") AS c) END,
+         r.h1, r.h2
+    FROM resolved AS r
+    LEFT JOIN LATERAL (SELECT * FROM "public"."messages" AS t WHERE t."id" = r.o1 OFFSET 0) AS t
+      ON TRUE
+   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+     AND CASE WHEN r.differs AND r.w1 <> r.standing THEN 'overwritten' END <> 'left'
+
+      ON CONFLICT (entity, legacy_key) WHERE state = 'held' DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         policy = excluded.policy,
+         in_source = excluded.in_source,
+         in_target = excluded.in_target,
+         columns = excluded.columns,
+         before = excluded.before,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         updated_at = pg_catalog.now()
+  RETURNING state
 ),
 dead AS (
   INSERT INTO migrated.dead_letter AS d
@@ -220,12 +281,24 @@ later AS (
 )
 UPDATE migrated.batch AS b
    SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
-       updated = b.updated + (SELECT pg_catalog.count(*) FROM updated),
+       updated = b.updated + (SELECT pg_catalog.count(*) FROM updated)
+                 + CASE WHEN (SELECT pg_catalog.count(*) FROM updated) < (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND r.present AND r.differs)
+                        THEN (SELECT migrated.refuse_overtaken('"public"."messages"', pg_catalog.array_agg(t.ctid), pg_catalog.array_agg(t.tableoid),
+                                                               pg_catalog.array_agg(t.xmin))
+                                FROM resolved AS r
+                                JOIN "public"."messages" AS t
+                                  ON t."id" = r.o1
+                               WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND r.present AND r.differs
+                                 AND NOT EXISTS (SELECT FROM updated AS u WHERE u.o1 = r.o1))
+                        ELSE 0 END,
        unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)))
                    - (SELECT pg_catalog.count(*) FROM inserted)
                    - (SELECT pg_catalog.count(*) FROM updated),
        failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),
-       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting)
+       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting),
+       overwritten = b.overwritten + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'overwritten'),
+       kept = b.kept + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'kept'),
+       held = b.held + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'held')
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'messages'
    AND b.number = 1
@@ -255,6 +328,14 @@ DELETE FROM migrated.again AS g
    AND g.entity = 'messages'
    AND g.legacy_key = ARRAY[s.k1::text]
    AND g.requested_at <= pg_catalog.now();
+UPDATE migrated.conflict AS c
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_messages AS s
+ WHERE c.entity = 'messages'
+   AND c.legacy_key = ARRAY[s.k1::text]
+   AND c.state = 'held'
+   AND (c.session, c.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
 
 
 WITH absent AS MATERIALIZED (
@@ -299,22 +380,44 @@ UPDATE migrated.batch AS b
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'messages'
    AND b.number = 1
-RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings, overwritten, kept, held;
 COMMIT;
 
 
 -- delete, target
 SAVEPOINT applying;
 
+SELECT pg_catalog.count(*)
+  FROM (
+SELECT
+  FROM migrated.change AS c
+  JOIN migrated.id_map_messages AS m
+    ON m.k1 = c.legacy_key[1]::integer
+   AND m.gone IS NULL
+  JOIN "public"."messages" AS t
+    ON t."id" = m.t1
+ WHERE c.analysis = '00000000-0000-0000-0000-000000000000'
+   AND c.entity = 'messages'
+   AND c.ordinal BETWEEN 1 AND 1
+   AND c.kind = 'deleted'
+   FOR UPDATE OF t
+       ) AS locked;
+
 WITH gone AS MATERIALIZED (
   SELECT c.legacy_key,
          m.t1 IS NOT NULL AS mapped,
          m.k1,
-         m.t1
+         m.t1,
+         m.w1,
+         t."id" IS NOT NULL AS present,
+         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) END AS standing,
+         CASE WHEN m.w1 <> CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."order_id" AS "order_id", t."patient_id" AS "patient_id", t."parent_message_id" AS "parent_message_id", t."sender" AS "sender", t."subject" AS "subject", t."body" AS "body", t."context" AS "context", t."metadata" AS "metadata", t."sent_at" AS "sent_at", t."read_at" AS "read_at", t."updated_at" AS "updated_at", t."legacy_record_id" AS "legacy_record_id") AS c) END AS before
     FROM migrated.change AS c
     LEFT JOIN migrated.id_map_messages AS m
       ON m.k1 = c.legacy_key[1]::integer
      AND m.gone IS NULL
+    LEFT JOIN "public"."messages" AS t
+      ON t."id" = m.t1
    WHERE c.analysis = '00000000-0000-0000-0000-000000000000'
      AND c.entity = 'messages'
      AND c.ordinal BETWEEN 1 AND 1
@@ -322,17 +425,44 @@ WITH gone AS MATERIALIZED (
      AND NOT EXISTS (SELECT FROM pg_temp.stage_messages AS s WHERE s.k1 = c.legacy_key[1]::integer)
      AND TRUE
 ),
-unmapped AS (
-  UPDATE migrated.id_map_messages AS m
-     SET gone = pg_catalog.now()
-    FROM gone AS g
-   WHERE m.k1 = g.k1
-),
 written AS (
   UPDATE "public"."messages" AS t
      SET "is_active" = 'false'
     FROM gone AS g
    WHERE t."id" = g.t1
+     AND NOT (FALSE)
+  RETURNING g.t1, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1
+),
+unmapped AS (
+  UPDATE migrated.id_map_messages AS m
+     SET gone = pg_catalog.now(),
+         w1 = CASE WHEN w.t1 IS NOT NULL THEN w.w1
+                   WHEN NOT g.present THEN 0
+                   ELSE m.w1 END
+    FROM gone AS g
+    LEFT JOIN written AS w
+      ON w.t1 = g.t1
+   WHERE m.k1 = g.k1
+),
+contested AS (
+  INSERT INTO migrated.conflict AS c
+              (entity, legacy_key, session, batch, policy, in_source, in_target, state, before)
+  SELECT 'messages', g.legacy_key, '00000000-0000-0000-0000-000000000000', 1, 'source_wins', 'deleted', 'edited', 'overwritten', g.before
+    FROM gone AS g
+   WHERE coalesce(g.present AND g.w1 <> g.standing, FALSE)
+
+      ON CONFLICT (entity, legacy_key) WHERE state = 'held' DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         policy = excluded.policy,
+         in_source = excluded.in_source,
+         in_target = excluded.in_target,
+         columns = excluded.columns,
+         before = excluded.before,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         updated_at = pg_catalog.now()
+  RETURNING 1
 ),
 closed AS (
   UPDATE migrated.dead_letter AS d
@@ -356,7 +486,9 @@ forgotten AS (
      AND l.legacy_key = g.legacy_key
 )
 UPDATE migrated.batch AS b
-   SET deleted = b.deleted + (SELECT pg_catalog.count(*) FROM gone)
+   SET deleted = b.deleted + (SELECT pg_catalog.count(*) FROM gone AS g WHERE NOT (FALSE)),
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM gone AS g WHERE FALSE),
+       overwritten = b.overwritten + (SELECT pg_catalog.count(*) FROM contested)
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'messages'
    AND b.number = 1
@@ -387,6 +519,6 @@ UPDATE migrated.batch AS b
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'messages'
    AND b.number = 1
-RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings, overwritten, kept, held;
 COMMIT;
 

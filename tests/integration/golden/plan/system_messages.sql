@@ -67,6 +67,10 @@ WITH resolved AS MATERIALIZED (
          s.h2,
          m.t1 IS NOT NULL AS mapped,
          t."id" IS NOT NULL AS present,
+         m.w1,
+         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id")::text, 0) END AS standing,
+         CASE WHEN t."id" IS NULL THEN TRUE ELSE (t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context"::text, t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id") IS DISTINCT FROM (CAST(CASE s.c1 WHEN '7' THEN 'order' WHEN '8' THEN 'case' ELSE NULL END AS text), coalesce(r2_1.t1, r2_2.t1), coalesce(r3_1.t1), coalesce(r4_1.t1), CAST(s.c5 AS text), CAST(migrated.json_or_null(s.c6) AS jsonb)::text, CAST(CASE s.c7 WHEN '0' THEN 'email' WHEN '1' THEN 'sms' WHEN '2' THEN 'push' WHEN '3' THEN 'in_app' END AS message_channel), CAST(s.c8 AS boolean), CAST(s.c9 AS timestamp with time zone), CAST(s.c10 AS timestamp with time zone), CAST(s.k1 AS bigint)) END AS differs,
+         t.xmin AS version,
          coalesce(m.t1, a."id") AS o1,
          coalesce(coalesce(m.t1, a."id"), pg_catalog.gen_random_uuid()) AS t1,
          CAST(CASE s.c1 WHEN '7' THEN 'order' WHEN '8' THEN 'case' ELSE NULL END AS text) AS v1,
@@ -105,31 +109,13 @@ WITH resolved AS MATERIALIZED (
       ON t."id" = coalesce(m.t1, a."id")
    WHERE TRUE
 ),
-mapped AS (
-  INSERT INTO migrated.id_map_system_messages (k1, t1, h1, h2, session)
-  SELECT r.k1, r.t1, r.h1, r.h2, 0
-    FROM resolved AS r
-   WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL))
-     AND NOT r.mapped
-  RETURNING 1
-),
-remapped AS (
-  UPDATE migrated.id_map_system_messages AS m
-     SET h1 = r.h1,
-         h2 = r.h2,
-         gone = NULL
-    FROM resolved AS r
-   WHERE m.k1 = r.k1
-     AND r.mapped
-     AND (m.h1, m.h2, m.gone, m.t1) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, r.t1)
-),
 inserted AS (
-  INSERT INTO "public"."system_messages" ("id", "item_type", "item_id", "order_id", "case_id", "template_key", "context", "channel", "is_read", "sent_at", "created_at", "legacy_notification_id")
+  INSERT INTO "public"."system_messages" AS t ("id", "item_type", "item_id", "order_id", "case_id", "template_key", "context", "channel", "is_read", "sent_at", "created_at", "legacy_notification_id")
   SELECT r.t1, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11
     FROM resolved AS r
    WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL))
      AND NOT r.present
-  RETURNING 1
+  RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id")::text, 0) AS w1
 ),
 updated AS (
   UPDATE "public"."system_messages" AS t
@@ -146,10 +132,67 @@ updated AS (
          "legacy_notification_id" = r.v11
     FROM resolved AS r
    WHERE t."id" = r.o1
-     AND (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL))
-     AND r.present
-     AND (t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context"::text, t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id") IS DISTINCT FROM (r.v1, r.v2, r.v3, r.v4, r.v5, r.v6::text, r.v7, r.v8, r.v9, r.v10, r.v11)
+     AND (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)) AND r.present AND r.differs
+     AND t.xmin = r.version
+  RETURNING r.o1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id")::text, 0) AS w1
+),
+written AS (
+  SELECT t1, w1
+    FROM inserted
+   UNION ALL
+  SELECT t1, w1
+    FROM updated
+),
+mapped AS (
+  INSERT INTO migrated.id_map_system_messages (k1, t1, h1, h2, session, w1)
+  SELECT r.k1, r.t1, r.h1, r.h2, 0, coalesce(w.w1, CASE WHEN NOT r.differs THEN r.standing END)
+    FROM resolved AS r
+    LEFT JOIN written AS w
+      ON w.t1 = r.t1
+   WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL))
+     AND NOT r.mapped
   RETURNING 1
+),
+remapped AS (
+  UPDATE migrated.id_map_system_messages AS m
+     SET h1 = r.h1,
+         h2 = r.h2,
+         gone = NULL,
+         w1 = coalesce(w.w1, CASE WHEN (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)) AND NOT r.differs THEN r.standing ELSE m.w1 END)
+    FROM resolved AS r
+    LEFT JOIN written AS w
+      ON w.t1 = r.t1
+   WHERE m.k1 = r.k1
+     AND r.mapped
+     AND (m.h1, m.h2, m.gone, m.w1, m.t1) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, coalesce(w.w1, CASE WHEN (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)) AND NOT r.differs THEN r.standing ELSE m.w1 END), r.t1)
+),
+contested AS (
+  INSERT INTO migrated.conflict AS c
+              (entity, legacy_key, session, batch, policy, in_source, in_target, state, columns, before, h1, h2)
+  SELECT 'system_messages', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, 'source_wins', 'changed',
+         CASE WHEN r.present THEN 'edited' ELSE 'deleted' END,
+         CASE WHEN r.differs AND r.w1 <> r.standing THEN 'overwritten' END,
+         ARRAY(SELECT d.name FROM (VALUES ('item_type', t."item_type" IS DISTINCT FROM r.v1), ('item_id', t."item_id" IS DISTINCT FROM r.v2), ('order_id', t."order_id" IS DISTINCT FROM r.v3), ('case_id', t."case_id" IS DISTINCT FROM r.v4), ('template_key', t."template_key" IS DISTINCT FROM r.v5), ('context', t."context"::text IS DISTINCT FROM r.v6::text), ('channel', t."channel" IS DISTINCT FROM r.v7), ('is_read', t."is_read" IS DISTINCT FROM r.v8), ('sent_at', t."sent_at" IS DISTINCT FROM r.v9), ('created_at', t."created_at" IS DISTINCT FROM r.v10), ('legacy_notification_id', t."legacy_notification_id" IS DISTINCT FROM r.v11)) AS d (name, differs) WHERE d.differs),
+         CASE WHEN r.present THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."item_type" AS "item_type", t."item_id" AS "item_id", t."order_id" AS "order_id", t."case_id" AS "case_id", t."template_key" AS "template_key", t."context" AS "context", t."channel" AS "channel", t."is_read" AS "is_read", t."sent_at" AS "sent_at", t."created_at" AS "created_at", t."legacy_notification_id" AS "legacy_notification_id") AS c) END,
+         r.h1, r.h2
+    FROM resolved AS r
+    LEFT JOIN LATERAL (SELECT * FROM "public"."system_messages" AS t WHERE t."id" = r.o1 OFFSET 0) AS t
+      ON TRUE
+   WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL))
+     AND CASE WHEN r.differs AND r.w1 <> r.standing THEN 'overwritten' END <> 'left'
+
+      ON CONFLICT (entity, legacy_key) WHERE state = 'held' DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         policy = excluded.policy,
+         in_source = excluded.in_source,
+         in_target = excluded.in_target,
+         columns = excluded.columns,
+         before = excluded.before,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         updated_at = pg_catalog.now()
+  RETURNING state
 ),
 dead AS (
   INSERT INTO migrated.dead_letter AS d
@@ -216,12 +259,24 @@ later AS (
 )
 UPDATE migrated.batch AS b
    SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
-       updated = b.updated + (SELECT pg_catalog.count(*) FROM updated),
+       updated = b.updated + (SELECT pg_catalog.count(*) FROM updated)
+                 + CASE WHEN (SELECT pg_catalog.count(*) FROM updated) < (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)) AND r.present AND r.differs)
+                        THEN (SELECT migrated.refuse_overtaken('"public"."system_messages"', pg_catalog.array_agg(t.ctid), pg_catalog.array_agg(t.tableoid),
+                                                               pg_catalog.array_agg(t.xmin))
+                                FROM resolved AS r
+                                JOIN "public"."system_messages" AS t
+                                  ON t."id" = r.o1
+                               WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)) AND r.present AND r.differs
+                                 AND NOT EXISTS (SELECT FROM updated AS u WHERE u.o1 = r.o1))
+                        ELSE 0 END,
        unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)))
                    - (SELECT pg_catalog.count(*) FROM inserted)
                    - (SELECT pg_catalog.count(*) FROM updated),
        failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),
-       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting)
+       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting),
+       overwritten = b.overwritten + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'overwritten'),
+       kept = b.kept + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'kept'),
+       held = b.held + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'held')
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'system_messages'
    AND b.number = 1
@@ -251,6 +306,14 @@ DELETE FROM migrated.again AS g
    AND g.entity = 'system_messages'
    AND g.legacy_key = ARRAY[s.k1::text]
    AND g.requested_at <= pg_catalog.now();
+UPDATE migrated.conflict AS c
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_system_messages AS s
+ WHERE c.entity = 'system_messages'
+   AND c.legacy_key = ARRAY[s.k1::text]
+   AND c.state = 'held'
+   AND (c.session, c.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
 
 
 WITH absent AS MATERIALIZED (
@@ -295,7 +358,7 @@ UPDATE migrated.batch AS b
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'system_messages'
    AND b.number = 1
-RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings, overwritten, kept, held;
 COMMIT;
 
 
@@ -306,11 +369,17 @@ WITH gone AS MATERIALIZED (
   SELECT c.legacy_key,
          m.t1 IS NOT NULL AS mapped,
          m.k1,
-         m.t1
+         m.t1,
+         m.w1,
+         t."id" IS NOT NULL AS present,
+         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id")::text, 0) END AS standing,
+         CASE WHEN m.w1 <> CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id")::text, 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."item_type" AS "item_type", t."item_id" AS "item_id", t."order_id" AS "order_id", t."case_id" AS "case_id", t."template_key" AS "template_key", t."context" AS "context", t."channel" AS "channel", t."is_read" AS "is_read", t."sent_at" AS "sent_at", t."created_at" AS "created_at", t."legacy_notification_id" AS "legacy_notification_id") AS c) END AS before
     FROM migrated.change AS c
     LEFT JOIN migrated.id_map_system_messages AS m
       ON m.k1 = c.legacy_key[1]::bigint
      AND m.gone IS NULL
+    LEFT JOIN "public"."system_messages" AS t
+      ON t."id" = m.t1
    WHERE c.analysis = '00000000-0000-0000-0000-000000000000'
      AND c.entity = 'system_messages'
      AND c.ordinal BETWEEN 1 AND 1
@@ -318,14 +387,39 @@ WITH gone AS MATERIALIZED (
      AND NOT EXISTS (SELECT FROM pg_temp.stage_system_messages AS s WHERE s.k1 = c.legacy_key[1]::bigint)
      AND TRUE
 ),
+written AS (
+  SELECT g.t1, g.w1 FROM gone AS g WHERE FALSE
+),
 unmapped AS (
   UPDATE migrated.id_map_system_messages AS m
-     SET gone = pg_catalog.now()
+     SET gone = pg_catalog.now(),
+         w1 = CASE WHEN w.t1 IS NOT NULL THEN w.w1
+                   WHEN NOT g.present THEN 0
+                   ELSE m.w1 END
     FROM gone AS g
+    LEFT JOIN written AS w
+      ON w.t1 = g.t1
    WHERE m.k1 = g.k1
 ),
-written AS (
-  SELECT 1
+contested AS (
+  INSERT INTO migrated.conflict AS c
+              (entity, legacy_key, session, batch, policy, in_source, in_target, state, before)
+  SELECT 'system_messages', g.legacy_key, '00000000-0000-0000-0000-000000000000', 1, 'source_wins', 'deleted', 'edited', 'overwritten', g.before
+    FROM gone AS g
+   WHERE FALSE
+
+      ON CONFLICT (entity, legacy_key) WHERE state = 'held' DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         policy = excluded.policy,
+         in_source = excluded.in_source,
+         in_target = excluded.in_target,
+         columns = excluded.columns,
+         before = excluded.before,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         updated_at = pg_catalog.now()
+  RETURNING 1
 ),
 closed AS (
   UPDATE migrated.dead_letter AS d
@@ -349,7 +443,9 @@ forgotten AS (
      AND l.legacy_key = g.legacy_key
 )
 UPDATE migrated.batch AS b
-   SET deleted = b.deleted + (SELECT pg_catalog.count(*) FROM gone)
+   SET deleted = b.deleted + (SELECT pg_catalog.count(*) FROM gone AS g WHERE NOT (FALSE)),
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM gone AS g WHERE FALSE),
+       overwritten = b.overwritten + (SELECT pg_catalog.count(*) FROM contested)
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'system_messages'
    AND b.number = 1
@@ -380,6 +476,6 @@ UPDATE migrated.batch AS b
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'system_messages'
    AND b.number = 1
-RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings;
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings, overwritten, kept, held;
 COMMIT;
 
