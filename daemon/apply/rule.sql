@@ -74,7 +74,13 @@ NOT EXISTS (SELECT FROM migrated.dead_letter AS d
      AND NOT EXISTS (SELECT FROM migrated.parked AS p
                       WHERE p.entity = '{entity}'
                         AND p.legacy_key = {legacy_key}
-                        AND (p.session, p.batch) = ('{session}'::uuid, {batch}))
+                        AND (p.session, p.batch) = ('{session}'::uuid, {batch})){ours}
+
+-- name: rule_ours
+-- Nor was it left as it was edited in the target: it stands there as we wrote it.
+     AND EXISTS (SELECT FROM {target} AS t
+                  WHERE {t_is_m}
+                    AND (m.w1 = {written_hash}) IS NOT FALSE)
 
 -- name: rule_written
 -- The target's row, and whether it breaks each of the rules; in a query of its own, so that names in conditions are those of its

@@ -61,17 +61,35 @@ static void append_written(struct text *text, const struct bound_entity *bound,
 						      { NULL, NULL } });
 }
 
+/* Where the source does not always win, a row may have been left alone because of an edit in the target. */
+static char *is_ours(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+	_cleanup_free_ char *t_is_m = parts_target_is(bound, "m.t");
+	_cleanup_free_ char *hash = bound_written_hash(bound, "t");
+
+	if (bound->entity->conflict.policy != ON_CONFLICT_SOURCE_WINS)
+		text_fill(&text, sql_apply_rule_ours,
+			  (const struct text_hole[]){ { "target", bound->target_relation },
+						      { "t_is_m", t_is_m },
+						      { "written_hash", hash },
+						      { NULL, NULL } });
+	return text_steal(&text);
+}
+
 static char *carried(const struct bound_entity *bound, const struct batch_place *place)
 {
 	struct text text = TEXT_INIT;
 	_cleanup_free_ char *batch = text_format("%d", place->batch);
 	_cleanup_free_ char *legacy_key = parts_legacy_key(bound, "s");
+	_cleanup_free_ char *ours = is_ours(bound);
 
 	text_fill(&text, sql_apply_rule_carried,
 		  (const struct text_hole[]){ { "entity", bound->entity->name },
 					      { "legacy_key", legacy_key },
 					      { "session", place->session },
 					      { "batch", batch },
+					      { "ours", ours },
 					      { NULL, NULL } });
 	return text_steal(&text);
 }

@@ -416,3 +416,22 @@ def test_a_reference_that_would_break_a_rule_is_not_filled_in(pair, condition):
     assert dead_letters(world, "nodes") == {}
     assert world.target_sql(LINKED)[3] == (4, 5)
     world.finds_nothing()
+
+
+# --- edits on the modern side ----------------------------------------------------------------------------
+
+@pytest.mark.parametrize("action", ["reject", "warn"])
+def test_rows_that_are_held_for_an_edit_are_not_asked(pair, action):
+    mapping = things(positive=rule("after", POSITIVE, action), soft=rule("before", POSITIVE, "warn"))
+    world = pair(THINGS_SOURCE, THINGS_TARGET, {**mapping, "on_conflict": "hold"})
+    world.source_sql("UPDATE things SET price = 1")
+    world.migrate()
+    world.target_sql("UPDATE things SET price = -5 WHERE legacy_id IN (3, 4)")
+    world.target_sql("DELETE FROM things WHERE legacy_id = 5")
+    world.source_sql("UPDATE things SET price = -1 WHERE id IN (3, 5, 6)")
+    session = world.migrate()
+    assert session.failed == (1 if action == "reject" else 0)
+    assert (rejected if action == "reject" else findings)(world, "positive") == ["6"]
+    assert findings(world, "soft") == ([] if action == "reject" else ["6"])
+    world.migrate(full=True)
+    assert (rejected if action == "reject" else findings)(world, "positive") == ["6"]
