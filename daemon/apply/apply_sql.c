@@ -30,8 +30,8 @@ static void append_reference_join(struct text *text, const struct binding *bindi
 
 	text_appendf(text, "    LEFT JOIN %s AS %s\n      ON ", parent->id_map, alias);
 	for (size_t i = 0; i < written->column->from.count; i++)
-		text_appendf(text, "%s%s.k%zu = s.f%zu_%zu::%s", i > 0 ? " AND " : "", alias, i + 1,
-			     written->number, i + 1, parent->key_types[i]);
+		text_appendf(text, "%s%s.k%zu = %s", i > 0 ? " AND " : "", alias, i + 1,
+			     parts_parent_key(written, alternative, i));
 	if (parts_has_alternatives(written))
 		text_appendf(text, " AND s.w%zu = %zu", written->number, alternative + 1);
 	text_appendf(text, "%s\n", parts_parent_present(parent, alias, present));
@@ -169,8 +169,7 @@ static char *missing_list(const struct bound_entity *bound)
 
 		text_appendf(&text, "CASE WHEN %s THEN ARRAY[", condition);
 		for (size_t j = 0; j < written->column->from.count; j++)
-			text_appendf(&text, "%ss.f%zu_%zu::text", j > 0 ? ", " : "",
-				     written->number, j + 1);
+			text_appendf(&text, "%s%s", j > 0 ? ", " : "", written->parent_texts[j]);
 		text_appendf(&text, "] END AS %c%zu,\n         %s AS q%zu,\n         ",
 			     written->kin ? 'g' : 'p', written->number, name, written->number);
 		if (written->kin) {
@@ -241,14 +240,24 @@ struct column_lists {
 	struct text new_values; /* as expressions, since they are compared where they are made */
 };
 
+/* A value as it will stand in the table: what is too long for varchar(n) by blanks alone is cut, as an assignment does. */
+static char *as_stored(const struct written_column *written)
+{
+	if (written->length < 0)
+		return text_copy(written->expression);
+	return text_format("pg_catalog.\"varchar\"(%s, %d, false)", written->expression,
+			   written->length);
+}
+
 static void append_comparable(struct column_lists *lists, const struct written_column *written)
 {
 	const char *as_text = written->no_equality ? "::text" : "";
+	_cleanup_free_ char *value = as_stored(written);
 
 	text_separate(&lists->old_values, ", ");
 	text_appendf(&lists->old_values, "t.%s%s", written->quoted, as_text);
 	text_separate(&lists->new_values, ", ");
-	text_appendf(&lists->new_values, "%s%s", written->expression, as_text);
+	text_appendf(&lists->new_values, "%s%s", value, as_text);
 }
 
 static void collect_columns(struct column_lists *lists, const struct bound_entity *bound)

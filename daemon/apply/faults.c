@@ -73,11 +73,8 @@ static void collect(struct faults *faults, const struct bound_entity *bound)
 		_cleanup_free_ char *null = NULL;
 
 		if (written->fault != NULL)
-			add_fault(
-				faults, written, written->fault, written->fault_sqlstate,
-				written->column->kind == COLUMN_PARSE
-					? "the text is not valid JSON"
-					: "no row of the value table fits, and there is no default");
+			add_fault(faults, written, written->fault, written->fault_sqlstate,
+				  written->fault_message);
 		if (missing != NULL && !parts_is_deferrable(written) && !parts_is_parking(written))
 			add_fault(faults, written, missing, "23503", "its parent is missing");
 		if (!written->not_null)

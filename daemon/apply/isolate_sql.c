@@ -14,15 +14,14 @@
 
 /* "p.k1 = s.f4_1::integer AND s.w4 = 2": the parent that a staged row names by reference `written`, alternative
    `alternative`. */
-static char *parent_is_staged(const struct bound_entity *parent,
-			      const struct written_column *written, size_t alternative)
+static char *parent_is_staged(const struct written_column *written, size_t alternative)
 {
 	struct text text = TEXT_INIT;
 
 	for (size_t i = 0; i < written->column->from.count; i++) {
 		text_separate(&text, " AND ");
-		text_appendf(&text, "p.k%zu = s.f%zu_%zu::%s", i + 1, written->number, i + 1,
-			     parent->key_types[i]);
+		text_appendf(&text, "p.k%zu = %s", i + 1,
+			     parts_parent_key(written, alternative, i));
 	}
 	if (parts_has_alternatives(written))
 		text_appendf(&text, " AND s.w%zu = %zu", written->number, alternative + 1);
@@ -35,8 +34,7 @@ static char *parent_key_array(const struct written_column *written)
 
 	text_append(&text, "ARRAY[");
 	for (size_t i = 0; i < written->column->from.count; i++)
-		text_appendf(&text, "%ss.f%zu_%zu::text", i > 0 ? ", " : "", written->number,
-			     i + 1);
+		text_appendf(&text, "%s%s", i > 0 ? ", " : "", written->parent_texts[i]);
 	text_append(&text, "]");
 	return text_steal(&text);
 }
@@ -52,7 +50,7 @@ static void append_lost(struct text *lost, struct text *again, const struct bind
 	_cleanup_free_ char *column_name = pg_quote_literal(written->name);
 	_cleanup_free_ char *parent_name = pg_quote_literal(parent_entity);
 	_cleanup_free_ char *parent_key = parent_key_array(written);
-	_cleanup_free_ char *p_is_s = parent_is_staged(parent, written, alternative);
+	_cleanup_free_ char *p_is_s = parent_is_staged(written, alternative);
 	_cleanup_free_ char *p_is_l = parts_keys_from_text(parent, "p", "l.parent_key");
 	_cleanup_free_ char *t_is_p = parts_target_is(parent, "p.t");
 	char present[64];

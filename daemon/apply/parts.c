@@ -120,6 +120,11 @@ char *parts_missing(const struct written_column *written)
 	return text_steal(&text);
 }
 
+const char *parts_parent_key(const struct written_column *written, size_t alternative, size_t part)
+{
+	return written->parent_keys[alternative * written->column->from.count + part];
+}
+
 /* References whose absence lets the row wait, or lets only the column wait. */
 bool parts_is_deferrable(const struct written_column *written)
 {

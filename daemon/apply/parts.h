@@ -36,6 +36,9 @@ bool parts_has_alternatives(const struct written_column *written);
 /* Condition over the stage and the parents' maps: the source names a parent, and no parent is there. */
 char *parts_missing(const struct written_column *written);
 
+/* Part `part` (from 0) of the parent's legacy key as alternative `alternative` has it, over the stage. */
+const char *parts_parent_key(const struct written_column *written, size_t alternative, size_t part);
+
 /* When its parent is missing, only the column waits; or the whole row does. Neither: it is a dead letter. */
 bool parts_is_deferrable(const struct written_column *written);
 bool parts_is_parking(const struct written_column *written);

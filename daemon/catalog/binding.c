@@ -1,6 +1,7 @@
 /*
- * Binds the mapping to two live databases: catalogs first, then each entity's read is described by the
- * source, so that the types of its expressions are what the source says they are; see binding.h.
+ * Binds the mapping to two live databases: catalogs first, then each entity's read is described by the source (describe.c), so that
+ * the types of its expressions are what the source says they are, then the target is asked whether it takes them (probe.c); see
+ * binding.h.
  *
  * What the mapping's forms mean in SQL stands in expression.c.
  */
@@ -13,11 +14,13 @@
 #include "catalog/base_tables.h"
 #include "catalog/changed.h"
 #include "catalog/circle.h"
+#include "catalog/describe.h"
 #include "catalog/expression.h"
 #include "catalog/identity.h"
 #include "catalog/mint.h"
+#include "catalog/probe.h"
+#include "catalog/reference.h"
 #include "catalog/rules.h"
-#include "catalog/wire_type.h"
 #include "common/text.h"
 
 /* One binding under way. */
@@ -27,28 +30,11 @@ struct binder {
 	struct pg_connection *target;
 	binding_on_done *on_done;
 	void *arg;
-	size_t next;	     /* entity to be described */
-	size_t next_shipped; /* expression to be described alone, after the whole read was refused */
-	bool alone;
 };
-
-static void describe_next(struct binder *binder);
-
-static bool is_integer(const char *type)
-{
-	return strcmp(type, "bigint") == 0 || strcmp(type, "integer") == 0 ||
-	       strcmp(type, "smallint") == 0;
-}
 
 static char **string_array(size_t count)
 {
 	return memory_new((count > 0 ? count : 1) * sizeof(char *));
-}
-
-static void replace(char **string, char *value)
-{
-	free(*string);
-	*string = value;
 }
 
 void binding_refuse(struct binding *binding, struct bound_entity *bound, const char *path,
@@ -89,16 +75,17 @@ static void bind_source_relation(struct bound_entity *bound)
 	const struct entity *entity = bound->entity;
 
 	if (entity->source_query != NULL) {
-		bound->source_relation = text_format("(%s) AS source", entity->source_query);
+		_cleanup_free_ char *query = bound_enclosed(entity->source_query);
+
+		bound->source_relation = text_format("%s AS source", query);
 	} else {
 		_cleanup_free_ char *schema = pg_quote_identifier(entity->source_schema);
 		_cleanup_free_ char *table = pg_quote_identifier(entity->source_table);
 
 		bound->source_relation = text_format("%s.%s AS source", schema, table);
 	}
-	bound->source_filter = entity->source_where != NULL
-				       ? text_format("(%s)", entity->source_where)
-				       : text_copy("TRUE");
+	bound->source_filter = entity->source_where != NULL ? bound_enclosed(entity->source_where)
+							    : text_copy("TRUE");
 }
 
 static void bind_keys(struct bound_entity *bound)
@@ -324,57 +311,6 @@ static void bind_target(struct binder *binder, struct bound_entity *bound)
 						 entity->legacy_key.count);
 }
 
-/* --- types of what is shipped ------------------------------------------------------------------ */
-
-/* What the source cannot send in a form that the target reads goes as text. */
-static void set_shipped_type(struct shipped_column *shipped, Oid oid)
-{
-	const char *type = wire_type_name(oid);
-
-	if (type == NULL)
-		replace(&shipped->expression, text_format("(%s)::text", shipped->expression));
-	replace(&shipped->type, text_copy(type != NULL ? type : "text"));
-}
-
-static void finish_types(struct binding *binding, struct bound_entity *bound,
-			 const PGresult *description)
-{
-	for (size_t i = 0; i < bound->shipped_count; i++)
-		set_shipped_type(&bound->shipped[i], PQftype(description, (int)i));
-	for (size_t i = 0; i < bound->entity->source_key.count; i++) {
-		replace(&bound->key_expressions[i], text_copy(bound->shipped[i].expression));
-		replace(&bound->key_types[i], text_copy(bound->shipped[i].type));
-	}
-	bound->integer_key = bound->entity->source_key.count == 1 &&
-			     is_integer(bound->key_types[0]);
-	bound_set_mint(binding, bound);
-	if (bound->updated_at != NULL)
-		bound_set_changed_type(binding, bound,
-				       PQftype(description, (int)bound->shipped_count));
-	bound_set_identity(bound, binding->source_version, description,
-			   bound->shipped_count + (bound->updated_at != NULL));
-	if (bound->source_time != NULL)
-		bound_set_source_time_type(binding, bound,
-					   PQftype(description, PQnfields(description) - 1));
-	bound_check_strategy(binding, bound);
-}
-
-char *binding_read(const struct bound_entity *bound)
-{
-	struct text text = TEXT_INIT;
-
-	for (size_t i = 0; i < bound->shipped_count; i++)
-		text_appendf(&text, "%s%s AS %s", i == 0 ? "SELECT " : ",\n       ",
-			     bound->shipped[i].expression, bound->shipped[i].name);
-	if (bound->updated_at != NULL)
-		text_appendf(&text, ",\n       %s", bound->updated_at);
-	bound_append_identity(&text, bound);
-	if (bound->source_time != NULL)
-		text_appendf(&text, ",\n       %s", bound->source_time);
-	text_appendf(&text, "\n  FROM %s\n WHERE %s", bound->source_relation, bound->source_filter);
-	return text_steal(&text);
-}
-
 static void finish(struct binder *binder, const struct error *err)
 {
 	struct binding *binding = binder->binding;
@@ -387,96 +323,6 @@ static void finish(struct binder *binder, const struct error *err)
 		binding = NULL;
 	}
 	on_done(arg, binding, err);
-}
-
-static bool is_refusal(const struct error *err)
-{
-	return err->kind == ERROR_STRUCTURE || err->kind == ERROR_DATA || err->kind == ERROR_DENIED;
-}
-
-/* What is asked for alone, behind all that is shipped. */
-enum { ALONE_UPDATED_AT, ALONE_SOURCE_TIME, ALONE_RELATION, ALONE_COUNT };
-
-/* One expression of the source, and where in the mapping it stands; NULL: there is none of this sort. */
-static const char *expression_alone(const struct binder *binder, const struct bound_entity *bound,
-				    const char **ret_path)
-{
-	if (binder->next_shipped < bound->shipped_count) {
-		*ret_path = bound->shipped[binder->next_shipped].path;
-		return bound->shipped[binder->next_shipped].expression;
-	}
-	switch (binder->next_shipped - bound->shipped_count) {
-	case ALONE_UPDATED_AT:
-		*ret_path = "$.detect.updated_at";
-		return bound->updated_at;
-	case ALONE_SOURCE_TIME:
-		*ret_path = "$.on_conflict";
-		return bound->source_time;
-	default:
-		*ret_path = "$.source";
-		return "1";
-	}
-}
-
-/* The whole read was refused: ask for each expression alone, to name every one that is at fault. */
-static void on_described_alone(void *arg, const struct pg_answer *answer)
-{
-	struct binder *binder = arg;
-	struct bound_entity *bound = &binder->binding->entities[binder->next];
-	const char *path;
-
-	if (answer->error != NULL && !is_refusal(answer->error)) {
-		finish(binder, answer->error);
-		return;
-	}
-	expression_alone(binder, bound, &path);
-	if (answer->error != NULL)
-		complain(binder, bound, path, "the source refuses it: %s", answer->error->message);
-	/* The relation itself is the last one asked for, and the first at fault when all are. */
-	do
-		binder->next_shipped++;
-	while (expression_alone(binder, bound, &path) == NULL);
-	if (binder->next_shipped == bound->shipped_count + ALONE_COUNT) {
-		binder->alone = false;
-		binder->next++;
-	}
-	describe_next(binder);
-}
-
-/* As a condition, where there can be no aggregates: with others, one of these has the whole read refused, and alone it has not. */
-static void describe_alone(struct binder *binder)
-{
-	struct bound_entity *bound = &binder->binding->entities[binder->next];
-	const char *path;
-	const char *expression = expression_alone(binder, bound, &path);
-	_cleanup_free_ char *condition = binder->next_shipped ==
-							 bound->shipped_count + ALONE_RELATION
-						 ? text_copy(bound->source_filter)
-						 : text_format("(%s) IS NOT NULL", expression);
-	_cleanup_free_ char *sql = text_format("SELECT 1 FROM %s WHERE %s", bound->source_relation,
-					       condition);
-
-	pg_describe(binder->source, sql, on_described_alone, binder);
-}
-
-static void on_described(void *arg, const struct pg_answer *answer)
-{
-	struct binder *binder = arg;
-	struct bound_entity *bound = &binder->binding->entities[binder->next];
-
-	if (answer->error == NULL) {
-		finish_types(binder->binding, bound, answer->results[answer->count - 1]);
-		bound_fingerprint(bound, binder->binding->source_version);
-		binder->next++;
-	} else if (is_refusal(answer->error)) {
-		bound->usable = false;
-		binder->alone = true;
-		binder->next_shipped = 0;
-	} else {
-		finish(binder, answer->error);
-		return;
-	}
-	describe_next(binder);
 }
 
 /* A child cannot be resolved without its parents' id maps. A parent that only the source refuses, later, fails when a session
@@ -520,24 +366,33 @@ static void on_base_tables(void *arg, const struct error *err)
 	finish(arg, err);
 }
 
-/* Entities already known not to fit are not described: the source would only say again what is known. */
-static void describe_next(struct binder *binder)
+static void on_probed(void *arg, const struct error *err)
 {
+	struct binder *binder = arg;
+
+	if (err != NULL) {
+		finish(binder, err);
+		return;
+	}
+	binding_spread_unusable(binder->binding, NULL);
+	base_tables_find(binder->binding, binder->source, on_base_tables, binder);
+}
+
+/* Now that all types are known, the target says whether it takes them. */
+static void on_described(void *arg, const struct error *err)
+{
+	struct binder *binder = arg;
 	struct binding *binding = binder->binding;
 
-	if (binder->alone) {
-		describe_alone(binder);
+	if (err != NULL) {
+		finish(binder, err);
 		return;
 	}
-	while (binder->next < binding->set->count && !binding->entities[binder->next].usable)
-		binder->next++;
-	if (binder->next == binding->set->count) {
-		base_tables_find(binding, binder->source, on_base_tables, binder);
-		return;
-	}
-	_cleanup_free_ char *sql = binding_read(&binding->entities[binder->next]);
-
-	pg_describe(binder->source, sql, on_described, binder);
+	bound_resolve_references(binding);
+	for (size_t i = 0; i < binding->set->count; i++)
+		if (binding->entities[i].usable)
+			bound_fingerprint(&binding->entities[i], binding->source_version);
+	probe_target(binding, binder->target, on_probed, binder);
 }
 
 static void on_rules_described(void *arg, const struct error *err)
@@ -549,7 +404,7 @@ static void on_rules_described(void *arg, const struct error *err)
 		return;
 	}
 	binding_spread_unusable(binder->binding, NULL);
-	describe_next(binder);
+	describe_source(binder->binding, binder->source, on_described, binder);
 }
 
 static void on_target_catalog(void *arg, const struct error *err)

@@ -34,6 +34,10 @@ struct written_column {
 	char *raw; /* NULL exactly when the value is, and cheaper; NULL when there is no such thing */
 	char *fault; /* condition under which the value cannot be made (no row in the value table, invalid JSON); may be NULL */
 	const char *fault_sqlstate;
+	const char *fault_message;
+	char **parent_keys; /* of a reference: for each alternative, each part of the parent's legacy key, in the parent's type */
+	char **parent_texts; /* each part as text */
+	int length;	     /* varchar(n): the type's modifier; -1: any length */
 	bool not_null;
 	bool no_equality;
 	bool deferred; /* a reference that is left NULL when its parent is missing, and filled in a second pass; see circle.h */

@@ -67,6 +67,13 @@ static void bound_done(struct bound_entity *bound)
 		free(bound->written[i].expression);
 		free(bound->written[i].raw);
 		free(bound->written[i].fault);
+		if (bound_is_reference(&bound->written[i])) {
+			const struct column *column = bound->written[i].column;
+
+			free_strings(bound->written[i].parent_keys,
+				     column->reference_count * column->from.count);
+			free_strings(bound->written[i].parent_texts, column->from.count);
+		}
 	}
 	free(bound->shipped);
 	free(bound->written);

@@ -13,6 +13,19 @@
 
 #include "common/text.h"
 
+/* The shortest text that is this number again: 0.1, not 0.10000000000000001. */
+static char *number_text(double number)
+{
+	char text[32];
+
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof(text), "%.*g", digits, number);
+		if (strtod(text, NULL) == number)
+			break;
+	}
+	return text_copy(text);
+}
+
 char *binding_literal(const json_t *value)
 {
 	switch (json_typeof(value)) {
@@ -24,8 +37,11 @@ char *binding_literal(const json_t *value)
 		return text_copy("'false'");
 	case JSON_INTEGER:
 		return text_format("'%" JSON_INTEGER_FORMAT "'", json_integer_value(value));
-	case JSON_REAL:
-		return text_format("'%.17g'", json_real_value(value));
+	case JSON_REAL: {
+		_cleanup_free_ char *number = number_text(json_real_value(value));
+
+		return text_format("'%s'", number);
+	}
 	default:
 		return text_copy("NULL");
 	}
@@ -34,14 +50,15 @@ char *binding_literal(const json_t *value)
 /* A JSON scalar as a literal of type jsonb. */
 static char *json_literal(const json_t *value)
 {
-	_cleanup_free_ char *dumped = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+	_cleanup_free_ char *dumped = json_is_real(value)
+					      ? number_text(json_real_value(value))
+					      : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
 	_cleanup_free_ char *quoted = pg_quote_literal(dumped);
 
 	return text_format("%s::jsonb", quoted);
 }
 
-/* What a column of this type takes: JSON columns take JSON, all others the text form. */
-static char *typed_literal(const json_t *value, const char *type)
+char *bound_typed_literal(const json_t *value, const char *type)
 {
 	if (strcmp(type, "json") == 0 || strcmp(type, "jsonb") == 0)
 		return json_is_null(value) ? text_copy("NULL") : json_literal(value);
@@ -86,6 +103,11 @@ char *bound_key_list(const struct bound_entity *bound, const char *format, const
 	return text_steal(&list);
 }
 
+char *bound_enclosed(const char *sql)
+{
+	return text_format(strstr(sql, "--") != NULL ? "(%s\n)" : "(%s)", sql);
+}
+
 static char *source_column(const char *name)
 {
 	_cleanup_free_ char *quoted = pg_quote_identifier(name);
@@ -103,12 +125,12 @@ static char *value_table(const struct column *column, const char *subject, const
 	text_appendf(&text, "CASE %s", subject);
 	for (size_t i = 0; i < column->value_count; i++) {
 		_cleanup_free_ char *from = pg_quote_literal(column->values[i].from);
-		_cleanup_free_ char *to = typed_literal(column->values[i].to, type);
+		_cleanup_free_ char *to = bound_typed_literal(column->values[i].to, type);
 
 		text_appendf(&text, " WHEN %s THEN %s", from, to);
 	}
 	if (column->default_value != NULL) {
-		_cleanup_free_ char *rest = typed_literal(column->default_value, type);
+		_cleanup_free_ char *rest = bound_typed_literal(column->default_value, type);
 
 		text_appendf(&text, " ELSE %s", rest);
 	}
@@ -144,7 +166,7 @@ static char *member(const struct column *column)
 	case COLUMN_SOURCE:
 		return source_column(column->from.names[0]);
 	case COLUMN_SQL:
-		return text_format("(%s)", column->sql);
+		return bound_enclosed(column->sql);
 	case COLUMN_CONSTANT:
 		return json_literal(column->constant);
 	case COLUMN_VALUES: {
@@ -162,6 +184,9 @@ static char *member(const struct column *column)
 	return text_copy("NULL");
 }
 
+/* A function takes at most 100 arguments, two for each member. */
+#define MEMBERS_OF_A_CALL 50
+
 static char *assemble(const struct column *column)
 {
 	struct text text = TEXT_INIT;
@@ -170,11 +195,20 @@ static char *assemble(const struct column *column)
 	for (size_t i = 0; i < column->member_count; i++) {
 		_cleanup_free_ char *key = pg_quote_literal(column->members[i].name);
 		_cleanup_free_ char *value = member(&column->members[i]);
+		bool next_call = i > 0 && i % MEMBERS_OF_A_CALL == 0;
 
-		text_appendf(&text, "%s%s, %s", i > 0 ? ", " : "", key, value);
+		text_appendf(&text, "%s%s, %s",
+			     next_call ? ") || pg_catalog.jsonb_build_object("
+			     : i > 0   ? ", "
+				       : "",
+			     key, value);
 	}
 	text_append(&text, ")");
-	return text_steal(&text);
+	if (column->member_count <= MEMBERS_OF_A_CALL)
+		return text_steal(&text);
+	_cleanup_free_ char *sum = text_steal(&text);
+
+	return text_format("(%s)", sum);
 }
 
 /* --- target columns ---------------------------------------------------------------------------- */
@@ -194,6 +228,7 @@ static struct written_column *add_written(struct bound_entity *bound, const stru
 		.type = text_copy(target->base_type),
 		.not_null = target->not_null,
 		.no_equality = target->no_equality,
+		.length = target->length,
 		.number = bound->written_count,
 	};
 	return written;
@@ -231,6 +266,7 @@ static void write_values(struct bound_entity *bound, struct written_column *writ
 	written->expression = cast(written->raw, written->type);
 	written->fault = value_table_fault(written->column, subject);
 	written->fault_sqlstate = "22000";
+	written->fault_message = "no row of the value table fits, and there is no default";
 }
 
 static void write_parsed(struct bound_entity *bound, struct written_column *written)
@@ -248,6 +284,7 @@ static void write_parsed(struct bound_entity *bound, struct written_column *writ
 	if (written->column->if_invalid == IF_INVALID_DEAD_LETTER) {
 		written->fault = text_format("%s IS NOT NULL AND %s IS NULL", subject, parsed);
 		written->fault_sqlstate = "22P02";
+		written->fault_message = "the text is not valid JSON";
 	}
 }
 
@@ -267,11 +304,14 @@ static void ship_reference(struct bound_entity *bound, const struct written_colu
 	if (column->reference_count == 1 && column->references[0].when == NULL)
 		return;
 	text_append(&which, "CASE");
-	for (size_t i = 0; i < column->reference_count; i++)
-		text_appendf(&which, " WHEN %s THEN %zu",
-			     column->references[i].when != NULL ? column->references[i].when
-								: "TRUE",
-			     i + 1);
+	for (size_t i = 0; i < column->reference_count; i++) {
+		const char *when = column->references[i].when;
+		_cleanup_free_ char *condition = when != NULL && strstr(when, "--") != NULL
+							 ? bound_enclosed(when)
+							 : text_copy(when != NULL ? when : "TRUE");
+
+		text_appendf(&which, " WHEN %s THEN %zu", condition, i + 1);
+	}
 	text_append(&which, " END");
 	bound_ship(bound, which_name, text_string(&which), column->path);
 }
@@ -300,7 +340,7 @@ void bound_write(struct bound_entity *bound, const struct column *column,
 		write_plain(bound, written, expression);
 		break;
 	case COLUMN_SQL:
-		expression = text_format("(%s)", column->sql);
+		expression = bound_enclosed(column->sql);
 		write_plain(bound, written, expression);
 		break;
 	case COLUMN_JSON:
@@ -308,7 +348,7 @@ void bound_write(struct bound_entity *bound, const struct column *column,
 		write_plain(bound, written, expression);
 		break;
 	case COLUMN_CONSTANT:
-		expression = typed_literal(column->constant, written->type);
+		expression = bound_typed_literal(column->constant, written->type);
 		written->expression = cast(expression, written->type);
 		break;
 	case COLUMN_VALUES:

@@ -21,6 +21,12 @@ void bound_write(struct bound_entity *bound, const struct column *column,
 void bound_write_legacy(struct bound_entity *bound, size_t part,
 			const struct catalog_column *target);
 
+/* SQL of the mapping in parentheses, which a comment at its end does not swallow; caller frees. */
+char *bound_enclosed(const char *sql);
+
+/* A JSON scalar as a literal for a column of this type: JSON columns take JSON, all others the text form; caller frees. */
+char *bound_typed_literal(const json_t *value, const char *type);
+
 /* A short name for a text, the same for the same text. */
 uint64_t bound_name_of_text(const char *text);
 

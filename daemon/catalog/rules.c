@@ -11,7 +11,9 @@
 /* IS FALSE has the database refuse what is no condition, and CASE what would give several rows. */
 char *rule_is_broken(const struct rule *rule)
 {
-	return text_format("CASE WHEN (%s) IS FALSE THEN TRUE ELSE FALSE END", rule->sql);
+	_cleanup_free_ char *condition = bound_enclosed(rule->sql);
+
+	return text_format("CASE WHEN %s IS FALSE THEN TRUE ELSE FALSE END", condition);
 }
 
 void bound_ship_rules(struct bound_entity *bound)
