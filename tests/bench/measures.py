@@ -9,6 +9,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from isolation import isolation
 from quiet import quiet_cycle
 from report import Goal, Line
 from world import HERE, ORDERS, contents, migrate, peak_memory_kb, program, settle, stopwatch, wait_until
@@ -217,4 +218,5 @@ MEASURES = {
     "memory": memory,
     "status": status,
     "quiet": quiet_cycle,
+    "isolation": isolation,
 }
