@@ -68,8 +68,8 @@ UPDATE {id_map} AS m
  WHERE {m_is_r}
    AND r.is_ours;
 
--- name: apply
--- Target. Resolves the staged rows, sets aside those that cannot be applied, writes the others, and counts.
+-- Begins statements that need to know where the staged rows stand in the target, what they are to be there, and what is wrong with them.
+-- name: resolve
 WITH {resolved} AS MATERIALIZED (
   SELECT s.ctid AS row_id,
          {stage_keys},
@@ -93,7 +93,10 @@ WITH {resolved} AS MATERIALIZED (
       ON {t_is_located}
    WHERE {rows}
 ),
-{kin}{judged}inserted AS (
+
+-- name: apply
+-- Target. Resolves the staged rows, sets aside those that cannot be applied, writes the others, and counts.
+{resolve}{kin}{judged}inserted AS (
   INSERT INTO {target} AS t ({columns}){overriding}
   SELECT {column_values}
     FROM resolved AS r

@@ -308,7 +308,7 @@ static char *remap(const struct bound_entity *bound, const char *writes)
 
 /* --- the statement ------------------------------------------------------------------------------- */
 
-#define MOST_HOLES 80
+#define MOST_HOLES 96
 
 /* What fills the template, collected part by part. */
 struct holes {
@@ -328,6 +328,14 @@ static void give_hole(struct holes *holes, const char *name, char *value)
 {
 	holes->owned[holes->count] = value;
 	add_hole(holes, name, value);
+}
+
+static const char *hole_value(const struct holes *holes, const char *name)
+{
+	for (size_t i = 0; i < holes->count; i++)
+		if (strcmp(holes->list[i].name, name) == 0)
+			return holes->list[i].value;
+	return NULL;
 }
 
 static void holes_done(struct holes *holes)
@@ -489,21 +497,61 @@ static void add_asides(struct holes *holes, const struct bound_entity *bound)
 	add_hole(holes, "parked_again", sql_apply_parked_again);
 }
 
+/* What both statements know of the staged rows, and which of them are written. */
+static void collect_holes(struct holes *holes, const struct binding *binding,
+			  const struct bound_entity *bound, const struct batch_place *place,
+			  bool isolate)
+{
+	struct text resolve = TEXT_INIT;
+
+	add_names(holes, bound, place);
+	add_keys(holes, bound);
+	add_identity(holes, bound);
+	add_values(holes, binding, bound);
+	add_asides(holes, bound);
+	add_hole(holes, "rows", isolate ? "s.ctid = ANY ($1)" : "TRUE");
+	text_fill(&resolve, sql_apply_resolve, holes->list);
+	give_hole(holes, "resolve", text_steal(&resolve));
+}
+
 char *apply_sql(const struct binding *binding, const struct bound_entity *bound,
 		const struct batch_place *place, bool isolate)
 {
 	struct text text = TEXT_INIT;
 	struct holes holes = { 0 };
 
-	add_names(&holes, bound, place);
-	add_keys(&holes, bound);
-	add_identity(&holes, bound);
-	add_values(&holes, binding, bound);
-	add_asides(&holes, bound);
-	add_hole(&holes, "rows", isolate ? "s.ctid = ANY ($1)" : "TRUE");
+	collect_holes(&holes, binding, bound, place, isolate);
 	reuse_sql_append_before(&text, bound, place, isolate);
 	text_fill(&text, sql_apply_apply, holes.list);
 	reuse_sql_append_after(&text, binding, bound, place, isolate);
+	holes_done(&holes);
+	return text_steal(&text);
+}
+
+char *apply_sql_would(const struct binding *binding, const struct bound_entity *bound,
+		      const struct batch_place *place)
+{
+	struct text text = TEXT_INIT;
+	struct text old = TEXT_INIT;
+	struct text columns = TEXT_INIT;
+	struct holes holes = { 0 };
+
+	collect_holes(&holes, binding, bound, place, true);
+	for (size_t i = 1; i <= bound->entity->target_key.count; i++)
+		text_appendf(&old, "%sr.o%zu AS \"migrated:o%zu\"", i > 1 ? ", " : "", i, i);
+	for (size_t i = 0; i < bound->written_count; i++)
+		text_appendf(&columns, "%sr.v%zu AS %s", i > 0 ? ",\n         " : "",
+			     bound->written[i].number, bound->written[i].quoted);
+	text_fill(&text, sql_apply_would,
+		  (const struct text_hole[]){ { "old", text_string(&old) },
+					      { "columns", text_string(&columns) },
+					      { "resolve", hole_value(&holes, "resolve") },
+					      { "kin", hole_value(&holes, "kin") },
+					      { "judged", hole_value(&holes, "judged") },
+					      { "writes", hole_value(&holes, "writes") },
+					      { NULL, NULL } });
+	text_done(&old);
+	text_done(&columns);
 	holes_done(&holes);
 	return text_steal(&text);
 }

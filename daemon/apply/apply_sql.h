@@ -11,4 +11,8 @@
 char *apply_sql(const struct binding *binding, const struct bound_entity *bound,
 		const struct batch_place *place, bool isolate);
 
+/* What those rows would be in the target, which is only read: template `would` of isolate.sql. */
+char *apply_sql_would(const struct binding *binding, const struct bound_entity *bound,
+		      const struct batch_place *place);
+
 #endif

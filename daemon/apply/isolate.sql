@@ -78,7 +78,30 @@ SELECT r.row_id, {place}, {column_name}::text, {parent_name}::text, {parent_key}
      AND {p_is_l}
 )
 
+-- name: would
+-- Target. What the rows $1 would be in the target, by the names of its columns; of those that can be written. Our own columns have names
+-- that no table has: where the row is staged, and the key it has in the target already.
+{resolve}{kin}{judged}written AS (
+  SELECT r.row_id AS "migrated:row",
+         {old},
+         {columns}
+    FROM resolved AS r
+   WHERE {writes}
+     AND (NOT r.present OR r.differs)
+)
+SELECT *
+  FROM written
+
+-- name: probe
+-- Target. Makes the values of one column of the rows $1; fails for those of which none can be made.
+SELECT pg_catalog.count({expression})
+  FROM {stage} AS s
+ WHERE s.ctid = ANY ($1)
+
 -- name: isolate
 -- Target. Applies the stage in parts, so that the good rows stay; {assertion}: rules of the target's row (rule.sql).
 SELECT migrated.apply_isolated({apply}, {letter}, (SELECT pg_catalog.array_agg(s.ctid ORDER BY s.ctid) FROM {stage} AS s),
-                               {assertion});
+         assertion => {assertion},
+         prepared => {prepared},
+         probes => {probes},
+         suspects => migrated.suspects_of({would}, {target}, {columns}, {keys}));

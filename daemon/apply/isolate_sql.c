@@ -3,6 +3,9 @@
  */
 #include "apply/isolate_sql.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "apply/apply_sql.h"
 #include "apply/letter_row.h"
 #include "apply/parts.h"
@@ -116,6 +119,90 @@ static char *letter_statement(const struct binding *binding, const struct bound_
 	return text_steal(&text);
 }
 
+/* --- what may be wrong ------------------------------------------------------------------------------ */
+
+static bool is_one_of(const char *type, const char *const *types)
+{
+	for (; *types != NULL; types++)
+		if (strcmp(type, *types) == 0)
+			return true;
+	return false;
+}
+
+/* Can no value of the stage's type fail to become one of the target's? Text takes everything, and a type itself. */
+static bool always_casts(const char *staged, const char *target)
+{
+	static const char *const texts[] = { "text", "character varying", NULL };
+
+	return is_one_of(target, texts) || strcmp(staged, target) == 0 ||
+	       (strcmp(staged, "timestamptz") == 0 &&
+		strcmp(target, "timestamp with time zone") == 0) ||
+	       (strcmp(staged, "timestamp") == 0 &&
+		strcmp(target, "timestamp without time zone") == 0);
+}
+
+/* The type in which the value of a column is staged; NULL when it is not made of one staged value. */
+static const char *staged_type(const struct bound_entity *bound,
+			       const struct written_column *written)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "c%zu", written->number);
+	for (size_t i = 0; i < bound->shipped_count; i++)
+		if (strcmp(bound->shipped[i].name, name) == 0)
+			return bound->shipped[i].type;
+	return NULL;
+}
+
+/* ARRAY[ROW('column', 'statement'), …]: a probe for each column whose values may fail to be made. */
+static char *probes(const struct bound_entity *bound)
+{
+	_cleanup_text_ struct text list = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->written_count; i++) {
+		const struct written_column *written = &bound->written[i];
+		const char *staged = staged_type(bound, written);
+		_cleanup_text_ struct text probe = TEXT_INIT;
+
+		if (staged == NULL || always_casts(staged, written->type))
+			continue;
+		text_fill(&probe, sql_apply_probe,
+			  (const struct text_hole[]){ { "expression", written->expression },
+						      { "stage", bound->stage },
+						      { NULL, NULL } });
+		_cleanup_free_ char *column = pg_quote_literal(written->name);
+		_cleanup_free_ char *statement = pg_quote_literal(text_string(&probe));
+
+		text_appendf(&list, "%sROW(%s, %s)", list.length > 0 ? ", " : "", column,
+			     statement);
+	}
+	return text_format("ARRAY[%s]::migrated.probe[]", text_string(&list));
+}
+
+/* ARRAY['id', 'name']::text[] */
+static char *name_array(const char *const *names, size_t count)
+{
+	struct text text = TEXT_INIT;
+
+	text_append(&text, "ARRAY[");
+	for (size_t i = 0; i < count; i++) {
+		_cleanup_free_ char *name = pg_quote_literal(names[i]);
+
+		text_appendf(&text, "%s%s", i > 0 ? ", " : "", name);
+	}
+	text_append(&text, "]::text[]");
+	return text_steal(&text);
+}
+
+static char *written_names(const struct bound_entity *bound)
+{
+	_cleanup_free_ const char **names = memory_new((bound->written_count + 1) * sizeof(*names));
+
+	for (size_t i = 0; i < bound->written_count; i++)
+		names[i] = bound->written[i].name;
+	return name_array(names, bound->written_count);
+}
+
 /* --- the call ------------------------------------------------------------------------------------- */
 
 char *isolate_sql(const struct binding *binding, const struct bound_entity *bound,
@@ -129,12 +216,26 @@ char *isolate_sql(const struct binding *binding, const struct bound_entity *boun
 	_cleanup_free_ char *assertion = rule_sql_assertion(bound, place);
 	_cleanup_free_ char *assertion_literal = assertion != NULL ? pg_quote_literal(assertion)
 								   : text_copy("NULL");
+	_cleanup_free_ char *would = apply_sql_would(binding, bound, place);
+	_cleanup_free_ char *would_literal = pg_quote_literal(would);
+	_cleanup_free_ char *target = pg_quote_literal(bound->target_relation);
+	_cleanup_free_ char *columns = written_names(bound);
+	_cleanup_free_ char *keys = name_array((const char *const *)bound->entity->target_key.names,
+					       bound->entity->target_key.count);
+	_cleanup_free_ char *probe_array = probes(bound);
 
 	text_fill(&text, sql_apply_isolate,
-		  (const struct text_hole[]){ { "apply", apply_literal },
-					      { "letter", letter_literal },
-					      { "assertion", assertion_literal },
-					      { "stage", bound->stage },
-					      { NULL, NULL } });
+		  (const struct text_hole[]){
+			  { "apply", apply_literal },
+			  { "letter", letter_literal },
+			  { "stage", bound->stage },
+			  { "assertion", assertion_literal },
+			  { "prepared", parts_has_identity(bound) ? "FALSE" : "TRUE" },
+			  { "probes", probe_array },
+			  { "would", would_literal },
+			  { "target", target },
+			  { "columns", columns },
+			  { "keys", keys },
+			  { NULL, NULL } });
 	return text_steal(&text);
 }
