@@ -64,6 +64,20 @@ static void collect_rules(struct faults *faults, const struct bound_entity *boun
 	}
 }
 
+/* When the value is NULL though its parent is there, or it has none; NULL: never, or only the database can tell. */
+static char *null_condition(const struct written_column *written, const char *missing)
+{
+	const struct column *column = written->column;
+
+	if (missing != NULL)
+		return text_format("%s IS NULL AND NOT (%s)", written->expression, missing);
+	if (column != NULL && column->kind == COLUMN_CONSTANT && json_is_null(column->constant))
+		return text_copy("TRUE");
+	if (column != NULL && column->kind == COLUMN_PARSE && column->if_invalid == IF_INVALID_NULL)
+		return text_format("%s IS NULL", written->expression);
+	return written->raw != NULL ? text_format("%s IS NULL", written->raw) : NULL;
+}
+
 static void collect(struct faults *faults, const struct bound_entity *bound)
 {
 	for (size_t i = 0; i < bound->written_count; i++) {
@@ -79,10 +93,10 @@ static void collect(struct faults *faults, const struct bound_entity *bound)
 			add_fault(faults, written, missing, "23503", "its parent is missing");
 		if (!written->not_null)
 			continue;
-		if (missing != NULL)
-			null = text_format("%s IS NULL AND NOT (%s)", written->expression, missing);
-		else if (written->raw != NULL)
-			null = text_format("%s IS NULL", written->raw);
+		if (missing != NULL && parts_is_deferrable(written))
+			add_fault(faults, written, missing, "23502",
+				  "its parent is missing, and the target column must have a value");
+		null = null_condition(written, missing);
 		if (null != NULL)
 			add_fault(faults, written, null, "23502",
 				  "NULL, where the target column must have a value");
