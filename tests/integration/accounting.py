@@ -15,6 +15,7 @@ import json
 import pathlib
 
 SHOWN_FINDINGS = 20
+CLASSES = ("equal", "waiting", "parked", "dead_letters", "discarded", "held", "filtered", "lost")
 
 # As the daemon has them; keys are compared as text.
 PINS = """
@@ -44,6 +45,7 @@ class Books:
     discarded: dict = dataclasses.field(default_factory=dict)
     parked: dict = dataclasses.field(default_factory=dict)
     held: set = dataclasses.field(default_factory=set)
+    undeleted: set = dataclasses.field(default_factory=set)  # their source rows are gone, and the target refused to delete them
     target: dict = dataclasses.field(default_factory=dict)  # target key -> legacy key, None where it has none
     known: bool = False  # the control schema has heard of it
 
@@ -58,7 +60,7 @@ class Books:
         yield from self.disagreements_with_target()
         if complete:
             yield from (("waits, though all was carried over", key) for key in self.waiting())
-            yield from (("is mapped, and its source row is gone", key) for key in set(self.mapped) - set(self.source))
+            yield from (("is mapped, and its source row is gone", key) for key in set(self.mapped) - set(self.source) - self.undeleted)
             yield from (("is set aside, and its source row is gone", key) for key in set(self.aside()) - set(self.source))
 
     def contradictions(self):
@@ -135,10 +137,11 @@ def keep_books(source, target, entity):
                           f"{texts(f't{i + 1}' for i in range(len(as_list(writes['key']))))} FROM migrated.{id_map}")
     books.mapped = {row[:k]: row[k + 1:] for row in mapping if not row[k]}
     books.gone = {row[:k] for row in mapping if row[k]}
-    letters = target.rows("SELECT legacy_key, mapped, state FROM migrated.dead_letter "
-                          "WHERE entity = %s AND state IN ('open', 'discarded') AND phase <> 'delete'", [name])
+    letters = target.rows("SELECT legacy_key, mapped, CASE phase WHEN 'delete' THEN phase ELSE state END FROM migrated.dead_letter "
+                          "WHERE entity = %s AND state IN ('open', 'discarded')", [name])
     books.letters = {tuple(key): mapped for key, mapped, state in letters if state == "open"}
     books.discarded = {tuple(key): mapped for key, mapped, state in letters if state == "discarded"}
+    books.undeleted = {tuple(key) for key, mapped, state in letters if state == "delete"}
     books.parked = {tuple(key): mapped for key, mapped in target.rows(
         "SELECT legacy_key, mapped FROM migrated.parked WHERE entity = %s", [name])}
     if target.has("migrated.conflict"):
@@ -185,7 +188,7 @@ def differences(books, account, complete):
     for name, count in ours.items():
         if account[name] != count:
             yield f"{books.entity}: {name} is {count}, and the daemon says {account[name]}"
-    counted = sum(account[name] for name in ("equal", "waiting", "parked", "dead_letters", "discarded", "held", "filtered", "lost"))
+    counted = sum(account[name] for name in CLASSES)
     if counted != account["source"]:
         yield f"{books.entity}: the daemon's classes add up to {counted} of {account['source']} rows"
 

@@ -103,6 +103,7 @@ class Library:
         assert self.target.sql("SELECT legacy_key[1]::integer FROM migrated.parked ORDER BY 1") == self.source.sql("""
             SELECT id FROM books AS b WHERE NOT EXISTS (SELECT FROM shelves AS s WHERE s.id = b.shelf_id) ORDER BY 1""")
         self.nothing_was_counted_twice()
+        self.databases.accounts()
 
     def nothing_was_counted_twice(self):
         """What the batches of all sessions say they did is what is there: a batch done twice would show."""

@@ -213,6 +213,7 @@ def test_an_old_row_that_cannot_let_go_of_its_legacy_key_makes_the_new_one_a_dea
     world.target_sql("UPDATE people SET chief = NULL WHERE chief = %s", [before[6]])
     world.target_sql("DELETE FROM notes WHERE person = %s", [before[6]])
     world.target_sql("DELETE FROM people WHERE id = %s", [before[6]])
+    world.accounted = False  # those notes are lost
     world.migrate()
     letters = dead_letters(world, "people")
     assert {key: (letter[0], letter[2]) for key, letter in letters.items()} == {"5": ("23502", "legacy_id")}

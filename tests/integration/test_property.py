@@ -292,6 +292,7 @@ def run_until_done(pair, strategy):
     for _ in range(MOST_RUNS):
         session = pair.migrate(strategy=strategy)
         if session.done == 0:
+            pair.databases.accounts(complete=strategy == "sweep")
             return
     assert session.total == session.failed, f"after {MOST_RUNS} sessions there is still something to do: {session.entities}"
 
