@@ -47,6 +47,8 @@ struct entity_run {
 	int64_t keys_to;      /* the last ordinal that is planned */
 	int64_t deletes_to;
 	bool followed; /* nobody waits for a row of the same entity that has come (kin only) */
+	bool released; /* nor was a deletion refused that may be done now */
+	int64_t deleted_before; /* when that was asked last: rows that had been deleted */
 	int64_t written_before; /* when that was asked last: rows that had been written */
 	struct pace move_pace;
 	struct pace fill_pace;

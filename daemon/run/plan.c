@@ -158,6 +158,8 @@ void plan_begin(struct entity_run *run)
 	entity_run_forget(run);
 	run->followed = false;
 	run->written_before = -1;
+	run->released = false;
+	run->deleted_before = 0;
 	if (run->counted)
 		read_stands(run);
 	else if (run->whole)
@@ -412,6 +414,40 @@ bool plan_follow(struct entity_run *run)
 	sql = store_follow_sql(run->bound, run->session->id, run->session->analysis,
 			       pace_size(&run->move_pace, &limits));
 	pg_submit(run->session->means.target, sql, 0, NULL, on_follow, run);
+	return true;
+}
+
+static void on_release(void *arg, const struct pg_answer *answer)
+{
+	struct entity_run *run = arg;
+	const PGresult *result = pg_answer_rows(answer);
+
+	run->planning_more = false;
+	if (answer->error == NULL) {
+		int64_t rows = PQntuples(result) > 0 ? strtoll(PQgetvalue(result, 0, 0), NULL, 10)
+						     : 0;
+
+		run->released = rows == 0;
+		run->deletes_planned = rows == 0;
+		run->total += rows;
+	}
+	session_entity_planned(run, answer->error);
+}
+
+bool plan_release(struct entity_run *run)
+{
+	_cleanup_free_ char *sql = NULL;
+
+	if (run->planning_more)
+		return true;
+	/* When nothing was deleted since, nobody stands less in the way than before. */
+	if (!run->bound->kin || run->bound->entity->on_delete != ON_DELETE_DELETE ||
+	    run->released || run->deleted_before == run->counts.deleted)
+		return false;
+	run->planning_more = true;
+	run->deleted_before = run->counts.deleted;
+	sql = store_release_sql(run->bound, run->session->id, run->session->analysis);
+	pg_submit(run->session->means.target, sql, 0, NULL, on_release, run);
 	return true;
 }
 

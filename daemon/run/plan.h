@@ -20,6 +20,9 @@ void plan_more(struct entity_run *run);
    there are no such rows. */
 bool plan_follow(struct entity_run *run);
 
+/* The same, when all its deletions are done, of those that were refused as long as others of the same entity had not gone. */
+bool plan_release(struct entity_run *run);
+
 enum plan_split {
 	PLAN_SPLIT_DONE,   /* both halves are on the entity's list */
 	PLAN_SPLIT_SINGLE, /* there is nothing to split: the spec is given back */

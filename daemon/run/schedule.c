@@ -237,6 +237,8 @@ static bool step(struct entity_run *run)
 		plan_more(run);
 		if (!run->deletes_planned || run->delete_count > 0 || run->active > 0)
 			return false;
+		if (plan_release(run))
+			return false;
 		schedule_set_state(run, ENTITY_COMPLETED, NULL);
 		return true;
 	default:

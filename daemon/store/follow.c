@@ -46,3 +46,15 @@ char *store_follow_sql(const struct bound_entity *bound, const char *session, co
 					      { NULL, NULL } });
 	return text_steal(&text);
 }
+
+char *store_release_sql(const struct bound_entity *bound, const char *session, const char *analysis)
+{
+	struct text text = TEXT_INIT;
+
+	text_fill(&text, sql_store_release,
+		  (const struct text_hole[]){ { "session", session },
+					      { "entity", bound->entity->name },
+					      { "analysis", analysis },
+					      { NULL, NULL } });
+	return text_steal(&text);
+}

@@ -42,6 +42,11 @@ char *store_unpark_sql(const struct binding *binding, const struct bound_entity 
 char *store_follow_sql(const struct bound_entity *bound, const char *session, const char *analysis,
 		       int64_t size);
 
+/* SQL: puts deletions that were refused for the sake of rows of the same entity into the change set once more, and says how many;
+   caller frees. */
+char *store_release_sql(const struct bound_entity *bound, const char *session,
+			const char *analysis);
+
 /* A text[] literal of one value a part: {"a","b"}; caller frees. */
 char *store_key_literal(const char *const *parts, size_t count);
 

@@ -355,6 +355,44 @@ def test_kin_by_composite_key_and_by_one_of_several_parents(databases, start_dae
     pair.finds_nothing()
 
 
+@pytest.mark.parametrize("parent", ["greatest(1, n - 1)", "least(100, n + 1)", "CASE WHEN n > 50 THEN greatest(51, n - 1) ELSE least(50, n + 1) END"])
+def test_kin_are_deleted_children_first_whatever_their_keys(databases, start_daemon, parent):
+    pair = Pair(databases, start_daemon, f"""
+        CREATE TABLE node (id integer PRIMARY KEY, parent_id integer);
+        INSERT INTO node SELECT n, {parent} FROM generate_series(1, 100) AS n;""", """
+        CREATE TABLE node (id uuid PRIMARY KEY, legacy_id integer UNIQUE, parent_id uuid NOT NULL REFERENCES node);
+        CREATE INDEX ON node (parent_id);""",
+                [entity("node", {"parent_id": reference("node", "parent_id")}, on_delete="delete")], batch_size=7)
+    pair.migrate()
+    assert_kin_are_right(pair)
+    pair.source_sql("DELETE FROM node WHERE id BETWEEN 10 AND 90; UPDATE node SET parent_id = 1 WHERE parent_id BETWEEN 10 AND 90")
+    pair.migrate()
+    assert_kin_are_right(pair)
+    assert pair.target_sql("SELECT count(*) FROM migrated.dead_letter WHERE state = 'open'") == [(0,)]
+    pair.finds_nothing()
+
+
+@pytest.mark.parametrize("policy", ["hold", "last_writer_wins"])
+def test_kin_are_held_against_edits_as_other_rows_are(databases, start_daemon, policy):
+    databases.source_sql("""
+        CREATE TABLE node (id integer PRIMARY KEY, parent_id integer, name text, updated_at timestamptz DEFAULT now());
+        INSERT INTO node SELECT n, greatest(1, n / 2), 'node ' || n FROM generate_series(1, 15) AS n;""")
+    pair = Pair(databases, start_daemon, "SELECT 1", """
+        CREATE TABLE node (id uuid PRIMARY KEY, legacy_id integer UNIQUE, parent_id uuid NOT NULL REFERENCES node, name text,
+                           updated_at timestamptz NOT NULL DEFAULT now());""",
+                [entity("node", {"name": "name", "parent_id": reference("node", "parent_id")}, on_conflict=policy)], batch_size=4)
+    pair.migrate()
+    assert_kin_are_right(pair)
+    pair.target_sql("UPDATE node SET name = 'edited', updated_at = now() + interval '1 day' WHERE legacy_id = 7")
+    pair.source_sql("""
+        UPDATE node SET name = 'changed' WHERE id IN (6, 7);
+        INSERT INTO node VALUES (16, 17, 'new'), (17, 7, 'new');""")
+    pair.migrate()
+    assert_kin_are_right(pair)
+    assert sorted(pair.target_sql("SELECT legacy_id, name FROM node WHERE legacy_id IN (6, 7, 16)")) == \
+        [(6, "changed"), (7, "edited"), (16, "new")]
+
+
 def test_row_of_kin_that_is_refused_leaves_out_what_hangs_on_it_and_nothing_else(databases, start_daemon):
     pair = kin(databases, start_daemon, "SELECT n, greatest(1, n / 2) FROM generate_series(1, 63) AS n", columns="CHECK (name <> 'bad')")
     pair.source_sql("UPDATE node SET name = 'bad' WHERE id = 5")
