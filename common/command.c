@@ -37,6 +37,14 @@ const struct command commands[] = {
 	  "list the business rules, and how many rows break each" },
 	{ "io.migrated.ListDeadLetters", "dead-letters list", SECTION_ASIDE, ACCESS_OBSERVE, false,
 	  "", "list rows that could not be carried over" },
+	{ "io.migrated.ShowDeadLetter", "dead-letters show", SECTION_ASIDE, ACCESS_OBSERVE, false,
+	  "ID", "show one of them, and what can be done about it" },
+	{ "io.migrated.RetryDeadLetters", "dead-letters retry", SECTION_ASIDE, ACCESS_OPERATE,
+	  false, "[ID]...", "try them again with what the source has now" },
+	{ "io.migrated.DiscardDeadLetters", "dead-letters discard", SECTION_ASIDE, ACCESS_OPERATE,
+	  false, "[ID]...", "leave them alone until they change in the source" },
+	{ "io.migrated.ListParked", "parked", SECTION_ASIDE, ACCESS_OBSERVE, false, "",
+	  "list rows that wait for their parent" },
 };
 
 const size_t command_count = sizeof commands / sizeof commands[0];

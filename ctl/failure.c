@@ -95,6 +95,8 @@ static const struct error_words {
 	  "migratectl plan shows the entities" },
 	{ "io.migrated.NoSuchAnalysis", EXIT_NO_SUCH, "analysis", "there is no analysis {it}",
 	  "migratectl detect makes one" },
+	{ "io.migrated.NoSuchDeadLetter", EXIT_NO_SUCH, "id", "there is no dead letter {it}",
+	  "migratectl dead-letters list shows them" },
 	{ "io.migrated.AlreadyRunning", EXIT_FAILED, "session", "session {it} is under way already",
 	  "migratectl watch follows it, migratectl cancel ends it" },
 	{ "io.migrated.InvalidState", EXIT_FAILED, "message", "{it}", NULL },

@@ -111,20 +111,21 @@ void help_append(struct text *out, const struct command *command)
 
 void help_append_group(struct text *out, const char *group)
 {
-	const struct command *first = NULL;
+	bool first = true;
 
 	for (size_t i = 0; i < command_count; i++) {
 		if (!command_within(&commands[i], group))
 			continue;
-		append_usage(out, first ? "      " : "Usage:", &commands[i]);
-		first = first ? first : &commands[i];
+		append_usage(out, first ? "Usage:" : "      ", &commands[i]);
+		first = false;
 	}
 	text_append(out, "\n");
 	for (size_t i = 0; i < command_count; i++)
 		if (command_within(&commands[i], group))
-			text_appendf(
-				out,
-				"\nmigratectl %s alone does the first of these.\n"
-				"migratectl help %s COMMAND shows the options of one of them.\n",
-				group, group);
+			text_appendf(out, "  %-10s  %s\n", command_within(&commands[i], group),
+				     commands[i].help);
+	text_appendf(out,
+		     "\nmigratectl %s alone does the first of these.\n"
+		     "migratectl help %s COMMAND shows the options of one of them.\n",
+		     group, group);
 }

@@ -23,6 +23,7 @@
 	POINT("store.upgraded", false) \
 	POINT("owner.taken", false) \
 	POINT("store.prepared", false) \
+	POINT("again.asked", false) \
 	POINT("session.inserted", false) \
 	POINT("detect.begun", false) \
 	POINT("detect.compared", true) \

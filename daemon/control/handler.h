@@ -51,5 +51,9 @@ void handle_check(void *arg, struct control_call *call);
 void handle_list_rules(void *arg, struct control_call *call);
 void handle_account(void *arg, struct control_call *call);
 void handle_list_dead_letters(void *arg, struct control_call *call);
+void handle_show_dead_letter(void *arg, struct control_call *call);
+void handle_retry_dead_letters(void *arg, struct control_call *call);
+void handle_discard_dead_letters(void *arg, struct control_call *call);
+void handle_list_parked(void *arg, struct control_call *call);
 
 #endif

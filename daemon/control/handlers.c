@@ -28,6 +28,10 @@ const struct control_handler handler_table[] = {
 	{ "io.migrated.ListRules", handle_list_rules },
 	{ "io.migrated.Account", handle_account },
 	{ "io.migrated.ListDeadLetters", handle_list_dead_letters },
+	{ "io.migrated.ShowDeadLetter", handle_show_dead_letter },
+	{ "io.migrated.RetryDeadLetters", handle_retry_dead_letters },
+	{ "io.migrated.DiscardDeadLetters", handle_discard_dead_letters },
+	{ "io.migrated.ListParked", handle_list_parked },
 	{ NULL, NULL },
 };
 

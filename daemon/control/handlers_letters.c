@@ -1,96 +1,137 @@
 /*
- * Handlers about rows that were set aside: ListDeadLetters. The store's queries answer in JSON as the interface has it
- * (store/letter.sql), so nothing of them is taken apart here.
+ * Handlers about rows that were set aside: ListDeadLetters, ShowDeadLetter, RetryDeadLetters, DiscardDeadLetters, ListParked.
+ * The store's queries answer in JSON as the interface has it (store/letter.sql), so little of them is taken apart here.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/text.h"
 #include "common/uuid.h"
+#include "control/advice.h"
 #include "control/handler.h"
 #include "sql_store.h"
 
-#define LETTERS_LIMIT 50
-#define LETTERS_LIMIT_MAX 1000
+#define ASIDES_LIMIT 50
+#define ASIDES_LIMIT_MAX 1000
 
 /* --- asking the store ---------------------------------------------------------------------------- */
 
-/* A question to the store, once it is known that there is a control schema. */
+/* A question to the store, asked once it is known that there is a control schema. */
 struct question {
-	char *sql;
+	const char *template;
 	char *values[5];
 	size_t value_count;
-	const char *nothing; /* the answer without one */
+	const char *nothing; /* the answer without a control schema; NULL: `finish` gets no row */
+	void (*finish)(struct pending_call *pending, const PGresult *result);
 };
 
 static void question_free(struct question *question)
 {
 	for (size_t i = 0; i < question->value_count; i++)
 		free(question->values[i]);
-	free(question->sql);
 	free(question);
 }
 
-static void reply_json(struct pending_call *pending, const char *json)
+static void fail(struct pending_call *pending, const struct error *err)
 {
-	json_t *reply = json_loads(json, 0, NULL);
+	question_free(pending->state);
+	pending_call_fail(pending, err);
+}
+
+/* Takes the reply over. */
+static void reply(struct pending_call *pending, json_t *parameters)
+{
 	struct error err;
 
-	if (reply != NULL) {
-		pending_call_reply(pending, reply);
+	if (parameters == NULL) {
+		error_set(&err, ERROR_INTERNAL, "the store's answer is not JSON");
+		fail(pending, &err);
 		return;
 	}
-	error_set(&err, ERROR_INTERNAL, "the store's answer is not JSON");
-	pending_call_fail(pending, &err);
+	question_free(pending->state);
+	pending_call_reply(pending, parameters);
+}
+
+static json_t *json_of(const PGresult *result)
+{
+	return json_loads(PQgetvalue(result, 0, 0), 0, NULL);
+}
+
+static void reply_as_it_is(struct pending_call *pending, const PGresult *result)
+{
+	reply(pending, json_of(result));
 }
 
 static void on_answered(void *arg, const struct pg_answer *answer)
 {
 	struct pending_call *pending = arg;
+	const struct question *question = pending->state;
 
 	if (answer->error != NULL)
-		pending_call_fail(pending, answer->error);
+		fail(pending, answer->error);
 	else
-		reply_json(pending, PQgetvalue(pg_answer_rows(answer), 0, 0));
+		question->finish(pending, pg_answer_rows(answer));
+}
+
+/* A control schema that an older daemon has made does not know of rows that are to be carried again. */
+static char *fill(const char *template, bool knows_again)
+{
+	struct text text = TEXT_INIT;
+
+	text_fill(&text, template,
+		  (const struct text_hole[]){
+			  { "asked", sql_store_letters_asked },
+			  { "letter", sql_store_letter_json },
+			  { "queued", knows_again ? sql_store_letter_queued : "false" },
+			  { NULL, NULL } });
+	return text_steal(&text);
 }
 
 static void on_known(void *arg, const struct pg_answer *answer)
 {
 	struct pending_call *pending = arg;
 	struct question *question = pending->state;
+	const PGresult *result = pg_answer_rows(answer);
+	_cleanup_free_ char *sql = NULL;
 
-	if (answer->error != NULL)
-		pending_call_fail(pending, answer->error);
-	else if (PQgetvalue(pg_answer_rows(answer), 0, 0)[0] != 't')
-		reply_json(pending, question->nothing);
-	else
-		pg_submit(engine_target(pending->handlers->engine), question->sql,
-			  question->value_count, (const char *const *)question->values, on_answered,
-			  pending);
-	question_free(question);
+	if (answer->error != NULL) {
+		fail(pending, answer->error);
+	} else if (PQgetvalue(result, 0, 0)[0] == 't') {
+		sql = fill(question->template, PQgetvalue(result, 0, 1)[0] == 't');
+		pg_submit(engine_target(pending->handlers->engine), sql, question->value_count,
+			  (const char *const *)question->values, on_answered, pending);
+	} else if (question->nothing != NULL) {
+		reply(pending, json_loads(question->nothing, 0, NULL));
+	} else {
+		question->finish(pending, NULL);
+	}
 }
 
 /* Takes the question over, and answers the call with what the store says to it. */
 static void ask(struct handlers *handlers, struct control_call *call, struct question *question)
 {
 	struct pg_connection *target = engine_target(handlers->engine);
-	struct pending_call *pending;
+	struct pending_call *pending = pending_call_new(handlers, call);
+	struct error err;
 
-	if (!pg_connection_is_up(target)) {
-		struct error err = *pg_connection_last_error(target);
-
-		if (err.kind == ERROR_NONE)
-			error_set(&err, ERROR_CONNECTION, "not connected yet");
-		error_context(&err, "the target, where rows that were set aside are kept, cannot "
-				    "be reached");
-		err.kind = ERROR_CONNECTION;
-		handler_fail(call, &err);
-		question_free(question);
+	pending->state = question;
+	if (pg_connection_is_up(target)) {
+		pg_submit(target, sql_store_asides_known, 0, NULL, on_known, pending);
 		return;
 	}
-	pending = pending_call_new(handlers, call);
-	pending->state = question;
-	pg_submit(target, sql_store_asides_known, 0, NULL, on_known, pending);
+	err = *pg_connection_last_error(target);
+	if (err.kind == ERROR_NONE)
+		error_set(&err, ERROR_CONNECTION, "not connected yet");
+	error_context(&err, "the target, where rows that were set aside are kept, cannot be "
+			    "reached");
+	err.kind = ERROR_CONNECTION;
+	fail(pending, &err);
+}
+
+static char *number_text(int64_t number)
+{
+	return text_format("%" PRId64, number);
 }
 
 /* --- ListDeadLetters ------------------------------------------------------------------------------ */
@@ -125,7 +166,7 @@ static const struct json_field letters_fields[] = {
 	  .type = JSON_FIELD_INTEGER,
 	  .offset = offsetof(struct letters_parameters, limit),
 	  .minimum = 1,
-	  .maximum = LETTERS_LIMIT_MAX },
+	  .maximum = ASIDES_LIMIT_MAX },
 	{ .key = NULL },
 };
 
@@ -146,42 +187,312 @@ static bool session_is_good(struct control_call *call, const char *session)
 	return false;
 }
 
-static char *letters_sql(const char *template)
-{
-	struct text text = TEXT_INIT;
-
-	text_fill(&text, template,
-		  (const struct text_hole[]){ { "asked", sql_store_letters_asked },
-					      { "letter", sql_store_letter_json },
-					      { NULL, NULL } });
-	return text_steal(&text);
-}
-
 static void list_letters(struct handlers *handlers, struct control_call *call,
 			 const struct letters_parameters *parameters)
 {
 	struct question *question = memory_new(sizeof(*question));
 
 	*question = (struct question){
-		.sql = letters_sql(sql_store_letters_list),
+		.template = sql_store_letters_list,
 		.values = { text_copy(parameters->entity), text_copy(parameters->session),
 			    text_copy(parameters->sqlstate),
 			    text_copy(parameters->state == LETTER_ANY
 					      ? NULL
 					      : letter_states[parameters->state]),
-			    text_format("%lld", (long long)parameters->limit) },
+			    number_text(parameters->limit) },
 		.value_count = 5,
 		.nothing = "{\"total\":0,\"letters\":[],\"counts\":[]}",
+		.finish = reply_as_it_is,
 	};
 	ask(handlers, call, question);
 }
 
 void handle_list_dead_letters(void *arg, struct control_call *call)
 {
-	struct letters_parameters parameters = { .limit = LETTERS_LIMIT };
+	struct letters_parameters parameters = { .limit = ASIDES_LIMIT };
 
 	if (handler_decode(call, letters_fields, &parameters) &&
 	    session_is_good(call, parameters.session))
 		list_letters(arg, call, &parameters);
 	letters_parameters_done(&parameters);
+}
+
+/* --- ShowDeadLetter ------------------------------------------------------------------------------- */
+
+static void no_such_letter(struct pending_call *pending, const char *id)
+{
+	struct error err = { .kind = ERROR_NOT_FOUND };
+
+	if (pending->call != NULL)
+		control_call_error(pending->call, "io.migrated.NoSuchDeadLetter",
+				   json_pack("{s:I}", "id", (json_int_t)strtoll(id, NULL, 10)));
+	pending->call = NULL;
+	fail(pending, &err);
+}
+
+static json_t *row_sql(const char *id, const json_t *kept)
+{
+	_cleanup_free_ char *sql =
+		text_format("SELECT jsonb_pretty(row) FROM migrated.dead_letter WHERE id = %s", id);
+
+	return json_is_true(kept) ? json_string(sql) : json_null();
+}
+
+static void reply_shown(struct pending_call *pending, const PGresult *result)
+{
+	const struct question *question = pending->state;
+	const char *id = question->values[0];
+	const json_t *letter;
+	json_t *shown;
+
+	if (result == NULL || PQntuples(result) == 0) {
+		no_such_letter(pending, id);
+		return;
+	}
+	shown = json_of(result);
+	letter = json_object_get(shown, "letter");
+	json_object_set_new(shown, "row_sql", row_sql(id, json_object_get(shown, "kept")));
+	json_object_del(shown, "kept");
+	if (letter != NULL)
+		json_object_set_new(
+			shown, "advice",
+			json_string(advice_for(json_string_value(json_object_get(letter, "phase")),
+					       json_string_value(
+						       json_object_get(letter, "sqlstate")))));
+	reply(pending, shown);
+}
+
+struct show_parameters {
+	int64_t id;
+};
+
+static const struct json_field show_fields[] = {
+	{ .key = "id",
+	  .type = JSON_FIELD_INTEGER,
+	  .offset = offsetof(struct show_parameters, id),
+	  .required = true,
+	  .minimum = 1,
+	  .maximum = INT64_MAX },
+	{ .key = NULL },
+};
+
+void handle_show_dead_letter(void *arg, struct control_call *call)
+{
+	struct show_parameters parameters = { 0 };
+	struct question *question;
+
+	if (!handler_decode(call, show_fields, &parameters))
+		return;
+	question = memory_new(sizeof(*question));
+	*question = (struct question){
+		.template = sql_store_letter_show,
+		.values = { number_text(parameters.id) },
+		.value_count = 1,
+		.finish = reply_shown,
+	};
+	ask(arg, call, question);
+}
+
+/* --- RetryDeadLetters, DiscardDeadLetters --------------------------------------------------------- */
+
+struct decision_parameters {
+	json_t *ids;
+	char *entity;
+	char *session;
+	char *sqlstate;
+	bool all;
+};
+
+static const struct json_field decision_fields[] = {
+	{ .key = "ids",
+	  .type = JSON_FIELD_ARRAY,
+	  .offset = offsetof(struct decision_parameters, ids) },
+	{ .key = "entity",
+	  .type = JSON_FIELD_STRING,
+	  .offset = offsetof(struct decision_parameters, entity) },
+	{ .key = "session",
+	  .type = JSON_FIELD_STRING,
+	  .offset = offsetof(struct decision_parameters, session) },
+	{ .key = "sqlstate",
+	  .type = JSON_FIELD_STRING,
+	  .offset = offsetof(struct decision_parameters, sqlstate) },
+	{ .key = "all",
+	  .type = JSON_FIELD_BOOL,
+	  .offset = offsetof(struct decision_parameters, all) },
+	{ .key = NULL },
+};
+
+/* Ids are numbers, and something is named: that nothing is said must not mean everything. */
+static bool decision_is_good(struct control_call *call,
+			     const struct decision_parameters *parameters)
+{
+	size_t i;
+	json_t *id;
+
+	json_array_foreach(parameters->ids, i, id)
+		if (!json_is_integer(id) || json_integer_value(id) < 1) {
+			control_call_invalid(call, "ids");
+			return false;
+		}
+	if (json_array_size(parameters->ids) > 0 || parameters->entity != NULL ||
+	    parameters->session != NULL || parameters->sqlstate != NULL || parameters->all)
+		return session_is_good(call, parameters->session);
+	control_call_invalid(call, "all");
+	return false;
+}
+
+/* NULL: none were named. */
+static char *id_array(const json_t *ids)
+{
+	struct text text = TEXT_INIT;
+	size_t i;
+	json_t *id;
+
+	if (json_array_size(ids) == 0)
+		return NULL;
+	json_array_foreach(ids, i, id)
+		text_appendf(&text, "%s%" PRId64, i > 0 ? "," : "{",
+			     (int64_t)json_integer_value(id));
+	text_append(&text, "}");
+	return text_steal(&text);
+}
+
+/* How many rows it is about, or that one of those that were named is not there. */
+static json_t *decided(struct pending_call *pending, const PGresult *result)
+{
+	json_t *parameters = json_loads(PQgetvalue(result, 0, 1), 0, NULL);
+
+	if (PQgetisnull(result, 0, 2))
+		return parameters;
+	json_decref(parameters);
+	if (pending->call != NULL)
+		control_call_error(pending->call, "io.migrated.NoSuchDeadLetter",
+				   json_pack("{s:I}", "id",
+					     (json_int_t)strtoll(PQgetvalue(result, 0, 2), NULL,
+								 10)));
+	pending->call = NULL;
+	return json_object();
+}
+
+static void on_discarded(void *arg, const struct again_outcome *outcome, const struct error *err)
+{
+	struct pending_call *pending = arg;
+
+	if (err != NULL)
+		pending_call_fail(pending, err);
+	else
+		pending_call_reply(pending, decided(pending, outcome->answer));
+}
+
+static void on_retried(void *arg, const struct again_outcome *outcome, const struct error *err)
+{
+	struct pending_call *pending = arg;
+	json_t *parameters;
+
+	if (err != NULL) {
+		pending_call_fail(pending, err);
+		return;
+	}
+	parameters = decided(pending, outcome->answer);
+	json_object_set_new(parameters, "session",
+			    outcome->session != NULL ? json_string(outcome->session->id)
+						     : json_null());
+	json_object_set_new(parameters, "begun", json_boolean(outcome->begun));
+	json_object_set(parameters, "later", outcome->later);
+	pending_call_reply(pending, parameters);
+}
+
+static void decide(struct handlers *handlers, struct control_call *call,
+		   const struct decision_parameters *parameters, const char *what,
+		   engine_on_again *on_done)
+{
+	_cleanup_free_ char *ids = id_array(parameters->ids);
+	_cleanup_free_ char *who = number_text(control_call_uid(call));
+	_cleanup_text_ struct text sql = TEXT_INIT;
+
+	text_fill(&sql, sql_store_letters_decided,
+		  (const struct text_hole[]){ { "decided", what }, { NULL, NULL } });
+	engine_again(handlers->engine,
+		     &(struct again_question){
+			     .sql = text_string(&sql),
+			     .value_count = 5,
+			     .values = (const char *const[]){ ids, parameters->entity,
+							      parameters->session,
+							      parameters->sqlstate, who },
+			     .only_ask = on_done == on_discarded,
+		     },
+		     on_done, pending_call_new(handlers, call));
+}
+
+static void handle_decision(struct handlers *handlers, struct control_call *call, const char *what,
+			    engine_on_again *on_done)
+{
+	struct decision_parameters parameters = { 0 };
+
+	if (handler_decode(call, decision_fields, &parameters) &&
+	    decision_is_good(call, &parameters))
+		decide(handlers, call, &parameters, what, on_done);
+	json_decref(parameters.ids);
+	free(parameters.entity);
+	free(parameters.session);
+	free(parameters.sqlstate);
+}
+
+void handle_retry_dead_letters(void *arg, struct control_call *call)
+{
+	handle_decision(arg, call, sql_store_letters_retry, on_retried);
+}
+
+void handle_discard_dead_letters(void *arg, struct control_call *call)
+{
+	handle_decision(arg, call, sql_store_letters_discard, on_discarded);
+}
+
+/* --- ListParked ----------------------------------------------------------------------------------- */
+
+struct parked_parameters {
+	char *entity;
+	char *parent;
+	int64_t limit;
+};
+
+static const struct json_field parked_fields[] = {
+	{ .key = "entity",
+	  .type = JSON_FIELD_STRING,
+	  .offset = offsetof(struct parked_parameters, entity) },
+	{ .key = "parent",
+	  .type = JSON_FIELD_STRING,
+	  .offset = offsetof(struct parked_parameters, parent) },
+	{ .key = "limit",
+	  .type = JSON_FIELD_INTEGER,
+	  .offset = offsetof(struct parked_parameters, limit),
+	  .minimum = 1,
+	  .maximum = ASIDES_LIMIT_MAX },
+	{ .key = NULL },
+};
+
+static void list_parked(struct handlers *handlers, struct control_call *call,
+			const struct parked_parameters *parameters)
+{
+	struct question *question = memory_new(sizeof(*question));
+
+	*question = (struct question){
+		.template = sql_store_parked_list,
+		.values = { text_copy(parameters->entity), text_copy(parameters->parent),
+			    number_text(parameters->limit) },
+		.value_count = 3,
+		.nothing = "{\"total\":0,\"rows\":[]}",
+		.finish = reply_as_it_is,
+	};
+	ask(handlers, call, question);
+}
+
+void handle_list_parked(void *arg, struct control_call *call)
+{
+	struct parked_parameters parameters = { .limit = ASIDES_LIMIT };
+
+	if (handler_decode(call, parked_fields, &parameters))
+		list_parked(arg, call, &parameters);
+	free(parameters.entity);
+	free(parameters.parent);
 }

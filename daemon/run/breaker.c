@@ -253,6 +253,8 @@ void breaker_watch(struct session *session)
 		failed += run->counts.failed;
 		done += batch_counts_total(&run->counts);
 	}
+	if (session_is_again(session))
+		return; /* what fails again was counted when it failed */
 	if (settings->breaker_error_rate > 0 && alarming >= settings->breaker_error_min_rows &&
 	    alarming * 100 > settings->breaker_error_rate * done)
 		hold_for_errors(session, failed, done, worst);

@@ -253,12 +253,14 @@ static void on_unfinished(void *arg, const struct pg_answer *answer)
 {
 	struct engine *engine = arg;
 
-	if (answer->error != NULL)
+	if (answer->error != NULL) {
 		engine_look_again_later(engine);
-	else if (PQntuples(pg_answer_rows(answer)) == 0)
+	} else if (PQntuples(pg_answer_rows(answer)) == 0) {
 		engine->known = true;
-	else if (!engine_is_busy(engine))
+		again_look_for_left(engine);
+	} else if (!engine_is_busy(engine)) {
 		request_resume(engine);
+	}
 }
 
 static void on_schema_known(void *arg, const struct pg_answer *answer)

@@ -8,6 +8,7 @@
 #define DAEMON_RUN_ENGINE_H
 
 #include "config/config.h"
+#include "run/again.h"
 #include "run/cycle.h"
 #include "run/observe.h"
 #include "run/session.h"

@@ -7,6 +7,7 @@
 #ifndef DAEMON_RUN_ENGINE_INTERNAL_H
 #define DAEMON_RUN_ENGINE_INTERNAL_H
 
+#include "run/again.h"
 #include "run/cycle.h"
 #include "run/engine.h"
 #include "run/owner.h"
@@ -20,6 +21,7 @@ struct request {
 	struct binding *binding;
 	session_on_started *on_started;	 /* migrate */
 	engine_on_detected *on_detected; /* detect */
+	struct again *again;		 /* rows are asked for again, and may need a session */
 	bool resume; /* an unfinished session, whose row is asked for again when all is prepared */
 	void *arg;
 	int64_t since_ms; /* when it came */
@@ -52,6 +54,7 @@ struct engine {
 	bool lost; /* one of the connections was lost since both were up, and the store was ours */
 	struct event *
 		put_down; /* the store has, or may have, another owner: what is under way is dropped */
+	bool left_over; /* rows may have been asked for that what is under way does not take */
 	bool stopping;
 	void (*on_stopped)(void *arg);
 	void *on_stopped_arg;
@@ -81,6 +84,14 @@ void engine_look_again_later(struct engine *engine);
 
 /* Why no request can be taken now; false with the reason. */
 bool request_may_begin(const struct engine *engine, struct error *err);
+
+/* Goes on as soon as it may; takes it over. */
+void request_submit(struct request *request);
+
+/* Its session is begun; it is refused; or it ends here, without a word. */
+void request_begin_session(struct request *request);
+void request_refuse(struct request *request, const struct error *err);
+void request_end(struct request *request);
 
 /* A cycle has ended its look: the request that has come meanwhile, if any, goes on; false: there is none. */
 bool request_go_on(struct engine *engine);

@@ -16,6 +16,7 @@
 #include "run/schedule.h"
 #include "run/steer.h"
 #include "sql_store.h"
+#include "store/store.h"
 
 /* --- which entities take part -------------------------------------------------------------------- */
 
@@ -104,9 +105,10 @@ static void choose_mode(struct session *session)
 	for (size_t i = 0; i < session->run_count; i++)
 		whole &= session->runs[i].whole;
 	snprintf(session->mode, sizeof(session->mode), "%s",
-		 session_is_full(session) ? "full"
-		 : whole		  ? "initial"
-					  : "differential");
+		 session_is_full(session)    ? "full"
+		 : session_is_again(session) ? "again"
+		 : whole		     ? "initial"
+					     : "differential");
 }
 
 static void add_runs_of_analysis(struct session *session, const PGresult *result,
@@ -121,7 +123,8 @@ static void add_runs_of_analysis(struct session *session, const PGresult *result
 		const char *undetected = json_string_value(
 			json_object_get(session->undetected, bound->entity->name));
 
-		if (!wanted[i] || (row < 0 && bound->usable && undetected == NULL))
+		if (!wanted[i] || (row < 0 && bound->usable && undetected == NULL) ||
+		    (row < 0 && session_is_again(session)))
 			continue;
 		run = add_run(session, bound);
 		steer_begin(run);
@@ -200,12 +203,43 @@ static void on_analysis(void *arg, const struct pg_answer *answer)
 	weigh(session);
 }
 
+/* Those that have a mapping now, and what it is: a text[] of names, or of fingerprints. */
+static char *usable_entities(const struct session *session, bool fingerprints)
+{
+	size_t count = 0;
+	const char **list = memory_new((session->means.set->count + 1) * sizeof(*list));
+	char *literal;
+
+	for (size_t i = 0; i < session->means.set->count; i++) {
+		const struct bound_entity *bound = &session->binding->entities[i];
+
+		if (bound->usable)
+			list[count++] = fingerprints ? bound->fingerprint : bound->entity->name;
+	}
+	literal = store_key_literal(list, count);
+	free(list);
+	return literal;
+}
+
+static void load_again(struct session *session)
+{
+	_cleanup_free_ char *names = usable_entities(session, false);
+	_cleanup_free_ char *fingerprints = usable_entities(session, true);
+
+	pg_submit(session->means.target, sql_store_again_entities, 3,
+		  (const char *const[]){ session->analysis, names, fingerprints }, on_analysis,
+		  session);
+}
+
 void opening_load(struct session *session)
 {
 	session->asking = true;
 	session_set_phase(session, SESSION_DETECTING);
-	pg_submit(session->means.target, sql_store_analysis_entities, 1,
-		  (const char *const[]){ session->analysis }, on_analysis, session);
+	if (session_is_again(session))
+		load_again(session);
+	else
+		pg_submit(session->means.target, sql_store_analysis_entities, 1,
+			  (const char *const[]){ session->analysis }, on_analysis, session);
 }
 
 /* --- from an earlier life -------------------------------------------------------------------------- */

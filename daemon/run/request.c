@@ -21,13 +21,14 @@
 
 void request_free(struct request *request)
 {
+	again_free(request->again);
 	json_decref(request->options);
 	binding_free(request->binding);
 	free(request->analysis);
 	free(request);
 }
 
-static void refuse(struct request *request, const struct error *err)
+void request_refuse(struct request *request, const struct error *err)
 {
 	struct engine *engine = request->engine;
 
@@ -37,6 +38,8 @@ static void refuse(struct request *request, const struct error *err)
 		request->on_started(request->arg, NULL, err);
 	else if (request->on_detected != NULL)
 		request->on_detected(request->arg, NULL, NULL, err);
+	else if (request->again != NULL)
+		again_begun(request->again, NULL, err);
 	else
 		log_error(LOG_WARNING, err);
 	if (request->resume)
@@ -78,6 +81,7 @@ static void on_session_end(void *arg, struct session *session)
 	cycle_session_over(engine->cycle, session);
 	lane_pool_resize(engine->lanes, 0);
 	engine_changed(engine);
+	again_go_on(engine);
 }
 
 static void on_taken_over(void *arg)
@@ -112,6 +116,8 @@ static void on_session_started(void *arg, struct session *session, const struct 
 	engine->request = NULL;
 	if (request->on_started != NULL)
 		request->on_started(request->arg, err == NULL ? session : NULL, err);
+	else if (request->again != NULL)
+		again_begun(request->again, session, err);
 	else if (err != NULL)
 		log_error(LOG_WARNING, err);
 	request_free(request);
@@ -126,7 +132,7 @@ static void on_session_started(void *arg, struct session *session, const struct 
 	engine_changed(engine);
 }
 
-static void begin_session(struct request *request)
+void request_begin_session(struct request *request)
 {
 	struct engine *engine = request->engine;
 	struct session_means means = session_means(engine);
@@ -156,7 +162,7 @@ static void on_unfinished_again(void *arg, const struct pg_answer *answer)
 
 		if (answer->error != NULL)
 			err = *answer->error;
-		refuse(request, &err);
+		request_refuse(request, &err);
 		return;
 	}
 	request->binding = NULL;
@@ -196,6 +202,7 @@ static void end_detection(struct request *request)
 	request_free(request);
 	lane_pool_resize(engine->lanes, 0);
 	engine_changed(engine);
+	again_go_on(engine);
 }
 
 void request_put_down(struct engine *engine)
@@ -244,7 +251,7 @@ static void begin_detection(struct request *request)
 		json_object_get(request->options, "exclude"), &err);
 
 	if (selected == NULL) {
-		refuse(request, &err);
+		request_refuse(request, &err);
 		return;
 	}
 	pg_submit(engine->target, sql_store_analyses_expire, 0, NULL, NULL, NULL);
@@ -282,14 +289,16 @@ static void on_prepared(void *arg, const struct error *err)
 
 	log_problems(request->binding);
 	if (err != NULL)
-		refuse(request, err);
+		request_refuse(request, err);
 	else if (request->resume)
 		pg_submit(request->engine->target, sql_store_session_unfinished, 0, NULL,
 			  on_unfinished_again, request);
 	else if (request->on_detected != NULL)
 		begin_detection(request);
+	else if (request->again != NULL)
+		again_ask(request);
 	else
-		begin_session(request);
+		request_begin_session(request);
 }
 
 static void on_bound(void *arg, struct binding *binding, const struct error *err)
@@ -297,7 +306,7 @@ static void on_bound(void *arg, struct binding *binding, const struct error *err
 	struct request *request = arg;
 
 	if (err != NULL) {
-		refuse(request, err);
+		request_refuse(request, err);
 		return;
 	}
 	request->binding = binding;
@@ -310,7 +319,9 @@ static void on_owned(void *arg, const struct error *err)
 	struct engine *engine = request->engine;
 
 	if (err != NULL)
-		refuse(request, err);
+		request_refuse(request, err);
+	else if (request->again != NULL && again_only_asks(request->again))
+		again_ask(request);
 	else
 		binding_make(&engine->config->entities, engine->source, engine->target, on_bound,
 			     request);
@@ -322,12 +333,13 @@ static void on_upgraded(void *arg, const struct error *err)
 	struct engine *engine = request->engine;
 
 	if (err != NULL)
-		refuse(request, err);
+		request_refuse(request, err);
 	else
 		owner_settle(engine->owner, on_owned, request);
 }
 
-bool request_may_begin(const struct engine *engine, struct error *err)
+/* The databases are there, and the store is ours. */
+static bool may_ask(const struct engine *engine, struct error *err)
 {
 	const struct pg_connection *down = engine_down(engine);
 
@@ -341,7 +353,12 @@ bool request_may_begin(const struct engine *engine, struct error *err)
 			  reason->kind != ERROR_NONE ? reason->message : "not connected yet");
 		return error_hint(err, "migratectl status shows both connections");
 	}
-	if (!engine_owns(engine, err))
+	return engine_owns(engine, err);
+}
+
+bool request_may_begin(const struct engine *engine, struct error *err)
+{
+	if (!may_ask(engine, err))
 		return false;
 	if (engine_is_busy(engine))
 		return error_set(err, ERROR_BUSY, "%s",
@@ -349,6 +366,21 @@ bool request_may_begin(const struct engine *engine, struct error *err)
 					 ? "a detection or a session is just starting"
 					 : "a session is under way");
 	return true;
+}
+
+/* The control schema may just be brought up to date for another request. */
+static bool is_preparing(const struct engine *engine)
+{
+	bool session = engine->session != NULL && engine->session->phase != SESSION_ENDED;
+
+	return engine->request != NULL && engine->detection == NULL && !session;
+}
+
+/* Rows may be asked for beside what is under way. */
+static bool goes_beside(const struct request *request)
+{
+	return request->again != NULL && engine_is_busy(request->engine) &&
+	       !is_preparing(request->engine);
 }
 
 static void begin(struct request *request)
@@ -383,22 +415,47 @@ static bool is_settling(const struct engine *engine)
 }
 
 /* Who asks right after the start (in a script, say) is not sent away: the request waits for that word. */
-static void begin_when_settled(struct request *request)
+static bool is_to_wait(const struct request *request)
+{
+	if (request->again != NULL && is_preparing(request->engine))
+		return true;
+	return is_settling(request->engine) &&
+	       clock_monotonic_ms() - request->since_ms < SETTLING_MS;
+}
+
+static void wait_until_settled(struct request *request)
 {
 	struct engine *engine = request->engine;
 	struct request **last = &engine->waiting;
+
+	while (*last != NULL)
+		last = &(*last)->waiting;
+	*last = request;
+	event_add(engine->settled, &(struct timeval){ .tv_usec = SETTLING_LOOK_MS * 1000 });
+}
+
+void request_submit(struct request *request)
+{
 	struct error err;
 
-	if (is_settling(engine) && clock_monotonic_ms() - request->since_ms < SETTLING_MS) {
-		while (*last != NULL)
-			last = &(*last)->waiting;
-		*last = request;
-		event_add(engine->settled, &(struct timeval){ .tv_usec = SETTLING_LOOK_MS * 1000 });
-	} else if (!request_may_begin(engine, &err)) {
-		refuse(request, &err);
-	} else {
+	if (is_to_wait(request))
+		wait_until_settled(request);
+	else if (goes_beside(request) && may_ask(request->engine, &err))
+		again_ask(request);
+	else if (!request_may_begin(request->engine, &err))
+		request_refuse(request, &err);
+	else
 		begin(request);
-	}
+}
+
+void request_end(struct request *request)
+{
+	struct engine *engine = request->engine;
+
+	if (engine->request == request)
+		engine->request = NULL;
+	request_free(request);
+	engine_changed(engine);
 }
 
 void request_on_settled(evutil_socket_t fd, short what, void *arg)
@@ -412,7 +469,7 @@ void request_on_settled(evutil_socket_t fd, short what, void *arg)
 	for (struct request *next; request != NULL; request = next) {
 		next = request->waiting;
 		request->waiting = NULL;
-		begin_when_settled(request);
+		request_submit(request);
 	}
 }
 
@@ -432,9 +489,9 @@ void engine_migrate(struct engine *engine, json_t *options, const char *analysis
 	selected = selection_make(&engine->config->entities, json_object_get(options, "entities"),
 				  json_object_get(options, "exclude"), &err);
 	if (selected == NULL)
-		refuse(request, &err);
+		request_refuse(request, &err);
 	else
-		begin_when_settled(request);
+		request_submit(request);
 }
 
 void engine_detect(struct engine *engine, json_t *options, engine_on_detected *on_detected,
@@ -447,7 +504,7 @@ void engine_detect(struct engine *engine, json_t *options, engine_on_detected *o
 				     .on_detected = on_detected,
 				     .arg = arg,
 				     .since_ms = clock_monotonic_ms() };
-	begin_when_settled(request);
+	request_submit(request);
 }
 
 void request_resume(struct engine *engine)

@@ -74,7 +74,7 @@ static void keep_completed(struct entity_run *run)
 	_cleanup_free_ char *filled = store_id_map_filled_sql(run->bound);
 
 	fault_point("entity.completed");
-	if (run->moved_here > 0)
+	if (run->moved_here > 0 && !session_is_again(run->session))
 		rate = text_format("%.1f", (double)run->moved_here * 1000 /
 						   (double)(elapsed > 0 ? elapsed : 1));
 	pg_submit(run->session->means.target, sql_store_entity_migrated, 5,

@@ -62,6 +62,19 @@ bool session_is_full(const struct session *session)
 	return json_is_true(json_object_get(session->options, "full"));
 }
 
+bool session_is_again(const struct session *session)
+{
+	return json_is_true(json_object_get(session->options, "again"));
+}
+
+/* Before it is known what there is to do. */
+static const char *asked_mode(const struct session *session)
+{
+	return session_is_full(session)	   ? "full"
+	       : session_is_again(session) ? "again"
+					   : "differential";
+}
+
 /* What could not be looked at is not passed over: those entities fail, with the reason. False: a connection was lost, and all
    of it is to be done again. */
 static bool note_undetected(struct session *session, const struct detection *detection)
@@ -118,6 +131,9 @@ static void detect(struct session *session)
 		session_fail(session, &err);
 		return;
 	}
+	/* Only the source's identity is looked at, for the breakers. */
+	for (size_t i = 0; session_is_again(session) && i < session->means.set->count; i++)
+		wanted[i] = false;
 	session_set_phase(session, SESSION_DETECTING);
 	session->detection = detection_new(
 		&(struct detection_request){
@@ -184,11 +200,11 @@ static void insert_session(struct session *session)
 
 	/* An analysis that was asked for is the session's from the start; another may turn out not to do. */
 	pg_submit(session->means.target, sql_store_session_insert, 4,
-		  (const char *const[]){
-			  session->id, session_is_full(session) ? "full" : "differential", options,
-			  session->analysis_by_default || session->analysis[0] == '\0'
-				  ? NULL
-				  : session->analysis },
+		  (const char *const[]){ session->id, asked_mode(session), options,
+					 session->analysis_by_default ||
+							 session->analysis[0] == '\0'
+						 ? NULL
+						 : session->analysis },
 		  on_inserted, session);
 }
 
@@ -228,7 +244,7 @@ static void find_analysis(struct session *session, const char *analysis)
 		snprintf(session->analysis, sizeof(session->analysis), "%s", analysis);
 		pg_submit(session->means.target, sql_store_analysis_find, 1,
 			  (const char *const[]){ analysis }, on_analysis_found, session);
-	} else if (session_is_full(session) ||
+	} else if (session_is_full(session) || session_is_again(session) ||
 		   json_is_true(json_object_get(session->options, "fresh"))) {
 		insert_session(session);
 	} else {
@@ -261,8 +277,7 @@ struct session *session_new(const struct session_means *means, struct binding *b
 	session->on_started = on_started;
 	session->on_started_arg = arg;
 	uuid_make(session->id);
-	snprintf(session->mode, sizeof(session->mode), "%s",
-		 session_is_full(session) ? "full" : "differential");
+	snprintf(session->mode, sizeof(session->mode), "%s", asked_mode(session));
 	session->created_us = clock_wall_us();
 	find_analysis(session, analysis);
 	return session;

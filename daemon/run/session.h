@@ -57,7 +57,7 @@ struct session {
 	char id[UUID_TEXT_SIZE];
 	int number;
 	char analysis[UUID_TEXT_SIZE]; /* "" until known */
-	char mode[16];		       /* initial, differential, full */
+	char mode[16];		       /* initial, differential, full, again */
 	json_t *options; /* of the request: entities, exclude, full, batch_size, parallel, strategy */
 	enum session_phase phase;
 	bool resumed;	  /* by a daemon that started again */
@@ -151,6 +151,8 @@ void session_proceed(struct session *session);
 void session_log(const struct session *session, int priority, const char *what);
 void session_set_phase(struct session *session, enum session_phase phase);
 bool session_is_full(const struct session *session);
+/* Does it carry only what was asked for again, without detection? (again.h) */
+bool session_is_again(const struct session *session);
 /* As selection_make(), of its options. */
 bool *session_selection(const struct session *session, struct error *err);
 /* Answers that are still on their way to `arg` find nobody. */

@@ -301,7 +301,7 @@ def test_every_reply_is_of_the_type_the_interface_says(clinic, daemon):
         replies.append((method, daemon.call(method, **parameters)))
 
     def ask_all():
-        for method in ("Status", "Watch", "List", "Analyze", "Account", "Plan", "Check", "ListRules", "ListDeadLetters"):
+        for method in ("Status", "Watch", "List", "Analyze", "Account", "Plan", "Check", "ListRules", "ListDeadLetters", "ListParked"):
             ask(method)
         ask("Plan", sql="system_messages")
 
@@ -318,6 +318,9 @@ def test_every_reply_is_of_the_type_the_interface_says(clinic, daemon):
             ask("Status")
     replies += [("Watch", frame) for frame in watch(daemon)]
     ask_all()
+    ask("ShowDeadLetter", id=daemon.call("ListDeadLetters", limit=1)["letters"][0]["id"])
+    for method in ("RetryDeadLetters", "DiscardDeadLetters"):
+        ask(method, entity="of no entity")
     clinic.day(seed=1)
     ask("Detect")
     replies += [(method, frame) for method in ("Analyze", "Account") for frame in daemon.stream(method)]

@@ -98,7 +98,13 @@ static void test_verbs_and_methods_belong_together(void **state)
 
 static void test_what_changes_something_is_for_operators(void **state)
 {
-	static const char *const operate[] = { "detect", "migrate", "pause", "resume", "cancel" };
+	static const char *const operate[] = { "detect",
+					       "migrate",
+					       "pause",
+					       "resume",
+					       "cancel",
+					       "dead-letters retry",
+					       "dead-letters discard" };
 	size_t count = 0;
 
 	(void)state;

@@ -122,6 +122,12 @@ static void test_verbs_of_two_words_are_one_verb(void **state)
 	assert_string_equal(given.command->verb, "dead-letters list");
 	assert_string_equal(given.entity, "orders");
 	assert_int_equal(given.limit, 3);
+	given = parsed("migratectl dead-letters retry 42 --wait 7");
+	assert_string_equal(given.command->verb, "dead-letters retry");
+	assert_int_equal(given.id_count, 2);
+	assert_int_equal(given.ids[0], 42);
+	assert_int_equal(given.ids[1], 7);
+	assert_true(given.wait);
 	given = parsed("migratectl --json dead-letters --state all");
 	assert_string_equal(given.command->verb, "dead-letters list");
 	assert_string_equal(given.letter_state, "all");
@@ -191,6 +197,13 @@ static void test_mistakes_are_named_with_what_to_do(void **state)
 		  "migratectl --help lists the commands" },
 		{ "migratectl dead-letters list 42", "dead-letters list takes no argument: 42",
 		  "" },
+		{ "migratectl dead-letters show", "dead-letters show needs an argument: ID",
+		  "migratectl dead-letters show --help shows what it takes" },
+		{ "migratectl dead-letters show 1 2", "there is one argument too many: 2", "" },
+		{ "migratectl dead-letters show x", "x is not an id",
+		  "ids are numbers; migratectl dead-letters list shows them" },
+		{ "migratectl dead-letters retry 1 -- -1", "-1 is not an id",
+		  "ids are numbers; migratectl dead-letters list shows them" },
 		{ "migratectl dead-letters --full", "dead-letters list takes no --full",
 		  "migratectl dead-letters list --help shows what it takes" },
 		{ "migratectl dead-letters --session x",

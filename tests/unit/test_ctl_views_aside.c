@@ -50,10 +50,96 @@ static void test_dead_letters(void **state)
 		     "ctl_letters_list_none_like_these.txt");
 }
 
+/* --- dead-letters show, retry, discard ------------------------------------------------------------ */
+
+#define ADVICE \
+	"The target column must have a value. Give it one in the source, or in the mapping " \
+	"(sql: coalesce(...)), or let the column be NULL."
+
+static void test_a_dead_letter(void **state)
+{
+	(void)state;
+	assert_shown(&plain, "dead-letters show",
+		     "{'letter':" NOT_NULL ",'discarded_by':null,'discarded_at':null,'queued':true,"
+		     "'waiting':12,'waiting_rows':[{'entity':'desks','legacy_key':['4']},"
+		     "{'entity':'desks','legacy_key':['24']}],'row_sql':'SELECT row FROM "
+		     "migrated.dead_letter WHERE id = 42','advice':'" ADVICE "'}",
+		     NULL, "ctl_letters_show.txt");
+	assert_shown(&plain, "dead-letters show",
+		     "{'letter':" UNIQUE ",'discarded_by':1000,"
+		     "'discarded_at':'2026-01-07T10:00:00.000000Z','queued':false,'waiting':0,"
+		     "'waiting_rows':[],'row_sql':null,'advice':'" ADVICE "'}",
+		     NULL, "ctl_letters_show_discarded.txt");
+}
+
+static void test_retry(void **state)
+{
+	static const struct arguments quiet = { .quiet = true };
+
+	(void)state;
+	assert_shown(&plain, "dead-letters retry",
+		     "{'rows':1,'passed_over':0,'session':'" SESSION "','begun':true,'later':[]}",
+		     NULL, "ctl_letters_retry.txt");
+	assert_shown(&plain, "dead-letters retry",
+		     "{'rows':1200,'passed_over':2,'session':'" SESSION "','begun':false,'later':["
+		     "{'entity':'offices','rows':3,'reason':'the session under way has counted "
+		     "what there is to do of it'}]}",
+		     &quiet, "ctl_letters_retry_beside.txt");
+	assert_shown(&plain, "dead-letters retry",
+		     "{'rows':3,'passed_over':0,'session':null,'begun':false,'later':["
+		     "{'entity':'offices','rows':3,'reason':'its mapping has changed'}]}",
+		     NULL, "ctl_letters_retry_later.txt");
+	assert_shown(&plain, "dead-letters retry",
+		     "{'rows':0,'passed_over':1,'session':null,'begun':false,'later':[]}", NULL,
+		     "ctl_letters_retry_nothing.txt");
+}
+
+static void test_discard(void **state)
+{
+	(void)state;
+	assert_shown(&plain, "dead-letters discard", "{'rows':1200,'passed_over':1}", NULL,
+		     "ctl_letters_discard.txt");
+	assert_shown(&plain, "dead-letters discard", "{'rows':0,'passed_over':0}", NULL,
+		     "ctl_letters_discard_nothing.txt");
+}
+
+/* --- parked --------------------------------------------------------------------------------------- */
+
+#define PARKED(entity, key, parent, parent_key, letter, waits_for) \
+	"{'entity':'" entity "','legacy_key':" key \
+	",'column':'office_id','parent_entity':'" parent "','parent_key':" parent_key \
+	",'session':'" SESSION \
+	"','since':'2026-01-05T09:12:44.000000Z','mapped':false,'parent_letter':" letter \
+	",'parent_waits_for':" waits_for "}"
+
+static void test_parked(void **state)
+{
+	(void)state;
+	assert_shown(
+		&plain, "parked",
+		"{'total':1234,'rows':[" PARKED("desks", "['4']", "offices", "['3']", NOT_NULL, "null") "," PARKED(
+			"desks", "['24']", "offices", "['3']", NOT_NULL,
+			"null") "," PARKED("drawers", "['1','a']", "desks", "['24']", "null",
+					   "{'entity':'offices',"
+					   "'legacy_key':['3']}") "," PARKED("notes", "['9']",
+									     "case_files",
+									     "['12','de']", UNIQUE,
+									     "null") "," PARKED("notes",
+												"['10']",
+												"offices",
+												"['99']",
+												"null",
+												"null") "]}",
+		NULL, "ctl_parked.txt");
+	assert_shown(&plain, "parked", "{'total':0,'rows':[]}", NULL, "ctl_parked_empty.txt");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_dead_letters),
+		cmocka_unit_test(test_dead_letters), cmocka_unit_test(test_a_dead_letter),
+		cmocka_unit_test(test_retry),	     cmocka_unit_test(test_discard),
+		cmocka_unit_test(test_parked),
 	};
 
 	setlocale(LC_CTYPE, "C.UTF-8");
