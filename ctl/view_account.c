@@ -14,20 +14,20 @@ static const struct class
 	const char *member;
 	const char *header;
 	const char *words;
-	int min_width;
+	bool rare; /* its column is shown only if there are any */
 } classes[] = {
-	{ "equal", "Equal", "equal", 8 },
-	{ "waiting", "Waiting", "waiting", 0 },
-	{ "parked", "Parked", "parked", 0 },
-	{ "dead_letters", "Dead letters", "dead letters", 0 },
-	{ "discarded", "Discarded", "discarded", 0 },
-	{ "held", "Held", "held", 0 },
-	{ "filtered", "Filtered", "filtered out", 0 },
-	{ "lost", NULL, "lost",
-	  0 }, /* no column: it ought to be empty, and stands below when it is not */
+	{ "equal", "Equal", "equal", false },
+	{ "waiting", "Waiting", "waiting", false },
+	{ "parked", "Parked", "parked", false },
+	{ "dead_letters", "Dead letters", "dead letters", false },
+	{ "discarded", "Discarded", "discarded", false },
+	{ "held", "Held", "held", false },
+	{ "kept", "Kept", "kept", true },
+	{ "filtered", "Filtered", "filtered out", false },
+	{ "lost", "Lost", "lost", true },
 };
 
-enum { CLASS_COUNT = sizeof classes / sizeof classes[0], SHOWN_COUNT = CLASS_COUNT - 1 };
+enum { CLASS_COUNT = sizeof classes / sizeof classes[0] };
 
 static json_t *parameters_of(const struct arguments *arguments)
 {
@@ -40,29 +40,6 @@ static json_t *parameters_of(const struct arguments *arguments)
 
 /* --- the table ---------------------------------------------------------------------------------- */
 
-static void print_table(const struct look *look, struct text *out, const json_t *accounts)
-{
-	struct table_column columns[2 + SHOWN_COUNT] = { { "Entity", false, 12 },
-							 { "Source", true, 8 } };
-	_cleanup_table_ struct table table = { 0 };
-	size_t i;
-	json_t *account;
-
-	for (int class = 0; class < SHOWN_COUNT; class ++)
-		columns[2 + class] = (struct table_column){ classes[class].header, true,
-							    classes[class].min_width };
-	table_init(&table, columns, sizeof columns / sizeof columns[0]);
-	json_array_foreach(accounts, i, account) {
-		reply_cell_string(&table, account, "entity");
-		reply_cell_integer(&table, account, "source");
-		for (int class = 0; class < SHOWN_COUNT; class ++)
-			reply_cell_integer(&table, account, classes[class].member);
-	}
-	table_print(&table, look, out);
-}
-
-/* --- the sum ------------------------------------------------------------------------------------ */
-
 static int64_t total_of(const json_t *accounts, const char *member)
 {
 	int64_t total = 0;
@@ -73,6 +50,36 @@ static int64_t total_of(const json_t *accounts, const char *member)
 		total += reply_integer(account, member);
 	return total;
 }
+
+static bool is_shown(const json_t *accounts, const struct class *class)
+{
+	return !class->rare || total_of(accounts, class->member) != 0;
+}
+
+static void print_table(const struct look *look, struct text *out, const json_t *accounts)
+{
+	struct table_column columns[2 + CLASS_COUNT] = { { "Entity", false, 12 },
+							 { "Source", true, 8 } };
+	_cleanup_table_ struct table table = { 0 };
+	size_t column_count = 2, i;
+	json_t *account;
+
+	for (int class = 0; class < CLASS_COUNT; class ++)
+		if (is_shown(accounts, &classes[class]))
+			columns[column_count++] = (struct table_column){ classes[class].header,
+									 true, 0 };
+	table_init(&table, columns, column_count);
+	json_array_foreach(accounts, i, account) {
+		reply_cell_string(&table, account, "entity");
+		reply_cell_integer(&table, account, "source");
+		for (int class = 0; class < CLASS_COUNT; class ++)
+			if (is_shown(accounts, &classes[class]))
+				reply_cell_integer(&table, account, classes[class].member);
+	}
+	table_print(&table, look, out);
+}
+
+/* --- the sum ------------------------------------------------------------------------------------ */
 
 static int64_t sum_of_classes(const json_t *account)
 {

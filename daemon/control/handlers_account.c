@@ -91,6 +91,7 @@ static json_t *describe_account(const struct entity *entity, const struct accoun
 		{ "dead_letters", a->dead_letters },
 		{ "discarded", a->discarded },
 		{ "held", a->held },
+		{ "kept", a->kept },
 		{ "filtered", a->filtered },
 		{ "lost", a->lost },
 		{ "in_change_set", a->in_change_set },

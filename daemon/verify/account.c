@@ -61,7 +61,8 @@ static enum account_mapping mapping_of(const char *name)
 bool account_is_balanced(const struct account *account)
 {
 	int64_t sum = account->filtered + account->equal + account->lost + account->waiting +
-		      account->parked + account->dead_letters + account->discarded + account->held;
+		      account->parked + account->dead_letters + account->discarded + account->held +
+		      account->kept;
 
 	return sum == account->source && account->lost == 0 && account->duplicates == 0 &&
 	       account->keyless == 0;
@@ -198,6 +199,7 @@ static char *classify_sql(const struct account_run *run)
 		{ "entity", bound->entity->name },
 		{ "name", name },
 		{ "from_text", from_text },
+		{ "any_target_key", bound->target_key_quoted[0] },
 		{ "s_keys", s_keys },
 		{ "keyless", keyless },
 		{ "c_is_s", c_is_s },
@@ -205,6 +207,7 @@ static char *classify_sql(const struct account_run *run)
 	};
 	_cleanup_free_ char *duplicates = part(sql_verify_account_duplicates, parts, !unique, "0");
 	_cleanup_free_ char *held = part(sql_verify_account_held, parts, run->has_conflicts, "");
+	_cleanup_free_ char *kept = part(sql_verify_account_kept, parts, run->has_conflicts, "");
 	_cleanup_free_ char *conflicts = part(sql_verify_account_conflicts, parts,
 					      run->has_conflicts, "");
 
@@ -225,6 +228,7 @@ static char *classify_sql(const struct account_run *run)
 					      { "w_is_s", w_is_s },
 					      { "duplicates", duplicates },
 					      { "held", held },
+					      { "kept", kept },
 					      { "conflicts", conflicts },
 					      { NULL, NULL } });
 	return text_steal(&text);
@@ -252,11 +256,11 @@ static void on_classified(void *arg, const struct pg_answer *answer)
 	struct account_run *run = arg;
 	struct account *account = &run->account;
 	int64_t *const counts[] = {
-		&account->equal,    &account->lost,	     &account->waiting,
-		&account->parked,   &account->dead_letters,  &account->discarded,
-		&account->held,	    &account->in_change_set, &account->gone,
-		&account->deferred, &account->undeleted,     &account->duplicates,
-		&account->keyless,
+		&account->equal,      &account->lost,	      &account->waiting,
+		&account->parked,     &account->dead_letters, &account->discarded,
+		&account->held,	      &account->kept,	      &account->in_change_set,
+		&account->gone,	      &account->deferred,     &account->undeleted,
+		&account->duplicates, &account->keyless,
 	};
 	const int count = sizeof(counts) / sizeof(counts[0]);
 	const PGresult *result = pg_answer_rows(answer);

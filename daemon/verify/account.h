@@ -31,7 +31,8 @@ struct account {
 	int64_t parked;	      /* wait for their parents */
 	int64_t dead_letters; /* open ones, until they have been tried again */
 	int64_t discarded;    /* dead letters that nobody wants tried again, until they change */
-	int64_t held;	      /* conflicts that somebody has to decide */
+	int64_t kept; /* their target rows were edited, and what stands there was decided for */
+	int64_t held; /* conflicts that somebody has to decide */
 
 	/* Beside the sum. */
 	int64_t in_change_set; /* of those that wait: the session under way, or the next one, knows them already */

@@ -82,7 +82,7 @@ classified AS (
            WHEN (SELECT state FROM mapping) = 'changed' THEN 'waiting'
            WHEN d.state = 'discarded' AND (d.h1, d.h2) IS NOT DISTINCT FROM (s.h1, s.h2) THEN 'discarded'
            WHEN m.gone IS NOT NULL OR (m.h1, m.h2) IS DISTINCT FROM (s.h1, s.h2) THEN 'waiting'
-           WHEN t.{any_target_key} IS NULL THEN 'lost'
+{kept}           WHEN t.{any_target_key} IS NULL THEN 'lost'
            ELSE 'equal'
          END AS class,
          w.k1 IS NOT NULL
@@ -116,6 +116,7 @@ SELECT pg_catalog.count(*) FILTER (WHERE class = 'equal'),
        pg_catalog.count(*) FILTER (WHERE class = 'dead_letter'),
        pg_catalog.count(*) FILTER (WHERE class = 'discarded'),
        pg_catalog.count(*) FILTER (WHERE class = 'held'),
+       pg_catalog.count(*) FILTER (WHERE class = 'kept'),
        pg_catalog.count(*) FILTER (WHERE class = 'waiting' AND noted),
        (SELECT pg_catalog.count(*)
           FROM {seen} AS m
@@ -145,14 +146,25 @@ SELECT pg_catalog.count(*) FILTER (WHERE class = 'equal'),
 -- name: account_held
 -- Target, a part, where there are conflicts.
 
-           WHEN c.k1 IS NOT NULL THEN 'held'
+           WHEN c.state = 'held' THEN 'held'
+
+-- name: account_kept
+-- Target, a part, where there are conflicts. The target's version stands in the place of the one that the source has now.
+           WHEN c.state = 'kept'
+            AND (c.h1, c.h2) IS NOT DISTINCT FROM (s.h1, s.h2)
+            AND (t.{any_target_key} IS NOT NULL OR c.in_target = 'deleted') THEN 'kept'
 
 -- name: account_conflicts
--- Target, a part. A conflict that waits for somebody to decide it.
+-- Target, a part. What became of each row's last conflict: somebody is to decide it, or it was decided for the target.
 
     LEFT JOIN (
-           SELECT {from_text}
+           SELECT DISTINCT ON (legacy_key)
+                  {from_text}, in_target, h1, h2,
+                  CASE
+                    WHEN state = 'held' AND in_source = 'changed' THEN 'held'
+                    WHEN state = 'kept' OR state = 'resolved' AND resolution = 'target' THEN 'kept'
+                  END AS state
              FROM migrated.conflict
             WHERE entity = {name}
-              AND state = 'held') AS c
+            ORDER BY legacy_key, state = 'held' DESC, id DESC) AS c
       ON {c_is_s}

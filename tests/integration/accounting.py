@@ -15,7 +15,7 @@ import json
 import pathlib
 
 SHOWN_FINDINGS = 20
-CLASSES = ("equal", "waiting", "parked", "dead_letters", "discarded", "held", "filtered", "lost")
+CLASSES = ("equal", "waiting", "parked", "dead_letters", "discarded", "held", "kept", "filtered", "lost")
 
 # As the daemon has them; keys are compared as text.
 PINS = """
@@ -45,6 +45,7 @@ class Books:
     discarded: dict = dataclasses.field(default_factory=dict)
     parked: dict = dataclasses.field(default_factory=dict)
     held: set = dataclasses.field(default_factory=set)
+    contested: set = dataclasses.field(default_factory=set)  # rows that people may have deleted in the target, and are asked about
     undeleted: set = dataclasses.field(default_factory=set)  # their source rows are gone, and the target refused to delete them
     target: dict = dataclasses.field(default_factory=dict)  # target key -> legacy key, None where it has none
     known: bool = False  # the control schema has heard of it
@@ -83,7 +84,7 @@ class Books:
 
     def disagreements_with_target(self):
         for key, target_key in self.mapped.items():
-            if target_key not in self.target:
+            if target_key not in self.target and key not in self.contested:
                 yield "is mapped, and its target row is not there", key
         leads_to = {**self.mapped}
         for target_key, key in self.target.items():
@@ -145,8 +146,11 @@ def keep_books(source, target, entity):
     books.parked = {tuple(key): mapped for key, mapped in target.rows(
         "SELECT legacy_key, mapped FROM migrated.parked WHERE entity = %s", [name])}
     if target.has("migrated.conflict"):
-        books.held = {tuple(key) for (key,) in target.rows(
-            "SELECT legacy_key FROM migrated.conflict WHERE entity = %s AND state = 'held'", [name])}
+        conflicts = [(tuple(key), kind) for key, kind in target.rows("""
+            SELECT legacy_key, CASE state WHEN 'held' THEN in_source ELSE state END FROM migrated.conflict WHERE entity = %s""", [name])]
+        books.held = {key for key, kind in conflicts if kind == "changed"}
+        books.undeleted |= {key for key, kind in conflicts if kind == "deleted"}
+        books.contested = {key for key, kind in conflicts if kind != "overwritten"}
     keep_target(books, target, writes)
     return books
 
@@ -183,8 +187,8 @@ def differences(books, account, complete):
         "held": len(source & books.held),
     }
     if complete:
-        ours.update(waiting=0, lost=0, discarded=len(source & set(books.discarded)),
-                    equal=len(source & set(books.mapped) - set(books.aside())), balanced=True)
+        settled = len(source & set(books.mapped) - set(books.aside()))
+        ours.update(waiting=0, lost=0, discarded=len(source & set(books.discarded)), equal=settled - account["kept"], balanced=True)
     for name, count in ours.items():
         if account[name] != count:
             yield f"{books.entity}: {name} is {count}, and the daemon says {account[name]}"

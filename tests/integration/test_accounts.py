@@ -440,3 +440,30 @@ def test_a_statement_timeout_is_named(databases, start_daemon):
     world.source_sql("UPDATE delay SET seconds = 0")
     assert classes(world, "offices") == {"equal": 10}
     nothing_is_left_behind(databases)
+
+
+# --- edits on the modern side -----------------------------------------------------------------------------------
+
+def test_conflicts_are_held_or_decided_for_the_target(pair):
+    policy = {"last_writer_wins": {"source": "at", "target": "at"}}
+    world = pair(
+        "".join(f"CREATE TABLE {name} (id integer PRIMARY KEY, name text, at timestamptz);"
+                f"INSERT INTO {name} SELECT n, 'x', '2024-01-01' FROM generate_series(1, 9) AS n;" for name in ("holds", "kept")),
+        "".join(f"CREATE TABLE {name} (id uuid PRIMARY KEY, legacy_id integer UNIQUE, name text, at timestamptz);"
+                for name in ("holds", "kept")),
+        entity("holds", {"name": "name"}, on_conflict="hold"), entity("kept", {"name": "name"}, on_conflict=policy))
+    world.migrate()
+    for name in ("holds", "kept"):
+        world.target_sql(f"UPDATE {name} SET name = 'edited', at = '2024-03-01' WHERE legacy_id < 4")
+        world.source_sql(f"UPDATE {name} SET name = 'changed', at = '2024-02-01' WHERE id < 3")
+        assert classes(world, name) == {"equal": 7, "waiting": 2}
+    world.migrate()
+    assert classes(world, "holds") == {"equal": 7, "held": 2}
+    assert classes(world, "kept") == {"equal": 7, "kept": 2}
+    shown = world.daemon.ctl("status", "--accounts").stdout
+    assert "Kept" in shown and "18 source rows = 14 equal + 2 held + 2 kept\n" in shown
+    world.source_sql("UPDATE kept SET name = 'newest', at = '2024-04-01' WHERE id = 1; UPDATE holds SET name = 'newest' WHERE id = 1")
+    assert classes(world, "kept") == {"equal": 7, "waiting": 1, "kept": 1}
+    assert classes(world, "holds") == {"equal": 7, "held": 2}, "until it has been tried again"
+    world.migrate()
+    assert classes(world, "kept") == {"equal": 8, "kept": 1}

@@ -10,14 +10,15 @@ static void test_it_is_balanced_when_the_classes_add_up_and_nothing_is_lost(void
 		bool balanced;
 	} cases[] = {
 		{ { 0 }, true },
-		{ { .source = 36,
+		{ { .source = 46,
 		    .filtered = 1,
 		    .equal = 2,
 		    .waiting = 4,
 		    .parked = 5,
 		    .dead_letters = 7,
 		    .discarded = 8,
-		    .held = 9 },
+		    .held = 9,
+		    .kept = 10 },
 		  true },
 		{ { .source = 3,
 		    .equal = 3,
