@@ -36,6 +36,24 @@ static bool is_same_parent(const json_t *row, const json_t *before)
 			  json_object_get(before, "parent_key"));
 }
 
+static const char *state_words(const json_t *row)
+{
+	static const struct {
+		const char *state;
+		const char *words;
+	} words[] = {
+		{ "not_in_source", "is not in the source" },
+		{ "filtered_out", "the mapping leaves out (where)" },
+		{ "not_carried", "is in the source and not carried over yet" },
+	};
+	const char *state = reply_string_or(row, "parent_state", "");
+
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (strcmp(words[i].state, state) == 0)
+			return words[i].words;
+	return "has not been carried over";
+}
+
 /* "offices 3, which is dead letter 42 (23502 name)". */
 static char *parent_name(const json_t *row)
 {
@@ -60,7 +78,7 @@ static char *parent_name(const json_t *row)
 
 		return text_format("%s, which waits for %s", parent, grandparent);
 	}
-	return text_format("%s, which has not been carried over", parent);
+	return text_format("%s, which %s", parent, state_words(row));
 }
 
 static void add_row(struct table *table, const json_t *row)

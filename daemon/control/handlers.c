@@ -1,8 +1,8 @@
 /*
  * The table of handlers, and what they share; see handler.h. Those that look at the daemon stand in handlers_look.c,
  * those that steer it in handlers_steer.c, those that ask the databases in handlers_observe.c and
- * handlers_account.c,
- * those about rows that were set aside in handlers_letters.c, of rules in handlers_rules.c.
+ * handlers_account.c, those about rows that were set aside in handlers_letters.c and handlers_parked.c, of rules in
+ * handlers_rules.c.
  */
 #include "control/handlers.h"
 

@@ -1,5 +1,5 @@
 /*
- * Handlers about rows that were set aside: ListDeadLetters, ShowDeadLetter, RetryDeadLetters, DiscardDeadLetters, ListParked.
+ * Handlers about rows that could not be carried over: ListDeadLetters, ShowDeadLetter, RetryDeadLetters, DiscardDeadLetters.
  * The store's queries answer in JSON as the interface has it (store/letter.sql), so little of them is taken apart here.
  */
 #include <inttypes.h>
@@ -10,129 +10,8 @@
 #include "common/uuid.h"
 #include "control/advice.h"
 #include "control/handler.h"
+#include "control/question.h"
 #include "sql_store.h"
-
-#define ASIDES_LIMIT 50
-#define ASIDES_LIMIT_MAX 1000
-
-/* --- asking the store ---------------------------------------------------------------------------- */
-
-/* A question to the store, asked once it is known that there is a control schema. */
-struct question {
-	const char *template;
-	char *values[5];
-	size_t value_count;
-	const char *nothing; /* the answer without a control schema; NULL: `finish` gets no row */
-	void (*finish)(struct pending_call *pending, const PGresult *result);
-};
-
-static void question_free(struct question *question)
-{
-	for (size_t i = 0; i < question->value_count; i++)
-		free(question->values[i]);
-	free(question);
-}
-
-static void fail(struct pending_call *pending, const struct error *err)
-{
-	question_free(pending->state);
-	pending_call_fail(pending, err);
-}
-
-/* Takes the reply over. */
-static void reply(struct pending_call *pending, json_t *parameters)
-{
-	struct error err;
-
-	if (parameters == NULL) {
-		error_set(&err, ERROR_INTERNAL, "the store's answer is not JSON");
-		fail(pending, &err);
-		return;
-	}
-	question_free(pending->state);
-	pending_call_reply(pending, parameters);
-}
-
-static json_t *json_of(const PGresult *result)
-{
-	return json_loads(PQgetvalue(result, 0, 0), 0, NULL);
-}
-
-static void reply_as_it_is(struct pending_call *pending, const PGresult *result)
-{
-	reply(pending, json_of(result));
-}
-
-static void on_answered(void *arg, const struct pg_answer *answer)
-{
-	struct pending_call *pending = arg;
-	const struct question *question = pending->state;
-
-	if (answer->error != NULL)
-		fail(pending, answer->error);
-	else
-		question->finish(pending, pg_answer_rows(answer));
-}
-
-/* A control schema that an older daemon has made does not know of rows that are to be carried again. */
-static char *fill(const char *template, bool knows_again)
-{
-	struct text text = TEXT_INIT;
-
-	text_fill(&text, template,
-		  (const struct text_hole[]){
-			  { "asked", sql_store_letters_asked },
-			  { "letter", sql_store_letter_json },
-			  { "queued", knows_again ? sql_store_letter_queued : "false" },
-			  { NULL, NULL } });
-	return text_steal(&text);
-}
-
-static void on_known(void *arg, const struct pg_answer *answer)
-{
-	struct pending_call *pending = arg;
-	struct question *question = pending->state;
-	const PGresult *result = pg_answer_rows(answer);
-	_cleanup_free_ char *sql = NULL;
-
-	if (answer->error != NULL) {
-		fail(pending, answer->error);
-	} else if (PQgetvalue(result, 0, 0)[0] == 't') {
-		sql = fill(question->template, PQgetvalue(result, 0, 1)[0] == 't');
-		pg_submit(engine_target(pending->handlers->engine), sql, question->value_count,
-			  (const char *const *)question->values, on_answered, pending);
-	} else if (question->nothing != NULL) {
-		reply(pending, json_loads(question->nothing, 0, NULL));
-	} else {
-		question->finish(pending, NULL);
-	}
-}
-
-/* Takes the question over, and answers the call with what the store says to it. */
-static void ask(struct handlers *handlers, struct control_call *call, struct question *question)
-{
-	struct pg_connection *target = engine_target(handlers->engine);
-	struct pending_call *pending = pending_call_new(handlers, call);
-	struct error err;
-
-	pending->state = question;
-	if (pg_connection_is_up(target)) {
-		pg_submit(target, sql_store_asides_known, 0, NULL, on_known, pending);
-		return;
-	}
-	err = *pg_connection_last_error(target);
-	if (err.kind == ERROR_NONE)
-		error_set(&err, ERROR_CONNECTION, "not connected yet");
-	error_context(&err, "the target, where rows that were set aside are kept, cannot be "
-			    "reached");
-	err.kind = ERROR_CONNECTION;
-	fail(pending, &err);
-}
-
-static char *number_text(int64_t number)
-{
-	return text_format("%" PRId64, number);
-}
 
 /* --- ListDeadLetters ------------------------------------------------------------------------------ */
 
@@ -166,7 +45,7 @@ static const struct json_field letters_fields[] = {
 	  .type = JSON_FIELD_INTEGER,
 	  .offset = offsetof(struct letters_parameters, limit),
 	  .minimum = 1,
-	  .maximum = ASIDES_LIMIT_MAX },
+	  .maximum = QUESTION_LIMIT_MAX },
 	{ .key = NULL },
 };
 
@@ -199,17 +78,17 @@ static void list_letters(struct handlers *handlers, struct control_call *call,
 			    text_copy(parameters->state == LETTER_ANY
 					      ? NULL
 					      : letter_states[parameters->state]),
-			    number_text(parameters->limit) },
+			    question_number(parameters->limit) },
 		.value_count = 5,
 		.nothing = "{\"total\":0,\"letters\":[],\"counts\":[]}",
-		.finish = reply_as_it_is,
+		.finish = question_answer,
 	};
-	ask(handlers, call, question);
+	question_ask(handlers, call, question);
 }
 
 void handle_list_dead_letters(void *arg, struct control_call *call)
 {
-	struct letters_parameters parameters = { .limit = ASIDES_LIMIT };
+	struct letters_parameters parameters = { .limit = QUESTION_LIMIT };
 
 	if (handler_decode(call, letters_fields, &parameters) &&
 	    session_is_good(call, parameters.session))
@@ -227,7 +106,7 @@ static void no_such_letter(struct pending_call *pending, const char *id)
 		control_call_error(pending->call, "io.migrated.NoSuchDeadLetter",
 				   json_pack("{s:I}", "id", (json_int_t)strtoll(id, NULL, 10)));
 	pending->call = NULL;
-	fail(pending, &err);
+	question_fail(pending, &err);
 }
 
 static json_t *row_sql(const char *id, const json_t *kept)
@@ -249,7 +128,7 @@ static void reply_shown(struct pending_call *pending, const PGresult *result)
 		no_such_letter(pending, id);
 		return;
 	}
-	shown = json_of(result);
+	shown = question_json(result);
 	letter = json_object_get(shown, "letter");
 	json_object_set_new(shown, "row_sql", row_sql(id, json_object_get(shown, "kept")));
 	json_object_del(shown, "kept");
@@ -259,7 +138,7 @@ static void reply_shown(struct pending_call *pending, const PGresult *result)
 			json_string(advice_for(json_string_value(json_object_get(letter, "phase")),
 					       json_string_value(
 						       json_object_get(letter, "sqlstate")))));
-	reply(pending, shown);
+	question_reply(pending, shown);
 }
 
 struct show_parameters {
@@ -286,11 +165,11 @@ void handle_show_dead_letter(void *arg, struct control_call *call)
 	question = memory_new(sizeof(*question));
 	*question = (struct question){
 		.template = sql_store_letter_show,
-		.values = { number_text(parameters.id) },
+		.values = { question_number(parameters.id) },
 		.value_count = 1,
 		.finish = reply_shown,
 	};
-	ask(arg, call, question);
+	question_ask(arg, call, question);
 }
 
 /* --- RetryDeadLetters, DiscardDeadLetters --------------------------------------------------------- */
@@ -407,7 +286,7 @@ static void decide(struct handlers *handlers, struct control_call *call,
 		   engine_on_again *on_done)
 {
 	_cleanup_free_ char *ids = id_array(parameters->ids);
-	_cleanup_free_ char *who = number_text(control_call_uid(call));
+	_cleanup_free_ char *who = question_number(control_call_uid(call));
 	_cleanup_text_ struct text sql = TEXT_INIT;
 
 	text_fill(&sql, sql_store_letters_decided,
@@ -446,53 +325,4 @@ void handle_retry_dead_letters(void *arg, struct control_call *call)
 void handle_discard_dead_letters(void *arg, struct control_call *call)
 {
 	handle_decision(arg, call, sql_store_letters_discard, on_discarded);
-}
-
-/* --- ListParked ----------------------------------------------------------------------------------- */
-
-struct parked_parameters {
-	char *entity;
-	char *parent;
-	int64_t limit;
-};
-
-static const struct json_field parked_fields[] = {
-	{ .key = "entity",
-	  .type = JSON_FIELD_STRING,
-	  .offset = offsetof(struct parked_parameters, entity) },
-	{ .key = "parent",
-	  .type = JSON_FIELD_STRING,
-	  .offset = offsetof(struct parked_parameters, parent) },
-	{ .key = "limit",
-	  .type = JSON_FIELD_INTEGER,
-	  .offset = offsetof(struct parked_parameters, limit),
-	  .minimum = 1,
-	  .maximum = ASIDES_LIMIT_MAX },
-	{ .key = NULL },
-};
-
-static void list_parked(struct handlers *handlers, struct control_call *call,
-			const struct parked_parameters *parameters)
-{
-	struct question *question = memory_new(sizeof(*question));
-
-	*question = (struct question){
-		.template = sql_store_parked_list,
-		.values = { text_copy(parameters->entity), text_copy(parameters->parent),
-			    number_text(parameters->limit) },
-		.value_count = 3,
-		.nothing = "{\"total\":0,\"rows\":[]}",
-		.finish = reply_as_it_is,
-	};
-	ask(handlers, call, question);
-}
-
-void handle_list_parked(void *arg, struct control_call *call)
-{
-	struct parked_parameters parameters = { .limit = ASIDES_LIMIT };
-
-	if (handler_decode(call, parked_fields, &parameters))
-		list_parked(arg, call, &parameters);
-	free(parameters.entity);
-	free(parameters.parent);
 }

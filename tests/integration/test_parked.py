@@ -3,7 +3,7 @@
 import pytest
 from interface import interface
 from mapping import entity
-from sessions import counts, dead_letters, parked
+from sessions import counts, dead_letters, migrate, parked
 from waiting import wait_until
 
 
@@ -203,7 +203,7 @@ def test_each_parent_is_named_with_what_has_become_of_it(pair):
     number = world.target.value("SELECT id FROM migrated.dead_letter")
     text = world.daemon.ctl("parked").stdout
     for sentence in (f"Waiting for a 3, which is dead letter {number} (23502 value)", "Waiting for b 1, which waits for a 3",
-                     "Waiting for a 99, which has not been carried over", "5 rows."):
+                     "Waiting for a 99, which is not in the source", "5 rows."):
         assert sentence in text, text
     assert [line.split()[1] for line in text.splitlines() if line.startswith("c ")] == ["1", "2", "10"]
     assert max(map(len, text.splitlines())) <= 80
@@ -217,3 +217,31 @@ def test_each_parent_is_named_with_what_has_become_of_it(pair):
     assert listed("--entity", "c", "--limit", "2") == ([("c", "1"), ("c", "2")], 3)
     assert listed("--entity", "c", "--parent", "a") == ([], 0)
     assert "No rows wait" in world.daemon.ctl("parked", "--entity", "a").stdout
+
+
+def test_of_a_parent_that_is_no_dead_letter_the_source_is_asked(pair, make_proxy, databases, start_daemon):
+    names = ("a", "b")
+    source, target = tables(*names, source="""INSERT INTO a VALUES (1, NULL, 'left out'); INSERT INTO b VALUES (1, 1, 'b1'), (2, 2, 'b2'), (3, 3, 'b3')""")
+    entities = chain(*names)
+    entities[0]["source"]["where"] = "value <> 'left out'"
+    databases.source_sql(source)
+    databases.target_sql(target)
+    daemon = start_daemon(databases, entities=entities, through=["source"])
+    migrate(daemon)
+    databases.source_sql("INSERT INTO a VALUES (2, NULL, 'new')")
+
+    def states():
+        return {row["parent_key"][0]: row["parent_state"] for row in daemon.call("ListParked")["rows"]}
+
+    assert states() == {"1": "filtered_out", "2": "not_carried", "3": "not_in_source"}
+    text = daemon.ctl("parked").stdout
+    assert "which the mapping leaves out (where)" in text and "which is in the source and not carried over yet" in text
+    daemon.proxies["source"].refuse()
+    daemon.proxies["source"].reset()
+    wait_until(lambda: not is_ready(daemon, "source"), 30, "the source is lost")
+    assert states() == dict.fromkeys("123")
+    assert "Waiting for a 3, which has not been carried over" in daemon.ctl("parked").stdout
+
+
+def is_ready(daemon, name):
+    return {connection["name"]: connection["state"] for connection in daemon.call("Status")["connections"]}[name] in ("ready", "busy")

@@ -105,32 +105,44 @@ static void test_discard(void **state)
 
 /* --- parked --------------------------------------------------------------------------------------- */
 
-#define PARKED(entity, key, parent, parent_key, letter, waits_for) \
+#define PARKED(entity, key, parent, parent_key, state, letter, waits_for) \
 	"{'entity':'" entity "','legacy_key':" key \
 	",'column':'office_id','parent_entity':'" parent "','parent_key':" parent_key \
 	",'session':'" SESSION \
-	"','since':'2026-01-05T09:12:44.000000Z','mapped':false,'parent_letter':" letter \
-	",'parent_waits_for':" waits_for "}"
+	"','since':'2026-01-05T09:12:44.000000Z','mapped':false,'parent_state':'" state \
+	"','parent_letter':" letter ",'parent_waits_for':" waits_for "}"
+
+#define OFFICE "{'entity':'offices','legacy_key':['3']}"
+#define WAITING_ROWS \
+	PARKED("desks", "['4']", "offices", "['3']", "dead_letter", NOT_NULL, "null") \
+	"," PARKED("desks", "['24']", "offices", "['3']", "dead_letter", NOT_NULL, "null") "," PARKED( \
+		"drawers", "['1','a']", "desks", "['24']", "parked", "null", \
+		OFFICE) "," PARKED("notes", "['9']", "case_files", "['12','de']", "dead_letter", \
+				   UNIQUE, \
+				   "null") "," PARKED("notes", "['10']", "offices", "['99']", \
+						      "not_in_source", "null", \
+						      "null") "," PARKED("notes", "['11']", \
+									 "offices", "['98']", \
+									 "filtered_out", "null", \
+									 "null") "," PARKED("notes", \
+											    "['12']", \
+											    "offices", \
+											    "['97']", \
+											    "not_carried", \
+											    "null", \
+											    "null") "," PARKED("notes", \
+													       "['13']", \
+													       "offices", \
+													       "['96']", \
+													       "", \
+													       "null", \
+													       "null")
 
 static void test_parked(void **state)
 {
 	(void)state;
-	assert_shown(
-		&plain, "parked",
-		"{'total':1234,'rows':[" PARKED("desks", "['4']", "offices", "['3']", NOT_NULL, "null") "," PARKED(
-			"desks", "['24']", "offices", "['3']", NOT_NULL,
-			"null") "," PARKED("drawers", "['1','a']", "desks", "['24']", "null",
-					   "{'entity':'offices',"
-					   "'legacy_key':['3']}") "," PARKED("notes", "['9']",
-									     "case_files",
-									     "['12','de']", UNIQUE,
-									     "null") "," PARKED("notes",
-												"['10']",
-												"offices",
-												"['99']",
-												"null",
-												"null") "]}",
-		NULL, "ctl_parked.txt");
+	assert_shown(&plain, "parked", "{'total':1234,'rows':[" WAITING_ROWS "]}", NULL,
+		     "ctl_parked.txt");
 	assert_shown(&plain, "parked", "{'total':0,'rows':[]}", NULL, "ctl_parked_empty.txt");
 }
 
