@@ -94,7 +94,9 @@ static void append_constraints(struct text *text, const struct binding *binding,
 
 	for (size_t i = 0; i < relation->foreign_key_count; i++)
 		if (strcmp(relation->foreign_keys[i].column, column) == 0)
-			text_appendf(text, ", constraint \"%s\"", relation->foreign_keys[i].name);
+			text_appendf(text, ", constraint \"%s\"%s", relation->foreign_keys[i].name,
+				     relation->foreign_keys[i].deferrable ? ", which is deferrable"
+									  : "");
 }
 
 /* "orders.item_id (NOT NULL, constraint "orders_item_id_fkey")" */
@@ -128,7 +130,8 @@ static void on_circle(void *arg, const struct order_step *steps, size_t count)
 	}
 	message = text_format("%s: none of them can be written before the others, since no "
 			      "reference of this cycle may be NULL at first: %s; have the target "
-			      "allow NULL in one of these columns",
+			      "allow NULL in one of these columns (deferrable constraints do "
+			      "not help)",
 			      text_string(&circle), text_string(&columns));
 	binding_refuse(binding, first,
 		       ordering->columns[steps[0].reference - ordering->references]->path, message);
