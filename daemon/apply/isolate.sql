@@ -104,4 +104,5 @@ SELECT migrated.apply_isolated({apply}, {letter}, (SELECT pg_catalog.array_agg(s
          assertion => {assertion},
          prepared => {prepared},
          probes => {probes},
-         suspects => migrated.suspects_of({would}, {target}, {columns}, {keys}));
+         suspects => migrated.suspects_of({would}, {target}, {columns}, {keys}),
+         asking => {asking});

@@ -214,6 +214,9 @@ char *isolate_sql(const struct binding *binding, const struct bound_entity *boun
 	_cleanup_free_ char *apply_literal = pg_quote_literal(apply);
 	_cleanup_free_ char *letter_literal = pg_quote_literal(letter);
 	_cleanup_free_ char *assertion = rule_sql_assertion(bound, place);
+	_cleanup_free_ char *breakers = rule_sql_breakers(bound, place);
+	_cleanup_free_ char *asking = breakers != NULL ? pg_quote_literal(breakers)
+						       : text_copy("NULL");
 	_cleanup_free_ char *assertion_literal = assertion != NULL ? pg_quote_literal(assertion)
 								   : text_copy("NULL");
 	_cleanup_free_ char *would = apply_sql_would(binding, bound, place);
@@ -230,6 +233,7 @@ char *isolate_sql(const struct binding *binding, const struct bound_entity *boun
 			  { "letter", letter_literal },
 			  { "stage", bound->stage },
 			  { "assertion", assertion_literal },
+			  { "asking", asking },
 			  { "prepared", parts_has_identity(bound) ? "FALSE" : "TRUE" },
 			  { "probes", probe_array },
 			  { "would", would_literal },

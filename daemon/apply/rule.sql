@@ -65,6 +65,17 @@ SELECT r.rule
        ) AS b
  WHERE b.rule IS NOT NULL
 
+-- name: rule_breakers
+-- Target. The same as a query: which of the rows $1 break one that rejects.
+SELECT pg_catalog.array_agg(DISTINCT s.ctid)
+  FROM {stage} AS s
+  JOIN {id_map} AS m
+    ON {m_is_s}
+{written} CROSS JOIN LATERAL (VALUES {rules}) AS r (place, rule, rejects, broken)
+ WHERE {rows}
+   AND r.broken
+   AND {carried}
+
 -- name: rule_carried
 -- A condition: this batch has not set the row aside.
 NOT EXISTS (SELECT FROM migrated.dead_letter AS d

@@ -111,8 +111,10 @@ static void list_asserted(const struct bound_entity *bound, rule_test *is_of_thi
 	}
 }
 
-static char *assertion(const struct bound_entity *bound, const struct batch_place *place,
-		       rule_test *is_of_this_sort, const char *rows)
+/* `template` is rule_assert or rule_breakers; NULL when there are no such rules. */
+static char *assertion(const char *template, const struct bound_entity *bound,
+		       const struct batch_place *place, rule_test *is_of_this_sort,
+		       const char *rows)
 {
 	struct text text = TEXT_INIT;
 	_cleanup_text_ struct text written = TEXT_INIT;
@@ -125,7 +127,7 @@ static char *assertion(const struct bound_entity *bound, const struct batch_plac
 	if (rules.length == 0)
 		return NULL;
 	append_written(&written, bound, is_of_this_sort);
-	text_fill(&text, sql_apply_rule_assert,
+	text_fill(&text, template,
 		  (const struct text_hole[]){ { "stage", bound->stage },
 					      { "id_map", bound->id_map },
 					      { "m_is_s", m_is_s },
@@ -140,7 +142,8 @@ static char *assertion(const struct bound_entity *bound, const struct batch_plac
 void rule_sql_append_assert(struct text *text, const struct bound_entity *bound,
 			    const struct batch_place *place)
 {
-	_cleanup_free_ char *statement = assertion(bound, place, rejects_after, "TRUE");
+	_cleanup_free_ char *statement = assertion(sql_apply_rule_assert, bound, place,
+						   rejects_after, "TRUE");
 
 	if (statement != NULL)
 		text_appendf(text, "%s;\n", statement);
@@ -148,7 +151,12 @@ void rule_sql_append_assert(struct text *text, const struct bound_entity *bound,
 
 char *rule_sql_assertion(const struct bound_entity *bound, const struct batch_place *place)
 {
-	return assertion(bound, place, is_asked_after, "s.ctid = ANY ($1)");
+	return assertion(sql_apply_rule_assert, bound, place, is_asked_after, "s.ctid = ANY ($1)");
+}
+
+char *rule_sql_breakers(const struct bound_entity *bound, const struct batch_place *place)
+{
+	return assertion(sql_apply_rule_breakers, bound, place, rejects_after, "s.ctid = ANY ($1)");
 }
 
 /* --- rules that warn --------------------------------------------------------------------------- */

@@ -16,6 +16,9 @@ void rule_sql_append_assert(struct text *text, const struct bound_entity *bound,
 /* The same statement about the rows whose ctid is in $1, for migrated.apply_isolated(); NULL when there is nothing to ask. */
 char *rule_sql_assertion(const struct bound_entity *bound, const struct batch_place *place);
 
+/* Which of those rows break a rule that rejects, as a query; NULL likewise. */
+char *rule_sql_breakers(const struct bound_entity *bound, const struct batch_place *place);
+
 /* Keeps, and counts, which rows of the batch were carried although they break a rule that warns. */
 void rule_sql_append_warn(struct text *text, const struct bound_entity *bound,
 			  const struct batch_place *place);

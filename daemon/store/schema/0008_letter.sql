@@ -334,6 +334,27 @@ END
 $$;
 COMMENT ON FUNCTION migrated.suspects_among IS 'Which rows are likely to be refused';
 
+-- The same of rows that break a rule when they have been applied: they are, `asking` says which, and all is undone.
+CREATE FUNCTION migrated.breakers_among(statement text, asking text, rows tid[]) RETURNS tid[]
+LANGUAGE plpgsql
+AS $$
+DECLARE
+  breakers tid[];
+BEGIN
+  EXECUTE statement USING rows;
+  EXECUTE asking INTO breakers USING rows;
+  RAISE EXCEPTION 'they were applied to be asked' USING ERRCODE = 'MG005';
+EXCEPTION
+  WHEN SQLSTATE 'MG005' THEN
+    RETURN coalesce(breakers, '{}');
+  WHEN data_exception OR integrity_constraint_violation OR plpgsql_error OR program_limit_exceeded
+    OR with_check_option_violation OR cardinality_violation OR external_routine_exception
+    OR external_routine_invocation_exception THEN
+    RETURN '{}';
+END
+$$;
+COMMENT ON FUNCTION migrated.breakers_among IS 'Which rows would break a rule of the mapping';
+
 -- Applies rows that hold at least one bad one: the good stay, each bad one is set aside.
 --
 -- statement  applies the rows whose ctid is in $1 (tid[])
@@ -344,13 +365,15 @@ COMMENT ON FUNCTION migrated.suspects_among IS 'Which rows are likely to be refu
 -- prepared   statement and assertion are one statement each, so that they can be planned once for all small parts
 -- probes     rows for which one of them fails are bad; they are not tried
 -- suspects   a query for those of $1 that are likely to be bad (migrated.suspects_of)
+-- asking     a query for those of $1, applied, for which the assertion fails
 --
 -- The rest is applied at once; then what is suspect, or was refused, in its order: so of rows that want one unique value the first gets
 -- it. What was refused, but not for a fault of its own, is tried again, since what stood in its way may have been a later row (a
 -- unique value that moved); and again while that helps.
 DROP FUNCTION migrated.apply_isolated(text, text, tid[], boolean);
 CREATE FUNCTION migrated.apply_isolated(statement text, letter text, rows tid[], assertion text DEFAULT NULL,
-                                        prepared boolean DEFAULT false, probes migrated.probe[] DEFAULT '{}', suspects text DEFAULT NULL) RETURNS void
+                                        prepared boolean DEFAULT false, probes migrated.probe[] DEFAULT '{}', suspects text DEFAULT NULL,
+                                        asking text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -370,6 +393,9 @@ BEGIN
   END LOOP;
   IF suspects IS NOT NULL THEN
     doubtful := migrated.suspects_among(suspects, rows);
+  END IF;
+  IF asking IS NOT NULL THEN
+    doubtful := doubtful || migrated.breakers_among(statement, asking, migrated.rows_without(rows, '{}', doubtful));
   END IF;
   found := migrated.apply_parts(statement, migrated.rows_without(rows, '{}', doubtful), assertion, prepared);
   tries := 0;
