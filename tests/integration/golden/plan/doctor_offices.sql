@@ -81,7 +81,7 @@ inserted AS (
   INSERT INTO "public"."doctor_offices" AS t ("doctor_id", "office_id", "is_primary")
   SELECT r.v1, r.v2, r.v3
     FROM resolved AS r
-   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND NOT r.present
   RETURNING t."doctor_id" AS t1, t."office_id" AS t2, pg_catalog.hashtextextended(ROW(t."doctor_id", t."office_id", t."is_primary")::text, 0) AS w1
 ),
@@ -92,7 +92,7 @@ updated AS (
          "is_primary" = r.v3
     FROM resolved AS r
    WHERE t."doctor_id" = r.o1 AND t."office_id" = r.o2
-     AND (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND r.present AND r.differs
+     AND CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
      AND t.xmin = r.version
   RETURNING r.o1, r.o2, t."doctor_id" AS t1, t."office_id" AS t2, pg_catalog.hashtextextended(ROW(t."doctor_id", t."office_id", t."is_primary")::text, 0) AS w1
 ),
@@ -109,7 +109,7 @@ mapped AS (
     FROM resolved AS r
     LEFT JOIN written AS w
       ON w.t1 = r.t1 AND w.t2 = r.t2
-   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND NOT r.mapped
   RETURNING 1
 ),
@@ -118,15 +118,15 @@ remapped AS (
      SET h1 = r.h1,
          h2 = r.h2,
          gone = NULL,
-         w1 = coalesce(w.w1, CASE WHEN (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND NOT r.differs THEN r.standing ELSE m.w1 END),
-         t1 = CASE WHEN (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) THEN r.t1 ELSE m.t1 END,
-         t2 = CASE WHEN (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) THEN r.t2 ELSE m.t2 END
+         w1 = coalesce(w.w1, CASE WHEN CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND NOT r.differs THEN r.standing ELSE m.w1 END),
+         t1 = CASE WHEN CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END THEN r.t1 ELSE m.t1 END,
+         t2 = CASE WHEN CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END THEN r.t2 ELSE m.t2 END
     FROM resolved AS r
     LEFT JOIN written AS w
       ON w.t1 = r.t1 AND w.t2 = r.t2
    WHERE m.k1 = r.k1 AND m.k2 = r.k2
      AND r.mapped
-     AND (m.h1, m.h2, m.gone, m.w1, m.t1, m.t2) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, coalesce(w.w1, CASE WHEN (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND NOT r.differs THEN r.standing ELSE m.w1 END), r.t1, r.t2)
+     AND (m.h1, m.h2, m.gone, m.w1, m.t1, m.t2) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, coalesce(w.w1, CASE WHEN CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND NOT r.differs THEN r.standing ELSE m.w1 END), r.t1, r.t2)
 ),
 contested AS (
   INSERT INTO migrated.conflict AS c
@@ -143,7 +143,7 @@ contested AS (
     FROM resolved AS r
     LEFT JOIN LATERAL (SELECT * FROM "public"."doctor_offices" AS t WHERE t."doctor_id" = r.o1 AND t."office_id" = r.o2 OFFSET 0) AS t
       ON TRUE
-   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND CASE WHEN r.differs AND r.w1 <> r.standing
               AND NOT EXISTS (SELECT FROM migrated.id_map_doctor_offices AS o
                                WHERE o.t1 = r.o1 AND o.t2 = r.o2
@@ -218,7 +218,7 @@ later AS (
   SELECT 'doctor_offices', ARRAY[r.k1::text, r.k2::text], w.column_name, w.parent_entity, w.parent_key, '00000000-0000-0000-0000-000000000000', 1
     FROM resolved AS r
    CROSS JOIN LATERAL (SELECT NULL::text, NULL::text, NULL::text[]) AS w (column_name, parent_entity, parent_key)
-   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND FALSE
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND FALSE
       ON CONFLICT (entity, legacy_key, column_name) DO UPDATE
      SET parent_entity = excluded.parent_entity,
          parent_key = excluded.parent_key,
@@ -228,16 +228,16 @@ later AS (
 UPDATE migrated.batch AS b
    SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
        updated = b.updated + (SELECT pg_catalog.count(*) FROM updated)
-                 + CASE WHEN (SELECT pg_catalog.count(*) FROM updated) < (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND r.present AND r.differs)
+                 + CASE WHEN (SELECT pg_catalog.count(*) FROM updated) < (SELECT pg_catalog.count(*) FROM resolved AS r WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs)
                         THEN (SELECT migrated.refuse_overtaken('"public"."doctor_offices"', pg_catalog.array_agg(t.ctid), pg_catalog.array_agg(t.tableoid),
                                                                pg_catalog.array_agg(t.xmin))
                                 FROM resolved AS r
                                 JOIN "public"."doctor_offices" AS t
                                   ON t."doctor_id" = r.o1 AND t."office_id" = r.o2
-                               WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND r.present AND r.differs
+                               WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
                                  AND NOT EXISTS (SELECT FROM updated AS u WHERE u.o1 = r.o1 AND u.o2 = r.o2))
                         ELSE 0 END,
-       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)))
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END)
                    - (SELECT pg_catalog.count(*) FROM inserted)
                    - (SELECT pg_catalog.count(*) FROM updated),
        failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),

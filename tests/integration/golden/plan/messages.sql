@@ -134,7 +134,7 @@ inserted AS (
   INSERT INTO "public"."messages" AS t ("id", "order_id", "patient_id", "parent_message_id", "sender", "subject", "body", "context", "metadata", "sent_at", "read_at", "updated_at", "legacy_record_id")
   SELECT r.t1, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11, r.v12
     FROM resolved AS r
-   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND NOT r.present
   RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1
 ),
@@ -154,7 +154,7 @@ updated AS (
          "legacy_record_id" = r.v12
     FROM resolved AS r
    WHERE t."id" = r.o1
-     AND (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND r.present AND r.differs
+     AND CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
      AND t.xmin = r.version
   RETURNING r.o1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1
 ),
@@ -171,7 +171,7 @@ mapped AS (
     FROM resolved AS r
     LEFT JOIN written AS w
       ON w.t1 = r.t1
-   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND NOT r.mapped
   RETURNING 1
 ),
@@ -180,13 +180,13 @@ remapped AS (
      SET h1 = r.h1,
          h2 = r.h2,
          gone = NULL,
-         w1 = coalesce(w.w1, CASE WHEN (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND NOT r.differs THEN r.standing ELSE m.w1 END)
+         w1 = coalesce(w.w1, CASE WHEN CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND NOT r.differs THEN r.standing ELSE m.w1 END)
     FROM resolved AS r
     LEFT JOIN written AS w
       ON w.t1 = r.t1
    WHERE m.k1 = r.k1
      AND r.mapped
-     AND (m.h1, m.h2, m.gone, m.w1, m.t1) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, coalesce(w.w1, CASE WHEN (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND NOT r.differs THEN r.standing ELSE m.w1 END), r.t1)
+     AND (m.h1, m.h2, m.gone, m.w1, m.t1) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, coalesce(w.w1, CASE WHEN CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND NOT r.differs THEN r.standing ELSE m.w1 END), r.t1)
 ),
 contested AS (
   INSERT INTO migrated.conflict AS c
@@ -200,7 +200,7 @@ contested AS (
     FROM resolved AS r
     LEFT JOIN LATERAL (SELECT * FROM "public"."messages" AS t WHERE t."id" = r.o1 OFFSET 0) AS t
       ON TRUE
-   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND CASE WHEN r.differs AND r.w1 <> r.standing THEN 'overwritten' END <> 'left'
 
       ON CONFLICT (entity, legacy_key) WHERE state = 'held' DO UPDATE
@@ -272,7 +272,7 @@ later AS (
   SELECT 'messages', ARRAY[r.k1::text], w.column_name, w.parent_entity, w.parent_key, '00000000-0000-0000-0000-000000000000', 1
     FROM resolved AS r
    CROSS JOIN LATERAL (SELECT 'parent_message_id', r.q3, r.p3 WHERE r.p3 IS NOT NULL) AS w (column_name, parent_entity, parent_key)
-   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND (r.p3 IS NOT NULL)
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND (r.p3 IS NOT NULL)
       ON CONFLICT (entity, legacy_key, column_name) DO UPDATE
      SET parent_entity = excluded.parent_entity,
          parent_key = excluded.parent_key,
@@ -282,16 +282,16 @@ later AS (
 UPDATE migrated.batch AS b
    SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
        updated = b.updated + (SELECT pg_catalog.count(*) FROM updated)
-                 + CASE WHEN (SELECT pg_catalog.count(*) FROM updated) < (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND r.present AND r.differs)
+                 + CASE WHEN (SELECT pg_catalog.count(*) FROM updated) < (SELECT pg_catalog.count(*) FROM resolved AS r WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs)
                         THEN (SELECT migrated.refuse_overtaken('"public"."messages"', pg_catalog.array_agg(t.ctid), pg_catalog.array_agg(t.tableoid),
                                                                pg_catalog.array_agg(t.xmin))
                                 FROM resolved AS r
                                 JOIN "public"."messages" AS t
                                   ON t."id" = r.o1
-                               WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND r.present AND r.differs
+                               WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
                                  AND NOT EXISTS (SELECT FROM updated AS u WHERE u.o1 = r.o1))
                         ELSE 0 END,
-       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)))
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END)
                    - (SELECT pg_catalog.count(*) FROM inserted)
                    - (SELECT pg_catalog.count(*) FROM updated),
        failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),

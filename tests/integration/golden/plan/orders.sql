@@ -130,7 +130,7 @@ inserted AS (
   INSERT INTO "public"."orders" AS t ("id", "patient_id", "office_id", "status", "priority", "reference", "total", "due_date", "notes", "metadata", "created_at", "updated_at", "legacy_instruction_id")
   SELECT r.t1, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11, r.v12
     FROM resolved AS r
-   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND NOT r.present
   RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) AS w1
 ),
@@ -150,7 +150,7 @@ updated AS (
          "legacy_instruction_id" = r.v12
     FROM resolved AS r
    WHERE t."id" = r.o1
-     AND (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND r.present AND r.differs
+     AND CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
      AND t.xmin = r.version
   RETURNING r.o1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) AS w1
 ),
@@ -167,7 +167,7 @@ mapped AS (
     FROM resolved AS r
     LEFT JOIN written AS w
       ON w.t1 = r.t1
-   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND NOT r.mapped
   RETURNING 1
 ),
@@ -176,13 +176,13 @@ remapped AS (
      SET h1 = r.h1,
          h2 = r.h2,
          gone = NULL,
-         w1 = coalesce(w.w1, CASE WHEN (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND NOT r.differs THEN r.standing ELSE m.w1 END)
+         w1 = coalesce(w.w1, CASE WHEN CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND NOT r.differs THEN r.standing ELSE m.w1 END)
     FROM resolved AS r
     LEFT JOIN written AS w
       ON w.t1 = r.t1
    WHERE m.k1 = r.k1
      AND r.mapped
-     AND (m.h1, m.h2, m.gone, m.w1, m.t1) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, coalesce(w.w1, CASE WHEN (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND NOT r.differs THEN r.standing ELSE m.w1 END), r.t1)
+     AND (m.h1, m.h2, m.gone, m.w1, m.t1) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, coalesce(w.w1, CASE WHEN CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND NOT r.differs THEN r.standing ELSE m.w1 END), r.t1)
 ),
 contested AS (
   INSERT INTO migrated.conflict AS c
@@ -196,7 +196,7 @@ contested AS (
     FROM resolved AS r
     LEFT JOIN LATERAL (SELECT * FROM "public"."orders" AS t WHERE t."id" = r.o1 OFFSET 0) AS t
       ON TRUE
-   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL))
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND CASE WHEN r.differs AND r.w1 <> r.standing THEN 'overwritten' END <> 'left'
 
       ON CONFLICT (entity, legacy_key) WHERE state = 'held' DO UPDATE
@@ -268,7 +268,7 @@ later AS (
   SELECT 'orders', ARRAY[r.k1::text], w.column_name, w.parent_entity, w.parent_key, '00000000-0000-0000-0000-000000000000', 1
     FROM resolved AS r
    CROSS JOIN LATERAL (SELECT NULL::text, NULL::text, NULL::text[]) AS w (column_name, parent_entity, parent_key)
-   WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND FALSE
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND FALSE
       ON CONFLICT (entity, legacy_key, column_name) DO UPDATE
      SET parent_entity = excluded.parent_entity,
          parent_key = excluded.parent_key,
@@ -278,16 +278,16 @@ later AS (
 UPDATE migrated.batch AS b
    SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
        updated = b.updated + (SELECT pg_catalog.count(*) FROM updated)
-                 + CASE WHEN (SELECT pg_catalog.count(*) FROM updated) < (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND r.present AND r.differs)
+                 + CASE WHEN (SELECT pg_catalog.count(*) FROM updated) < (SELECT pg_catalog.count(*) FROM resolved AS r WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs)
                         THEN (SELECT migrated.refuse_overtaken('"public"."orders"', pg_catalog.array_agg(t.ctid), pg_catalog.array_agg(t.tableoid),
                                                                pg_catalog.array_agg(t.xmin))
                                 FROM resolved AS r
                                 JOIN "public"."orders" AS t
                                   ON t."id" = r.o1
-                               WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)) AND r.present AND r.differs
+                               WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
                                  AND NOT EXISTS (SELECT FROM updated AS u WHERE u.o1 = r.o1))
                         ELSE 0 END,
-       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)))
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END)
                    - (SELECT pg_catalog.count(*) FROM inserted)
                    - (SELECT pg_catalog.count(*) FROM updated),
        failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),

@@ -113,7 +113,7 @@ inserted AS (
   INSERT INTO "public"."system_messages" AS t ("id", "item_type", "item_id", "order_id", "case_id", "template_key", "context", "channel", "is_read", "sent_at", "created_at", "legacy_notification_id")
   SELECT r.t1, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11
     FROM resolved AS r
-   WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL))
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND NOT r.present
   RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id")::text, 0) AS w1
 ),
@@ -132,7 +132,7 @@ updated AS (
          "legacy_notification_id" = r.v11
     FROM resolved AS r
    WHERE t."id" = r.o1
-     AND (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)) AND r.present AND r.differs
+     AND CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
      AND t.xmin = r.version
   RETURNING r.o1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id")::text, 0) AS w1
 ),
@@ -149,7 +149,7 @@ mapped AS (
     FROM resolved AS r
     LEFT JOIN written AS w
       ON w.t1 = r.t1
-   WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL))
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND NOT r.mapped
   RETURNING 1
 ),
@@ -158,13 +158,13 @@ remapped AS (
      SET h1 = r.h1,
          h2 = r.h2,
          gone = NULL,
-         w1 = coalesce(w.w1, CASE WHEN (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)) AND NOT r.differs THEN r.standing ELSE m.w1 END)
+         w1 = coalesce(w.w1, CASE WHEN CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END AND NOT r.differs THEN r.standing ELSE m.w1 END)
     FROM resolved AS r
     LEFT JOIN written AS w
       ON w.t1 = r.t1
    WHERE m.k1 = r.k1
      AND r.mapped
-     AND (m.h1, m.h2, m.gone, m.w1, m.t1) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, coalesce(w.w1, CASE WHEN (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)) AND NOT r.differs THEN r.standing ELSE m.w1 END), r.t1)
+     AND (m.h1, m.h2, m.gone, m.w1, m.t1) IS DISTINCT FROM (r.h1, r.h2, NULL::timestamptz, coalesce(w.w1, CASE WHEN CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END AND NOT r.differs THEN r.standing ELSE m.w1 END), r.t1)
 ),
 contested AS (
   INSERT INTO migrated.conflict AS c
@@ -178,7 +178,7 @@ contested AS (
     FROM resolved AS r
     LEFT JOIN LATERAL (SELECT * FROM "public"."system_messages" AS t WHERE t."id" = r.o1 OFFSET 0) AS t
       ON TRUE
-   WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL))
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND CASE WHEN r.differs AND r.w1 <> r.standing THEN 'overwritten' END <> 'left'
 
       ON CONFLICT (entity, legacy_key) WHERE state = 'held' DO UPDATE
@@ -250,7 +250,7 @@ later AS (
   SELECT 'system_messages', ARRAY[r.k1::text], w.column_name, w.parent_entity, w.parent_key, '00000000-0000-0000-0000-000000000000', 1
     FROM resolved AS r
    CROSS JOIN LATERAL (SELECT NULL::text, NULL::text, NULL::text[]) AS w (column_name, parent_entity, parent_key)
-   WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)) AND FALSE
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END AND FALSE
       ON CONFLICT (entity, legacy_key, column_name) DO UPDATE
      SET parent_entity = excluded.parent_entity,
          parent_key = excluded.parent_key,
@@ -260,16 +260,16 @@ later AS (
 UPDATE migrated.batch AS b
    SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
        updated = b.updated + (SELECT pg_catalog.count(*) FROM updated)
-                 + CASE WHEN (SELECT pg_catalog.count(*) FROM updated) < (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)) AND r.present AND r.differs)
+                 + CASE WHEN (SELECT pg_catalog.count(*) FROM updated) < (SELECT pg_catalog.count(*) FROM resolved AS r WHERE CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs)
                         THEN (SELECT migrated.refuse_overtaken('"public"."system_messages"', pg_catalog.array_agg(t.ctid), pg_catalog.array_agg(t.tableoid),
                                                                pg_catalog.array_agg(t.xmin))
                                 FROM resolved AS r
                                 JOIN "public"."system_messages" AS t
                                   ON t."id" = r.o1
-                               WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)) AND r.present AND r.differs
+                               WHERE CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
                                  AND NOT EXISTS (SELECT FROM updated AS u WHERE u.o1 = r.o1))
                         ELSE 0 END,
-       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE (r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)))
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END)
                    - (SELECT pg_catalog.count(*) FROM inserted)
                    - (SELECT pg_catalog.count(*) FROM updated),
        failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),
