@@ -34,6 +34,7 @@ enum theme {
 	THEME_STATISTICS,
 	THEME_WATERMARKS,
 	THEME_DISK,
+	THEME_THROTTLE,
 	THEME_COUNT,
 };
 
@@ -106,6 +107,11 @@ void judge_poolers(struct preflight *preflight, const PGresult *result);
 void judge_prepared(struct preflight *preflight, const PGresult *result);
 void judge_statistics(struct preflight *preflight, const PGresult *result);
 void judge_disk(struct preflight *preflight, const PGresult *result);
+
+/* The throttle's query, if there is one; its transaction is ended by whichever judges. */
+char *ask_throttle(const struct preflight *preflight, const struct bound_entity *bound);
+void judge_throttle(struct preflight *preflight, const PGresult *result);
+bool judge_throttle_refused(struct preflight *preflight, const struct error *err);
 
 /* What a server_version_num (150018) of that side is worth. */
 enum finding_result preflight_version_result(enum side side, int version);

@@ -41,11 +41,12 @@ static const struct {
 	[THEME_STATISTICS] = { "statistics", BIT(SIDE_SOURCE) },
 	[THEME_WATERMARKS] = { "watermarks", BIT(SIDE_SOURCE) },
 	[THEME_DISK] = { "disk room", BIT(SIDE_TARGET) },
+	[THEME_THROTTLE] = { "throttle", 0 }, /* most often there is none */
 };
 
 const char *const side_names[SIDE_COUNT] = { "source", "target", "both" };
 
-enum step_values { NO_VALUES, TABLES, MARK };
+enum step_values { NO_VALUES, TABLES, MARK, TRUTH };
 
 /* Either `sql` is asked once, or what `ask` writes for each entity, or nothing (then the judge is called with NULL). */
 struct step {
@@ -97,6 +98,8 @@ static const struct step steps[] = {
 	  judge_statistics, NULL },
 	{ SIDE_BOTH, 0, NULL, NO_VALUES, NULL, judge_watermarks, NULL },
 	{ SIDE_SOURCE, 0, sql_verify_preflight_disk, TABLES, NULL, judge_disk, NULL },
+	{ SIDE_TARGET, BIT(THEME_THROTTLE), NULL, TRUTH, ask_throttle, judge_throttle,
+	  judge_throttle_refused },
 	/* Twice, as a pooler that hands out its backends in turn may come back to the first. */
 	{ SIDE_SOURCE, BIT(THEME_POOLER), sql_verify_preflight_pooler_look, NO_VALUES, NULL,
 	  judge_pooler_look, NULL },
@@ -263,6 +266,9 @@ static void submit(struct preflight *preflight, const char *sql, enum step_value
 	else if (values == MARK)
 		pg_submit(side->connection, sql, 1, (const char *const[]){ preflight->mark },
 			  on_answer, preflight);
+	else if (values == TRUTH)
+		pg_submit(side->connection, sql, 1, (const char *const[]){ "t" }, on_answer,
+			  preflight);
 	else
 		pg_submit(side->connection, sql, 0, NULL, on_answer, preflight);
 	free(schemas);
@@ -308,7 +314,7 @@ static bool begin_step(struct preflight *preflight)
 	}
 	question = next_question(preflight);
 	if (question != NULL)
-		submit(preflight, question, NO_VALUES);
+		submit(preflight, question, step->values);
 	return question != NULL;
 }
 

@@ -223,3 +223,16 @@ SELECT coalesce(pg_catalog.sum(pg_catalog.pg_total_relation_size(oid)), 0)::bigi
        pg_catalog.pg_size_pretty(2 * coalesce(pg_catalog.sum(pg_catalog.pg_total_relation_size(oid)), 0)),
        pg_catalog.pg_size_pretty(coalesce(pg_catalog.sum(pg_catalog.pg_total_relation_size(oid)), 0))
   FROM wanted
+
+-- name: preflight_throttle_begin
+-- Target.
+BEGIN READ ONLY;
+SET LOCAL statement_timeout = '2s';
+SET LOCAL lock_timeout = '2s'
+
+-- name: preflight_throttle
+-- Target. As run/throttle.sql asks it.
+SELECT (
+{query}
+)::double precision
+ WHERE $1::boolean

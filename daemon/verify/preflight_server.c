@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "sql_verify.h"
 #include "verify/internal.h"
 
 /* Oldest and newest major versions that are known to work, as server_version_num is made of them. */
@@ -393,4 +394,61 @@ void judge_disk(struct preflight *preflight, const PGresult *result)
 		"not verified: SQL cannot see it. About %s will be needed, twice the %s of "
 		"the source's tables%s",
 		PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2), without != NULL ? without : "");
+}
+
+/* --- the throttle ------------------------------------------------------------------------------- */
+
+/* As the throttle asks it: one statement, in a transaction that cannot write and has 2 seconds. Asked once, not for each entity. */
+char *ask_throttle(const struct preflight *preflight, const struct bound_entity *bound)
+{
+	const char *query = preflight->request.settings->throttle_query;
+	struct text sql = TEXT_INIT;
+	_cleanup_free_ char *bare = text_copy(query);
+	size_t length = strlen(bare);
+
+	while (length > 0 && strchr("; \t\r\n", bare[length - 1]) != NULL)
+		bare[--length] = '\0';
+	if (length == 0 || bound != &preflight->request.binding->entities[0])
+		return NULL;
+	pg_submit(preflight->sides[SIDE_TARGET].connection, sql_verify_preflight_throttle_begin, 0,
+		  NULL, NULL, NULL);
+	text_fill(&sql, sql_verify_preflight_throttle,
+		  (const struct text_hole[]){ { "query", bare }, { NULL, NULL } });
+	return text_steal(&sql);
+}
+
+static void end_throttle(struct preflight *preflight)
+{
+	pg_submit(side_of(preflight)->connection, "ROLLBACK", 0, NULL, NULL, NULL);
+}
+
+void judge_throttle(struct preflight *preflight, const PGresult *result)
+{
+	double most = (double)preflight->request.settings->throttle_max;
+
+	end_throttle(preflight);
+	if (PQntuples(result) != 1 || PQgetisnull(result, 0, 0))
+		preflight_found(
+			preflight, THEME_THROTTLE, SIDE_TARGET, "target", FINDING_FAIL,
+			text_copy("have throttle.query yield 0 then, as by coalesce()"),
+			"throttle.query yields no number just now, so nothing would be begun");
+	else
+		preflight_found(preflight, THEME_THROTTLE, SIDE_TARGET, "target",
+				strtod(PQgetvalue(result, 0, 0), NULL) <= most ? FINDING_PASS
+									       : FINDING_WARN,
+				NULL, "throttle.query says %s, throttle.max is %g",
+				PQgetvalue(result, 0, 0), most);
+}
+
+bool judge_throttle_refused(struct preflight *preflight, const struct error *err)
+{
+	if (err->kind == ERROR_CONNECTION)
+		return false;
+	end_throttle(preflight);
+	preflight_found(preflight, THEME_THROTTLE, SIDE_TARGET, "target", FINDING_FAIL,
+			text_copy(
+				"throttle.query must be one SELECT, WITH or VALUES that names its "
+				"tables with their schemas, and be done within 2 seconds"),
+			"throttle.query fails, so nothing would be begun: %s", err->message);
+	return true;
 }

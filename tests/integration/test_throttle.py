@@ -36,6 +36,11 @@ def throttled(pair):
     return pair.daemon.call("Status")["throttled"]
 
 
+def checked(pair):
+    """What check finds of it."""
+    return [finding["result"] for finding in pair.daemon.call("Check")["findings"] if finding["check"] == "throttle"]
+
+
 def things(pair):
     return pair.target.value("SELECT count(*) FROM things")
 
@@ -92,6 +97,7 @@ def test_above_the_limit_neither_detection_nor_batch_is_begun(make_pair):
 ])
 def test_no_number_is_no_permission_and_the_query_can_do_no_harm(make_pair, query, said):
     pair = make_pair({"query": query})
+    assert checked(pair) == [("warn" if "says" in said else "fail")]
     start_migration(pair.daemon)
     wait_until(lambda: throttled(pair), 20)
     assert said in throttled(pair)
@@ -99,6 +105,19 @@ def test_no_number_is_no_permission_and_the_query_can_do_no_harm(make_pair, quer
     assert things(pair) == 0
     pair.daemon.call("Cancel")  # the store is not held up by it
     wait_until_ended(pair.daemon, "cancelled")
+
+
+def test_check_tries_the_query_if_there_is_one(make_pair):
+    pair = make_pair({"query": QUERY})
+    assert checked(pair) == ["pass"]
+    lag(pair, 11)
+    assert checked(pair) == ["warn"]
+    assert active(pair) == 0
+    pair.daemon.stop()
+    del pair.daemon.config["throttle"]
+    pair.daemon.write_config()
+    wait_until_reached(pair.daemon.start())
+    assert checked(pair) == []
 
 
 # --- migration_timeout ----------------------------------------------------------------------------
