@@ -251,7 +251,7 @@ static char *as_stored(const struct written_column *written)
 
 static void append_comparable(struct column_lists *lists, const struct written_column *written)
 {
-	const char *as_text = written->no_equality ? "::text" : "";
+	const char *as_text = written->no_equality ? "::text COLLATE \"C\"" : "";
 	_cleanup_free_ char *value = as_stored(written);
 
 	text_separate(&lists->old_values, ", ");

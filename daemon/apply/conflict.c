@@ -125,7 +125,7 @@ char *conflict_columns(const struct bound_entity *bound)
 	text_append(&text, "ARRAY(SELECT d.name FROM (VALUES ");
 	for (size_t i = 0; i < bound->written_count; i++) {
 		const struct written_column *written = &bound->written[i];
-		const char *as_text = written->no_equality ? "::text" : "";
+		const char *as_text = written->no_equality ? "::text COLLATE \"C\"" : "";
 		_cleanup_free_ char *name = pg_quote_literal(written->name);
 
 		text_appendf(&text, "%s(%s, t.%s%s IS DISTINCT FROM r.v%zu%s)", i > 0 ? ", " : "",

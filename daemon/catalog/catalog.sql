@@ -95,6 +95,7 @@ SELECT c.position,
        c.generated <> '' OR c.identity = 'a' AS generated,
        t.no_equality
          AND NOT (t.typname = 'numeric' AND t.arrays + t.ranges = 0 AND greatest(c.atttypmod, t.modifier) <> -1)
+         OR t.domains > 0 AND t.shortens AND t.arrays > 0 -- else a comparison with the array they are cast to
          OR coalesce((SELECT pg_catalog.to_jsonb(l) ->> 'collisdeterministic' = 'false'
                         FROM pg_catalog.pg_collation AS l WHERE l.oid = c.attcollation), false) AS no_equality,
        c.relkind = 'r'

@@ -13,7 +13,8 @@
 /* One thing that is asked of the target. */
 struct question {
 	char *expression;
-	char *path; /* in the mapping */
+	char *path;  /* in the mapping */
+	char *value; /* that the mapping has there; NULL: it is about types */
 };
 
 struct prober {
@@ -29,11 +30,13 @@ struct prober {
 
 static void probe_next(struct prober *prober);
 
-static void add(struct prober *prober, const char *path, char *expression)
+/* `expression` and `value` go with it. */
+static void add(struct prober *prober, const char *path, char *expression, char *value)
 {
 	prober->questions = memory_grow(prober->questions, prober->count + 1,
 					sizeof(*prober->questions));
-	prober->questions[prober->count++] = (struct question){ expression, text_copy(path) };
+	prober->questions[prober->count++] = (struct question){ expression, text_copy(path),
+								value };
 }
 
 static void forget(struct prober *prober)
@@ -41,6 +44,7 @@ static void forget(struct prober *prober)
 	for (size_t i = 0; i < prober->count; i++) {
 		free(prober->questions[i].expression);
 		free(prober->questions[i].path);
+		free(prober->questions[i].value);
 	}
 	free(prober->questions);
 	prober->questions = NULL;
@@ -53,7 +57,8 @@ static void forget(struct prober *prober)
 /* Is there a cast? It is not made: a domain may refuse NULL. */
 static void add_cast(struct prober *prober, const char *path, const char *from, const char *to)
 {
-	add(prober, path, text_format("CASE WHEN false THEN CAST(NULL::%s AS %s) END", from, to));
+	add(prober, path, text_format("CASE WHEN false THEN CAST(NULL::%s AS %s) END", from, to),
+	    NULL);
 }
 
 /* A value of the mapping, as it will stand in the column. */
@@ -69,9 +74,11 @@ static void add_value(struct prober *prober, const char *path, const json_t *val
 		add(prober, path,
 		    text_format("pg_catalog.\"varchar\"(CAST(%s AS pg_catalog.\"varchar\"), %d, "
 				"false)",
-				literal, written->length));
+				literal, written->length),
+		    json_dumps(value, JSON_ENCODE_ANY));
 	else
-		add(prober, path, text_format("CAST(%s AS %s)", literal, written->type));
+		add(prober, path, text_format("CAST(%s AS %s)", literal, written->type),
+		    json_dumps(value, JSON_ENCODE_ANY));
 }
 
 static const char *shipped_type(const struct bound_entity *bound, char letter, size_t number)
@@ -168,7 +175,8 @@ static void add_marks(struct prober *prober, const struct bound_entity *bound)
 
 		if (!json_is_null(entity->marks[i].value))
 			add(prober, "$.on_delete.mark",
-			    text_format("CAST(%s AS %s)", literal, column->base_type));
+			    text_format("CAST(%s AS %s)", literal, column->base_type),
+			    json_dumps(entity->marks[i].value, JSON_ENCODE_ANY));
 	}
 }
 
@@ -203,7 +211,9 @@ static bool is_refusal(const struct error *err)
 
 static void refuse(struct prober *prober, const struct question *question, const struct error *err)
 {
-	_cleanup_free_ char *message = text_format("the target refuses it: %s", err->message);
+	_cleanup_free_ char *message = text_format("the target refuses %s: %s",
+						   question->value != NULL ? question->value : "it",
+						   err->message);
 
 	binding_refuse(prober->binding, &prober->binding->entities[prober->next], question->path,
 		       message);

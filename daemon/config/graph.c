@@ -176,6 +176,28 @@ static void sort_entities(const struct graph *graph)
 		qsort(set->entities, set->count, sizeof *set->entities, compare_entities);
 }
 
+static bool have_one_target(const struct entity *a, const struct entity *b)
+{
+	return a->target_table && b->target_table && a->target_schema && b->target_schema &&
+	       strcmp(a->target_table, b->target_table) == 0 &&
+	       strcmp(a->target_schema, b->target_schema) == 0;
+}
+
+/* Rows that are there already are recognised by their legacy key, whichever entity brought them: so two entities that keep theirs in
+ * one column would take, change and delete each other's rows. */
+static void check_legacy_columns(const struct graph *graph, const struct entity *entity)
+{
+	for (const struct entity *other = graph->set->entities; other < entity; other++)
+		for (size_t i = 0; i < entity->legacy_key.count; i++)
+			if (have_one_target(other, entity) &&
+			    name_list_has(&other->legacy_key, entity->legacy_key.names[i]))
+				problem_add(graph->problems, entity->file, 0, "$.target.legacy_key",
+					    "\"%s\" also writes to this table and keeps its legacy "
+					    "key in the column \"%s\": each would take the other's "
+					    "rows for its own",
+					    other->name, entity->legacy_key.names[i]);
+}
+
 void graph_build(struct entity_set *set, struct problem_list *problems)
 {
 	struct graph graph = { .set = set, .problems = problems };
@@ -184,6 +206,8 @@ void graph_build(struct entity_set *set, struct problem_list *problems)
 	resolve(&graph, true);
 	for (size_t i = 0; i < set->count; i++)
 		check_not_its_own_key(&graph, &set->entities[i]);
+	for (size_t i = 0; i < set->count; i++)
+		check_legacy_columns(&graph, &set->entities[i]);
 	count_levels(set);
 	sort_entities(&graph);
 	resolve(&graph, false); /* the entities have moved */

@@ -2,7 +2,10 @@
 
 import decimal
 
+import pytest
+
 from mapping import entity
+from sessions import dead_letters
 
 LONGEST = "ä" * 31 + "x"  # 63 bytes
 AWKWARD_NAMES = ["A", "a b", 'q"uote', "per%cent%s", "{brace}", "{entity}", "it's", "select", "back\\slash", "$1", "a.b",
@@ -106,4 +109,120 @@ def test_every_form_of_column(pair):
         4: (0, "0.00", *fixed, "light", 0, False, None, None, None, "",
             {"n": 0, "flag": True, "at": None, "c": 2.5, "z": None, "v": "many"}, '{"n": 0}'),
     }
+    world.finds_nothing()
+
+
+# --- SQL within SQL -----------------------------------------------------------------------------------------
+
+def test_comments_at_the_end_of_what_the_mapping_says_in_sql_swallow_nothing(pair):
+    world = pair(
+        """CREATE TABLE a (id integer PRIMARY KEY, kind text, value text); CREATE TABLE p (id integer PRIMARY KEY);
+           INSERT INTO a VALUES (1, '50%', 'it''s "so"'), (2, '{x}', '\\'), (3, 'skip', '--'); INSERT INTO p VALUES (1)""",
+        """CREATE TABLE p (id uuid PRIMARY KEY, legacy_id integer UNIQUE);
+           CREATE TABLE a (id uuid PRIMARY KEY, legacy_id integer UNIQUE, value text, doc jsonb, p uuid)""",
+        entity("p", {}),
+        entity("a", {"value": {"sql": "value || '--' -- and {stage} %s"},
+                     "doc": {"json": {"v": {"sql": "kind -- it's {y}"}, "w": {"constant": "-- no comment"}}},
+                     "p": {"from": "one", "references": [{"entity": "p", "when": "kind <> '--' -- a condition"}]}},
+               source={"query": "WITH x AS (SELECT *, 1 AS one, '%d {entity} \"' AS odd FROM a) "
+                                "SELECT * FROM x WHERE odd LIKE '\\%d%' ORDER BY kind DESC -- the end",
+                       "where": "kind <> 'skip' /* {filter} */ -- and so on"}))
+    assert world.problems() == []
+    world.migrate()
+    assert sorted(world.target_sql("SELECT a.legacy_id, value, doc, p.legacy_id FROM a JOIN p ON p.id = a.p")) == sorted(world.source_sql(
+        """SELECT id, value || '--', jsonb_build_object('v', kind, 'w', '-- no comment'), 1 FROM a WHERE kind <> 'skip'"""))
+    world.source_sql("UPDATE a SET value = 'new'")
+    world.migrate()
+    assert world.target_sql("SELECT DISTINCT value FROM a") == [("new--",)]
+    world.finds_nothing()
+
+
+def test_assembled_objects_of_any_size_and_values_of_any_type(pair):
+    many = {f'k{i} "\'{{%': "n" for i in range(120)}
+    typed = {"bytea": "'\\x00ff'::bytea", "nan": "'NaN'::numeric", "nan8": "'NaN'::float8", "infinity": "'infinity'::timestamptz",
+             "inf8": "'-Infinity'::float8", "bc": "'0044-03-15 BC'::date", "json": """'{"b": [1, 1.50], "a": null}'::json""",
+             "null": "NULL::text", "array": "ARRAY[1, NULL]", "flag": "true", "big": "1e40::numeric", "row": "ROW(1, 'a')", "uuid": "md5('x')::uuid"}
+    world = pair(
+        "CREATE TABLE things (id integer PRIMARY KEY, n numeric); INSERT INTO things VALUES (1, 1.50), (2, NULL)",
+        """CREATE TABLE things (id uuid PRIMARY KEY, legacy_id integer UNIQUE, many jsonb, nothing jsonb, typed jsonb, nested json, word text)""",
+        entity("things", {
+            "many": {"json": many}, "nothing": {"json": {}},
+            "typed": {"json": {name: {"sql": sql} for name, sql in typed.items()}},
+            "nested": {"json": {"a": {"json": {"b": {"json": {"c": "n", "d": {"json": {}}}}}}, "x": {"json": many}}},
+            "word": {"json": {"r": {"constant": 0.1}, "i": {"constant": 12345678901234567}, "e": {"constant": 1e300}, "s": {"constant": "é\u0001"}}},
+        }))
+    assert world.problems() == []
+    world.migrate()
+    pieces = " || ".join("jsonb_build_object('" + key.replace("'", "''") + "', n)" for key in many).replace("%", "%%")
+    members = ", ".join(f"'{name}', {sql}" for name, sql in typed.items())
+    right = world.source_sql(f"""SELECT id, ({pieces})::text, '{{}}', jsonb_build_object({members})::text,
+        jsonb_build_object('a', jsonb_build_object('b', jsonb_build_object('c', n, 'd', '{{}}'::jsonb)), 'x', {pieces})::text FROM things""", [])
+    assert sorted(world.target_sql("SELECT legacy_id, many::text, nothing::text, typed::text, nested::jsonb::text FROM things")) == sorted(right)
+    assert world.target.value("SELECT word FROM things LIMIT 1") == \
+        '{"e": 1' + "0" * 300 + ', "i": 12345678901234567, "r": 0.1, "s": "é\\u0001"}'
+    world.finds_nothing()
+
+
+INVALID_JSON = ["", " ", "{", "{} x", '"\\ud800"', '"\\u0000"', "nul", "'a'", "[1,]", '{"a":}', "NaN", "[" * 100000, '"a\nb"', "1e", "\ufeff{}", '{"a" 1}']
+VALID_JSON = ["{}", "null", ' {"b": 1, "a": [1.50, 1.5]} ', '"\\ud83d\\ude00"', "1E+2", '"' + "x" * 100000 + '"', '{"a": 1, "a": 2}', "[" * 50 + "]" * 50]
+
+
+@pytest.mark.parametrize("target", ["jsonb", "json", "text"])
+def test_text_that_should_hold_json(pair, target):
+    world = pair(
+        "CREATE TABLE things (id integer PRIMARY KEY, doc text)",
+        f"""CREATE TABLE things (id uuid PRIMARY KEY, legacy_id integer UNIQUE, empty {target}, wrapped {target});
+            CREATE TABLE strict (id uuid PRIMARY KEY, legacy_id integer UNIQUE, doc {target})""",
+        entity("things", {"empty": {"from": "doc", "parse": "json", "if_invalid": "null"},
+                          "wrapped": {"from": "doc", "parse": "json", "if_invalid": "wrap"}}),
+        entity("strict", {"doc": {"from": "doc", "parse": "json"}}, source="things"))
+    for key, text in enumerate([*VALID_JSON, *INVALID_JSON, None]):
+        world.source_sql("INSERT INTO things VALUES (%s, %s)", [key, text])
+    world.migrate()
+    valid, every = len(VALID_JSON), len(VALID_JSON) + len(INVALID_JSON)
+    parsed = {key: world.target.value("SELECT (%s::jsonb)::text", [text]) for key, text in enumerate(VALID_JSON)}
+    rows = {key: rest for key, *rest in world.target_sql("SELECT legacy_id, empty::jsonb::text, wrapped::jsonb::text FROM things")}
+    for key in range(valid):
+        assert rows[key] == [parsed[key], parsed[key]]
+    for key, text in enumerate(INVALID_JSON, valid):
+        assert rows[key] == [None, world.target.value("SELECT to_jsonb(%s::text)::text", [text])]
+    assert rows[every] == [None, None]
+    letters = dead_letters(world, "strict")
+    assert letters == {str(key): ("22P02", None, "doc", "the text is not valid JSON") for key in range(valid, every)}
+    assert dict(world.target_sql("SELECT legacy_id, doc::jsonb::text FROM strict")) == {**parsed, every: None}
+    world.finds_nothing()
+
+
+def test_value_tables_into_every_sort_of_column(pair):
+    world = pair(
+        """CREATE TABLE things (id integer PRIMARY KEY, code text);
+           INSERT INTO things VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, ''), (5, NULL), (6, 'other')""",
+        """CREATE TYPE shade AS ENUM ('light', 'dark'); CREATE DOMAIN small AS numeric CHECK (value < 10);
+           CREATE TABLE things (id uuid PRIMARY KEY, legacy_id integer UNIQUE, shade shade, flag boolean, n numeric, small small, doc jsonb, raw json,
+             at date, list integer[], word varchar(5));
+           CREATE TABLE strict (LIKE things INCLUDING ALL)""",
+        entity("things", {
+            "shade": {"from": "code", "values": {"a": "light", "b": "dark", "": None}, "default": "dark"},
+            "flag": {"from": "code", "values": {"a": True, "b": False}, "default": None},
+            "n": {"from": "code", "values": {"a": 0.1, "b": -7}, "default": 1e3},
+            "small": {"from": "code", "values": {"a": 1, "b": 2.50}, "default": 0},
+            "doc": {"from": "code", "values": {"a": "text", "b": 1.5, "c": True, "": None}, "default": "{}"},
+            "raw": {"from": "code", "values": {"a": "te\"xt"}, "default": 0.30000000000000004},
+            "at": {"from": "code", "values": {"a": "2024-02-29"}, "default": "infinity"},
+            "list": {"from": "code", "values": {"a": "{1,2}"}, "default": "{}"},
+            "word": {"from": "code", "values": {"a": "it's"}, "default": ""}}),
+        entity("strict", {"shade": {"from": "code", "values": {"a": "light", "b": "dark", "c": None}}}, source="things"))
+    assert world.problems() == []
+    world.migrate()
+    rows = {key: rest for key, *rest in world.target_sql(
+        "SELECT legacy_id, shade::text, flag, n::text, small::text, doc::text, raw::text, at::text, list::text, word FROM things")}
+    rest = [None, "1000", "0", '"{}"', "0.30000000000000004", "infinity", "{}", ""]
+    assert rows == {
+        1: ["light", True, "0.1", "1", '"text"', '"te\\"xt"', "2024-02-29", "{1,2}", "it's"],
+        2: ["dark", False, "-7", "2.5", "1.5", *rest[4:]],
+        3: ["dark", *rest[:3], "true", *rest[4:]],
+        4: [None, *rest[:3], None, *rest[4:]],
+        5: ["dark", *rest], 6: ["dark", *rest]}
+    assert dict(world.target_sql("SELECT legacy_id, shade::text FROM strict")) == {1: "light", 2: "dark", 3: None, 5: None}
+    assert set(dead_letters(world, "strict")) == {"4", "6"}
     world.finds_nothing()

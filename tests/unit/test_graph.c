@@ -122,11 +122,38 @@ static void test_key_that_refers_to_itself_is_named(void **state)
 	config_files_done(&files);
 }
 
+/* Rows are recognised by that column, whichever entity brought them. */
+static void test_entities_that_share_a_legacy_key_column_are_named(void **state)
+{
+	static const char *const entities[] = { "doctors", "nurses", "porters" };
+	static const char *const columns[] = { "legacy_id", "legacy_id", "legacy_porter_id" };
+	struct config_files files;
+
+	(void)state;
+	config_files_init(&files);
+	for (size_t i = 0; i < 3; i++) {
+		_cleanup_free_ char *file = text_format("entities.d/%s.json", entities[i]);
+		_cleanup_free_ char *json = text_format(
+			"{'entity': '%s', 'source': {'table': 't', 'key': 'id'}, 'target': {'table': "
+			"'staff', 'key': 'id', 'legacy_key': '%s'}, 'columns': {}}",
+			entities[i], columns[i]);
+
+		config_files_write(&files, file, json);
+	}
+	config_files_load(&files, NULL);
+	assert_int_equal(files.problems.count, 1);
+	assert_string_equal(files.problems.problems[0].path, "$.target.legacy_key");
+	assert_non_null(strstr(files.problems.problems[0].message, "\"doctors\" also writes to "
+								   "this table"));
+	config_files_done(&files);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parents_come_before_children_and_circles_are_no_problem_yet),
 		cmocka_unit_test(test_key_that_refers_to_itself_is_named),
+		cmocka_unit_test(test_entities_that_share_a_legacy_key_column_are_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
