@@ -21,7 +21,7 @@ SELECT
 
 -- name: delete
 -- Target. Keys that detection found gone and that the source, asked again, still does not have.
-WITH gone AS MATERIALIZED (
+WITH {found} AS MATERIALIZED (
   SELECT c.legacy_key,
          m.t1 IS NOT NULL AS mapped,
          {m_k},
@@ -42,7 +42,7 @@ WITH gone AS MATERIALIZED (
      AND c.kind = 'deleted'
      AND NOT EXISTS (SELECT FROM {stage} AS s WHERE {s_is_c})
      AND {rows}
-),
+),{held}
 written AS (
   {write}
 ),
@@ -89,10 +89,36 @@ forgotten AS (
 UPDATE migrated.batch AS b
    SET deleted = b.deleted + (SELECT pg_catalog.count(*) FROM gone AS g WHERE NOT ({spared})),
        unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM gone AS g WHERE {spared}),
-       {state} = b.{state} + (SELECT pg_catalog.count(*) FROM contested)
+       {state} = b.{state} + (SELECT pg_catalog.count(*) FROM contested){failed}
  WHERE b.session = '{session}'
    AND b.entity = '{entity}'
    AND b.number = {batch}
+
+-- name: held
+-- Where a foreign key would delete or change rows of a mapped table along with it, a row is kept as long as there are such rows.
+held AS MATERIALIZED (
+  SELECT DISTINCT ON (g.legacy_key) g.legacy_key, w.constraint_name, w.message
+    FROM found AS g
+   CROSS JOIN LATERAL (
+{referrers}
+         ) AS w (constraint_name, message)
+   WHERE NOT ({spared})
+),
+gone AS MATERIALIZED (
+  SELECT f.*
+    FROM found AS f
+   WHERE NOT EXISTS (SELECT FROM held AS h WHERE h.legacy_key = f.legacy_key)
+),
+refused AS (
+  INSERT INTO migrated.dead_letter AS d
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, message, mapped)
+  SELECT '{entity}', h.legacy_key, '{session}', {batch}, 'delete', '23503', h.constraint_name, h.message, true
+    FROM held AS h
+{letter_again}  RETURNING 1
+),
+
+-- name: referrer
+SELECT {constraint}, {message} WHERE EXISTS (SELECT FROM {child_target} AS t WHERE t.{column} = g.t1{except})
 
 -- name: delete_settle
 -- Target. A row that could not be deleted, and that the source has again, is not to be deleted. What was asked for has been tried.

@@ -8,6 +8,7 @@
 #include "apply/conflict.h"
 #include "apply/fill_sql.h"
 #include "apply/parts.h"
+#include "apply/referrers.h"
 #include "apply/rule_sql.h"
 #include "common/text.h"
 #include "sql_apply.h"
@@ -80,8 +81,10 @@ static char *deletion(const struct bound_entity *bound, const char *spares)
 	return text_steal(&text);
 }
 
-static char *delete_statement(const struct bound_entity *bound, const struct batch_place *place,
-			      bool isolate)
+#define FAILED ",\n       failed = b.failed + (SELECT pg_catalog.count(*) FROM refused)"
+
+static char *delete_statement(const struct binding *binding, const struct bound_entity *bound,
+			      const struct batch_place *place, bool isolate)
 {
 	struct text text = TEXT_INIT;
 	size_t keys = bound->entity->source_key.count;
@@ -100,6 +103,7 @@ static char *delete_statement(const struct bound_entity *bound, const struct bat
 	_cleanup_free_ char *is_edited = edited(bound);
 	_cleanup_free_ char *is_spared = spared(bound, is_edited);
 	_cleanup_free_ char *write = deletion(bound, is_spared);
+	_cleanup_free_ char *held = referrers_held(binding, bound, place, is_spared);
 	const struct text_hole holes[] = {
 		{ "m_k", m_k },
 		{ "m_t", m_t },
@@ -122,6 +126,9 @@ static char *delete_statement(const struct bound_entity *bound, const struct bat
 		{ "stage", bound->stage },
 		{ "rows", isolate ? "c.ctid = ANY ($1)" : "TRUE" },
 		{ "write", write },
+		{ "found", held[0] != '\0' ? "found" : "gone" },
+		{ "held", held },
+		{ "failed", held[0] != '\0' ? FAILED : "" },
 		{ "analysis", place->analysis },
 		{ "entity", bound->entity->name },
 		{ "low", place->low },
@@ -199,7 +206,7 @@ char *delete_sql(const struct binding *binding, const struct bound_entity *bound
 {
 	struct text text = TEXT_INIT;
 	_cleanup_free_ char *batch = text_format("%d", place->batch);
-	_cleanup_free_ char *statement = delete_statement(bound, place, isolate);
+	_cleanup_free_ char *statement = delete_statement(binding, bound, place, isolate);
 
 	text_append(&text, isolate ? "ROLLBACK TO SAVEPOINT applying;\n" : "SAVEPOINT applying;\n");
 	append_lock(&text, bound, place);

@@ -160,6 +160,11 @@ static void on_foreign_keys(void *arg, const struct pg_answer *answer)
 			.name = text_copy(PQgetvalue(result, row, 1)),
 			.column = text_copy(PQgetvalue(result, row, 2)),
 			.deferrable = is_true(result, row, 3),
+			.yields = strchr("cnd", PQgetvalue(result, row, 4)[0]) != NULL &&
+				  !PQgetisnull(result, row, 4),
+			.parent_schema = text_copy(PQgetvalue(result, row, 5)),
+			.parent_table = text_copy(PQgetvalue(result, row, 6)),
+			.parent_column = text_copy(PQgetvalue(result, row, 7)),
 		};
 	}
 	if (answer->error != NULL || !reading->catalog->uuid_functions)
@@ -281,6 +286,9 @@ static void relation_done(struct catalog_relation *relation)
 	for (size_t i = 0; i < relation->foreign_key_count; i++) {
 		free(relation->foreign_keys[i].name);
 		free(relation->foreign_keys[i].column);
+		free(relation->foreign_keys[i].parent_schema);
+		free(relation->foreign_keys[i].parent_table);
+		free(relation->foreign_keys[i].parent_column);
 	}
 	free(relation->columns);
 	free(relation->unique_keys);

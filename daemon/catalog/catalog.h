@@ -40,6 +40,10 @@ struct catalog_foreign_key {
 	char *name; /* of the constraint */
 	char *column;
 	bool deferrable;
+	bool yields; /* of this column alone: when the parent is deleted the row is, too, or is changed */
+	char *parent_schema;
+	char *parent_table;
+	char *parent_column; /* of several, the first */
 };
 
 struct catalog_relation {

@@ -220,7 +220,11 @@ SELECT wanted.position,
 SELECT wanted.position,
        f.conname,
        a.attname,
-       f.condeferrable
+       f.condeferrable,
+       CASE WHEN pg_catalog.cardinality(f.conkey) = 1 THEN f.confdeltype::text END AS alone,
+       fn.nspname,
+       fc.relname,
+       fa.attname
   FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY
          AS wanted (schema_name, table_name, position)
   JOIN pg_catalog.pg_namespace AS n
@@ -234,4 +238,11 @@ SELECT wanted.position,
   JOIN pg_catalog.pg_attribute AS a
     ON a.attrelid = c.oid
    AND a.attnum = ANY (f.conkey)
+  JOIN pg_catalog.pg_class AS fc
+    ON fc.oid = f.confrelid
+  JOIN pg_catalog.pg_namespace AS fn
+    ON fn.oid = fc.relnamespace
+  JOIN pg_catalog.pg_attribute AS fa
+    ON fa.attrelid = f.confrelid
+   AND fa.attnum = f.confkey[1]
  ORDER BY wanted.position, f.conname, a.attnum;
