@@ -45,6 +45,12 @@ const struct command commands[] = {
 	  false, "[ID]...", "leave them alone until they change in the source" },
 	{ "io.migrated.ListParked", "parked", SECTION_ASIDE, ACCESS_OBSERVE, false, "",
 	  "list rows that wait for their parent" },
+	{ "io.migrated.ListConflicts", "conflicts list", SECTION_ASIDE, ACCESS_OBSERVE, false, "",
+	  "list rows that were edited in the target, too" },
+	{ "io.migrated.ShowConflict", "conflicts show", SECTION_ASIDE, ACCESS_OBSERVE, false, "ID",
+	  "show one of them" },
+	{ "io.migrated.ResolveConflicts", "conflicts resolve", SECTION_ASIDE, ACCESS_OPERATE, false,
+	  "[ID]...", "decide who wins, of rows that are held" },
 };
 
 const size_t command_count = sizeof commands / sizeof commands[0];

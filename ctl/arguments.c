@@ -58,6 +58,20 @@ const struct option options[] = {
 	{ "--limit", 0, "N", "list", OPTION_COUNT, AT(limit), "at most so many sessions" },
 	{ "--limit", 0, "N", "dead-letters list,parked", OPTION_COUNT, AT(limit),
 	  "at most so many rows (default: 50)" },
+	{ "--entity", 0, "ENTITY", "conflicts list", OPTION_STRING, AT(entity),
+	  "only those of this entity" },
+	{ "--session", 0, "SESSION", "conflicts list", OPTION_SESSION, AT(session),
+	  "only those that were last met in this session" },
+	{ "--state", 0, "held|overwritten|kept|resolved|all", "conflicts list", OPTION_CHOICE,
+	  AT(conflict_state), "in this state (default: held)" },
+	{ "--limit", 0, "N", "conflicts list", OPTION_COUNT, AT(limit),
+	  "at most so many rows (default: 50)" },
+	{ "--entity", 0, "ENTITY", "conflicts resolve", OPTION_STRING, AT(entity),
+	  "all that are held of this entity" },
+	{ "--source", 0, NULL, "conflicts resolve", OPTION_FLAG, AT(source),
+	  "the source wins: its row is carried again" },
+	{ "--target", 0, NULL, "conflicts resolve", OPTION_FLAG, AT(target),
+	  "the target wins: its row stays as it is" },
 	{ "--entity", 0, "ENTITY", "rules", OPTION_STRING, AT(entity),
 	  "only those of this entity" },
 	{ "--rule", 0, "RULE", "rules", OPTION_STRING, AT(rule),
@@ -358,6 +372,20 @@ static bool check_options(const struct scan *scan, const char *verb, struct erro
 	return true;
 }
 
+/* Who wins must be said, and of which rows; that nothing is said must not mean everything. */
+static bool check_decision(const struct arguments *arguments, struct error *err)
+{
+	if (strcmp(arguments->command->verb, "conflicts resolve") != 0)
+		return true;
+	if (arguments->source == arguments->target)
+		return error_set(err, ERROR_USAGE,
+				 "conflicts resolve needs one of --source and --target");
+	if (arguments->id_count == 0 && !arguments->entity)
+		return error_set(err, ERROR_USAGE,
+				 "conflicts resolve needs the ids of conflicts, or --entity");
+	return true;
+}
+
 /* Only the accounts are by entity. */
 static bool check_together(const struct arguments *arguments, struct error *err)
 {
@@ -366,7 +394,7 @@ static bool check_together(const struct arguments *arguments, struct error *err)
 	if (is_status && !arguments->accounts && (arguments->entities || arguments->exclude))
 		return error_set(err, ERROR_USAGE, "status takes %s only with --accounts",
 				 arguments->entities ? "--entities" : "--exclude");
-	return true;
+	return check_decision(arguments, err);
 }
 
 /* --- what a verb is given ----------------------------------------------------------------------- */

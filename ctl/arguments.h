@@ -36,6 +36,9 @@ struct arguments {
 	const char *parent;
 	const char *sqlstate;
 	const char *letter_state;
+	const char *conflict_state;
+	bool source;
+	bool target;
 	bool all;
 	const char *entities;
 	const char *exclude;

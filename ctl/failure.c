@@ -93,6 +93,8 @@ static const struct error_words {
 	  "more than one session begins like that: {it}", "give more digits" },
 	{ "io.migrated.NoSuchEntity", EXIT_NO_SUCH, "entity", "there is no entity {it}",
 	  "migratectl plan shows the entities" },
+	{ "io.migrated.NoSuchConflict", EXIT_NO_SUCH, "id", "there is no conflict {it}",
+	  "migratectl conflicts list --state all shows them" },
 	{ "io.migrated.NoSuchAnalysis", EXIT_NO_SUCH, "analysis", "there is no analysis {it}",
 	  "migratectl detect makes one" },
 	{ "io.migrated.NoSuchDeadLetter", EXIT_NO_SUCH, "id", "there is no dead letter {it}",

@@ -32,6 +32,9 @@ const struct control_handler handler_table[] = {
 	{ "io.migrated.RetryDeadLetters", handle_retry_dead_letters },
 	{ "io.migrated.DiscardDeadLetters", handle_discard_dead_letters },
 	{ "io.migrated.ListParked", handle_list_parked },
+	{ "io.migrated.ListConflicts", handle_list_conflicts },
+	{ "io.migrated.ShowConflict", handle_show_conflict },
+	{ "io.migrated.ResolveConflicts", handle_resolve_conflicts },
 	{ NULL, NULL },
 };
 

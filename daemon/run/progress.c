@@ -92,7 +92,7 @@ static json_t *describe_entity(const struct entity_run *run)
 	struct pace_limits limits = entity_run_limits(run);
 
 	return json_pack(
-		"{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:i, "
+		"{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:i, "
 		"s:o, s:I}",
 		"entity", run->bound->entity->name, "level", (json_int_t)run->bound->level,
 		"status", entity_run_status(run), "total", (json_int_t)total, "done",
@@ -100,7 +100,9 @@ static json_t *describe_entity(const struct entity_run *run)
 		(json_int_t)run->counts.updated, "deleted", (json_int_t)run->counts.deleted,
 		"unchanged", (json_int_t)run->counts.unchanged, "failed",
 		(json_int_t)run->counts.failed, "parked", (json_int_t)run->counts.parked, "warned",
-		(json_int_t)run->counts.warned, "rows_per_second",
+		(json_int_t)run->counts.warned, "overwritten", (json_int_t)run->counts.overwritten,
+		"kept", (json_int_t)run->counts.kept, "held", (json_int_t)run->counts.held,
+		"rows_per_second",
 		rate_or_null(run_rate(run), known), "eta_ms",
 		eta_or_null(total - done, run->rate, known && going), "reason",
 		string_or_null(run->reason), "attempts",
@@ -153,6 +155,7 @@ static const char *reason_of(const struct session *session)
 json_t *session_describe(const struct session *session)
 {
 	int64_t total = 0, done = 0, failed = 0, parked = 0, warned = 0;
+	int64_t overwritten = 0, kept = 0, held = 0;
 	bool going = strcmp(session_state(session), "running") == 0;
 
 	for (size_t i = 0; i < session->run_count; i++) {
@@ -161,9 +164,12 @@ json_t *session_describe(const struct session *session)
 		failed += session->runs[i].counts.failed;
 		parked += session->runs[i].counts.parked;
 		warned += session->runs[i].counts.warned;
+		overwritten += session->runs[i].counts.overwritten;
+		kept += session->runs[i].counts.kept;
+		held += session->runs[i].counts.held;
 	}
 	return json_pack(
-		"{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, "
+		"{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, "
 		"s:o}",
 		"session", session->id, "analysis", string_or_null(session->analysis), "mode",
 		session->mode, "state", session_state(session), "hold", hold_or_null(session),
@@ -172,7 +178,8 @@ json_t *session_describe(const struct session *session)
 		"finished", time_or_null(session->finished_us), "elapsed_ms",
 		(json_int_t)session_elapsed_ms(session), "total", (json_int_t)total, "done",
 		(json_int_t)done, "failed", (json_int_t)failed, "parked", (json_int_t)parked,
-		"warned", (json_int_t)warned, "percent", percent_of(session, done, total),
+		"warned", (json_int_t)warned, "overwritten", (json_int_t)overwritten, "kept",
+		(json_int_t)kept, "held", (json_int_t)held, "percent", percent_of(session, done, total),
 		"success_rate",
 		done > 0 ? json_real(floor((double)(done - failed) * 1000 / (double)done) / 10)
 			 : json_null(),

@@ -356,13 +356,13 @@ SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - pg_catalog.
 
 -- name: unpark
 -- Rows that are to be tried again are brought along, as if detection had found them: those that were asked for (a deletion that was
--- refused is a deletion again); parked ones whose parent has come, one branch for each parent ({parents}); and dead letters that
+-- refused, or held, is a deletion again); parked ones whose parent has come, one branch for each parent ({parents}); and dead letters that
 -- other rows may have stood in the way of (unique, foreign key, exclusion), when rows of the same entity or of its parents
 -- ({related}) have changed since, or are about to; some at a time. A rule of the target's row ({after_rules}) may have asked any
 -- other row.
 WITH wanted AS (
   SELECT g.legacy_key,
-         CASE WHEN d.phase = 'delete' THEN 'deleted' ELSE 'again' END AS kind
+         CASE WHEN d.phase = 'delete' OR g.reason = 'deletion' THEN 'deleted' ELSE 'again' END AS kind
     FROM migrated.again AS g
     LEFT JOIN migrated.dead_letter AS d
       ON d.entity = g.entity

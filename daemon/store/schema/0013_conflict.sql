@@ -23,7 +23,7 @@ END
 $$;
 
 ALTER TABLE migrated.entity ADD COLUMN written jsonb;
-COMMENT ON COLUMN migrated.entity.written IS 'What w1 of the id map is a hash of: the target''s table, its server''s version, columns and types';
+COMMENT ON COLUMN migrated.entity.written IS 'What w1 of the id map is a hash of: the target''s table and its key, its server''s version, columns and types';
 
 CREATE TABLE migrated.conflict (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -95,6 +95,15 @@ AS $$
 $$;
 COMMENT ON FUNCTION migrated.written_hash IS 'The expression that w1 of an id map is made by, over a target row t';
 
+CREATE FUNCTION migrated.target_is_mapped(written jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT string_agg(format('t.%I = m.%I', k.name, 't' || k.place), ' AND ')
+    FROM jsonb_array_elements_text(written -> 'key') WITH ORDINALITY AS k (name, place)
+$$;
+COMMENT ON FUNCTION migrated.target_is_mapped IS 'The condition that joins a target row t with its row m of the id map';
+
 -- Says which columns are written from now on. What is known of rows is kept where it can be: hashes over the columns before are
 -- turned into those over the columns now. Where they cannot be made any more, edits since our last write are not known, except of
 -- rows that are held: these must not be overwritten because the mapping has changed.
@@ -105,7 +114,7 @@ AS $$
 DECLARE
   id_map regclass := format('migrated.%I', 'id_map_' || entity)::regclass;
   before jsonb;
-  now jsonb;
+  after jsonb;
 BEGIN
   SELECT e.written
     INTO before
@@ -113,24 +122,25 @@ BEGIN
    WHERE e.entity = written_is.entity;
   SELECT jsonb_build_object(
            'table', target::text,
+           'key', target_key,
            'version', current_setting('server_version_num')::integer / 10000,
            'columns', jsonb_agg(jsonb_build_object('name', w.name, 'type', format_type(a.atttypid, a.atttypmod)) ORDER BY w.place))
-    INTO now
+    INTO after
     FROM unnest(columns) WITH ORDINALITY AS w (name, place)
     JOIN pg_attribute AS a
       ON a.attrelid = target
      AND a.attname = w.name
      AND NOT a.attisdropped;
-  IF before = now THEN
+  IF before = after THEN
     RETURN;
   END IF;
   UPDATE migrated.entity AS e
-     SET written = now
+     SET written = after
    WHERE e.entity = written_is.entity;
   IF before IS NULL THEN
     RETURN;
   END IF;
-  IF (before -> 'table', before -> 'version') = (now -> 'table', now -> 'version')
+  IF (before -> 'table', before -> 'version') = (after -> 'table', after -> 'version')
      AND NOT EXISTS (SELECT
                        FROM jsonb_array_elements(before -> 'columns') AS c
                        LEFT JOIN pg_attribute AS a
@@ -139,10 +149,8 @@ BEGIN
                         AND NOT a.attisdropped
                       WHERE format_type(a.atttypid, a.atttypmod) IS DISTINCT FROM c ->> 'type') THEN
     EXECUTE format('UPDATE %s AS m SET w1 = %s FROM %s AS t WHERE %s AND m.w1 = %s', id_map,
-                   migrated.written_hash(now -> 'columns'), target,
-                   (SELECT string_agg(format('t.%I = m.%I', k.name, 't' || k.place), ' AND ')
-                      FROM unnest(target_key) WITH ORDINALITY AS k (name, place)),
-                   migrated.written_hash(before -> 'columns'));
+                   migrated.written_hash(after -> 'columns'), target,
+                   migrated.target_is_mapped(after), migrated.written_hash(before -> 'columns'));
     RETURN;
   END IF;
   EXECUTE format('UPDATE %s AS m SET w1 = NULL WHERE m.w1 IS NOT NULL AND NOT EXISTS (SELECT FROM migrated.conflict AS c '
@@ -156,3 +164,61 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION migrated.written_is IS 'Keeps w1 of an id map true when other columns are written than before';
+
+-- Ends one hold as people have decided. For the target: its row as it stands is what both sides agree on, until the source changes.
+-- For the source: its version may overwrite the row as it stands now (an edit that comes later is a conflict again), and the
+-- row is carried again; or the deletion that was held. Answers whether there was anything to decide.
+CREATE FUNCTION migrated.resolve_conflict(conflict bigint, resolution text, resolved_by bigint) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  held migrated.conflict;
+  known jsonb;
+  id_map text;
+  key_is text;
+  deletion boolean;
+BEGIN
+  SELECT c.*
+    INTO held
+    FROM migrated.conflict AS c
+   WHERE c.id = resolve_conflict.conflict
+     AND (c.state = 'held' OR c.state = 'kept' AND resolve_conflict.resolution = 'source')
+     FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  deletion := held.in_source = 'deleted' AND resolution = 'source';
+  SELECT e.written
+    INTO known
+    FROM migrated.entity AS e
+   WHERE e.entity = held.entity;
+  id_map := format('migrated.%I', 'id_map_' || held.entity);
+  SELECT string_agg(format('m.%I = $1[%s]::%s', a.attname, substr(a.attname, 2), format_type(a.atttypid, a.atttypmod)), ' AND ')
+    INTO key_is
+    FROM pg_attribute AS a
+   WHERE a.attrelid = id_map::regclass
+     AND a.attname ~ '^k[0-9]+$'
+     AND NOT a.attisdropped;
+  EXECUTE format('UPDATE %s AS m SET w1 = coalesce((SELECT %s FROM %s AS t WHERE %s), 0), w2 = $2, '
+                 'gone = CASE WHEN $3 THEN NULL ELSE m.gone END WHERE %s',
+                 id_map, migrated.written_hash(known -> 'columns'), known ->> 'table', migrated.target_is_mapped(known), key_is)
+    USING held.legacy_key, CASE resolution WHEN 'target' THEN held.h1 END, deletion;
+  IF resolution = 'source' THEN
+    INSERT INTO migrated.again AS g (entity, legacy_key, reason)
+    VALUES (held.entity, held.legacy_key, CASE WHEN deletion THEN 'deletion' ELSE 'conflict' END)
+        ON CONFLICT (entity, legacy_key) DO UPDATE
+       SET reason = excluded.reason,
+           requested_at = excluded.requested_at;
+  END IF;
+  UPDATE migrated.conflict AS c
+     SET state = 'resolved',
+         resolution = resolve_conflict.resolution,
+         resolved_by = resolve_conflict.resolved_by,
+         updated_at = now()
+   WHERE c.id = held.id;
+  RETURN true;
+END
+$$;
+COMMENT ON FUNCTION migrated.resolve_conflict IS 'Decides about a row that is held (for the source, also about one that was kept): source or target';
+COMMENT ON COLUMN migrated.again.reason IS 'What asked for it: retry (of a dead letter), conflict, deletion (one that was held), repair';
