@@ -18,6 +18,29 @@ static void append_count(struct text *sentence, int64_t count, const char *one, 
 			     count == 1 ? one : many);
 }
 
+/* "; 3 rows were edited in the target: 2 overwritten, 1 held" */
+static void append_edited(struct text *sentence, const json_t *session)
+{
+	static const char *const states[] = { "overwritten", "kept", "held" };
+	int64_t edited = 0;
+	const char *separator = ": ";
+	char number[32];
+
+	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+		edited += reply_integer(session, states[i]);
+	append_count(sentence, edited, "row was edited in the target",
+		     "rows were edited in the target");
+	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+		int64_t count = reply_integer(session, states[i]);
+
+		if (count == 0)
+			continue;
+		text_appendf(sentence, "%s%s %s", separator, text_thousands(number, count),
+			     states[i]);
+		separator = ", ";
+	}
+}
+
 static enum exit_status completed(const json_t *session, struct text *sentence)
 {
 	char done[32];
@@ -30,6 +53,7 @@ static enum exit_status completed(const json_t *session, struct text *sentence)
 		     "rows could not be applied and were set aside");
 	append_count(sentence, reply_integer(session, "parked"), "row waits for its parent",
 		     "rows wait for their parents");
+	append_edited(sentence, session);
 	append_count(sentence, reply_integer(session, "warned"),
 		     "row was carried although it breaks a rule",
 		     "rows were carried although they break a rule");

@@ -305,8 +305,8 @@ static json_t *listed_session(const PGresult *result, int row)
 	if (completed || done > total)
 		total = done;
 	return json_pack(
-		"{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, "
-		"s:n}",
+		"{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+		"s:f, s:o, s:o, s:n}",
 		"session", PQgetvalue(result, row, 0), "analysis", text_or_null(result, row, 1),
 		"mode", PQgetvalue(result, row, 2), "state", PQgetvalue(result, row, 3), "hold",
 		text_or_null(result, row, 13), "reason", text_or_null(result, row, 4), "created",
@@ -314,7 +314,10 @@ static json_t *listed_session(const PGresult *result, int row)
 		time_value(result, row, 7), "elapsed_ms", (json_int_t)elapsed, "total",
 		(json_int_t)total, "done", (json_int_t)done, "failed", (json_int_t)failed, "parked",
 		(json_int_t)strtoll(PQgetvalue(result, row, 11), NULL, 10), "warned",
-		(json_int_t)strtoll(PQgetvalue(result, row, 14), NULL, 10), "percent",
+		(json_int_t)strtoll(PQgetvalue(result, row, 14), NULL, 10), "overwritten",
+		(json_int_t)strtoll(PQgetvalue(result, row, 15), NULL, 10), "kept",
+		(json_int_t)strtoll(PQgetvalue(result, row, 16), NULL, 10), "held",
+		(json_int_t)strtoll(PQgetvalue(result, row, 17), NULL, 10), "percent",
 		total > 0   ? (double)(done * 1000 / total) / 10
 		: completed ? 100.0
 			    : 0.0,

@@ -494,7 +494,7 @@ SELECT l.pid
    AND b.number = $3
 
 -- name: session_list
--- An older control schema has no `warned` yet: it is that of `none` then.
+-- An older control schema does not count some of these yet: they are those of `none` then.
 SELECT s.session,
        s.analysis,
        s.mode,
@@ -509,9 +509,12 @@ SELECT s.session,
        coalesce(b.parked, 0),
        (pg_catalog.date_part('epoch', coalesce(s.finished_at, pg_catalog.clock_timestamp()) - coalesce(s.started_at, s.created_at)) * 1000)::bigint,
        CASE WHEN s.state = 'paused' THEN coalesce(pg_catalog.to_jsonb(s) ->> 'hold', 'operator') END,
-       coalesce(b.warned, 0)
+       coalesce(b.warned, 0),
+       coalesce(b.overwritten, 0),
+       coalesce(b.kept, 0),
+       coalesce(b.held, 0)
   FROM migrated.session AS s
- CROSS JOIN (SELECT 0 AS warned) AS none
+ CROSS JOIN (SELECT 0 AS warned, 0 AS overwritten, 0 AS kept, 0 AS held) AS none
   LEFT JOIN LATERAL (
          SELECT pg_catalog.sum(total) AS total
            FROM migrated.session_entity
@@ -521,7 +524,10 @@ SELECT s.session,
          SELECT pg_catalog.sum(inserted + updated + unchanged + deleted + failed + parked) AS done,
                 pg_catalog.sum(failed) AS failed,
                 pg_catalog.sum(parked) AS parked,
-                pg_catalog.sum(warned + 0 * failed) AS warned
+                pg_catalog.sum(warned + 0 * failed) AS warned,
+                pg_catalog.sum(overwritten + 0 * failed) AS overwritten,
+                pg_catalog.sum(kept + 0 * failed) AS kept,
+                pg_catalog.sum(held + 0 * failed) AS held
            FROM migrated.batch
           WHERE session = s.session) AS b
     ON true
