@@ -63,7 +63,7 @@ const struct option options[] = {
 	{ "--session", 0, "SESSION", "conflicts list", OPTION_SESSION, AT(session),
 	  "only those that were last met in this session" },
 	{ "--state", 0, "held|overwritten|kept|resolved|all", "conflicts list", OPTION_CHOICE,
-	  AT(conflict_state), "in this state (default: held)" },
+	  AT(letter_state), "in this state (default: held)" },
 	{ "--limit", 0, "N", "conflicts list", OPTION_COUNT, AT(limit),
 	  "at most so many rows (default: 50)" },
 	{ "--entity", 0, "ENTITY", "conflicts resolve", OPTION_STRING, AT(entity),
@@ -227,6 +227,13 @@ static const char *expectation_of(enum option_kind kind)
 	return "something else";
 }
 
+static bool misfit(const struct option *option, const char *value, struct error *err)
+{
+	return error_set(err, ERROR_USAGE, "%s needs %s%s%s, not \"%s\"", option->name,
+			 expectation_of(option->kind), option->kind == OPTION_CHOICE ? " " : "",
+			 option->kind == OPTION_CHOICE ? option->value : "", value);
+}
+
 static bool set_value(struct arguments *arguments, const struct option *option, const char *value,
 		      struct error *err)
 {
@@ -242,9 +249,7 @@ static bool set_value(struct arguments *arguments, const struct option *option, 
 			break;
 		*(const char **)member = value;
 		return true;
-	case OPTION_CHOICE:
-		if (!is_choice(option->value, value))
-			break;
+	case OPTION_CHOICE: /* whether it is one of those that the verb knows, check_options() says */
 		*(const char **)member = value;
 		return true;
 	case OPTION_COUNT:
@@ -261,9 +266,7 @@ static bool set_value(struct arguments *arguments, const struct option *option, 
 		*(const char **)member = value;
 		return true;
 	}
-	return error_set(err, ERROR_USAGE, "%s needs %s%s%s, not \"%s\"", option->name,
-			 expectation_of(option->kind), option->kind == OPTION_CHOICE ? " " : "",
-			 option->kind == OPTION_CHOICE ? option->value : "", value);
+	return misfit(option, value, err);
 }
 
 /* --- the line --------------------------------------------------------------------------------- */
@@ -352,23 +355,35 @@ static bool scan_line(struct scan *scan, struct arguments *arguments, struct err
 	return true;
 }
 
-/* By any row of that name. */
-static bool is_taken(const struct option *given, const char *verb)
+/* The row of that name which is the verb's; NULL: it does not take it. */
+static const struct option *row_of(const struct option *given, const char *verb)
 {
 	for (size_t i = 0; i < option_count; i++)
 		if (strcmp(options[i].name, given->name) == 0 &&
 		    option_belongs_to(&options[i], verb))
-			return true;
-	return false;
+			return &options[i];
+	return NULL;
 }
 
-static bool check_options(const struct scan *scan, const char *verb, struct error *err)
+static bool check_options(const struct scan *scan, const struct arguments *arguments,
+			  struct error *err)
 {
-	for (size_t i = 0; i < scan->given_count; i++)
-		if (!is_taken(scan->given[i], verb)) {
+	const char *verb = arguments->command->verb;
+
+	for (size_t i = 0; i < scan->given_count; i++) {
+		const struct option *option = row_of(scan->given[i], verb);
+		const char *value;
+
+		if (!option) {
 			error_set(err, ERROR_USAGE, "%s takes no %s", verb, scan->given[i]->name);
 			return error_hint(err, "migratectl %s --help shows what it takes", verb);
 		}
+		if (option->kind != OPTION_CHOICE)
+			continue;
+		value = *(const char *const *)((const char *)arguments + option->offset);
+		if (!is_choice(option->value, value))
+			return misfit(option, value, err);
+	}
 	return true;
 }
 
@@ -488,7 +503,7 @@ static bool take_words(const struct scan *scan, struct arguments *arguments, str
 		return unknown_verb(words, count, err);
 	if (arguments->help && taken == 1 && command_is_group(words[0]))
 		arguments->group = words[0];
-	if (!check_options(scan, arguments->command->verb, err) || !check_together(arguments, err))
+	if (!check_options(scan, arguments, err) || !check_together(arguments, err))
 		return false;
 	return take_arguments(arguments, words + taken, count - taken, err);
 }

@@ -35,8 +35,7 @@ struct arguments {
 	size_t id_count;
 	const char *parent;
 	const char *sqlstate;
-	const char *letter_state;
-	const char *conflict_state;
+	const char *letter_state; /* of dead letters and conflicts */
 	bool source;
 	bool target;
 	bool all;
@@ -66,7 +65,8 @@ enum option_kind {
 	OPTION_SESSION, /* const char *, the beginning of a session's id */
 };
 
-/* Several rows may have the same name, for verbs of which the help says something else; all but that is then the same. */
+/* Several rows may have the same name, for verbs of which the help says something else; all but that, and which choices
+   there are, is then the same. */
 struct option {
 	const char *name;  /* "--entities" */
 	char letter;	   /* 'H', or 0 */

@@ -39,7 +39,7 @@ static json_t *list_parameters(const struct arguments *arguments)
 
 	view_set_string(parameters, "entity", arguments->entity);
 	view_set_string(parameters, "session", arguments->session);
-	view_set_string(parameters, "state", arguments->conflict_state);
+	view_set_string(parameters, "state", arguments->letter_state);
 	view_set_count(parameters, "limit", arguments->limit);
 	return parameters;
 }
@@ -102,7 +102,7 @@ static void print_others(struct text *out, const json_t *reply, const char *stat
 static void print_list(const struct look *look, struct text *out, const json_t *reply,
 		       const struct arguments *arguments)
 {
-	const char *state = arguments->conflict_state ? arguments->conflict_state : "held";
+	const char *state = arguments->letter_state ? arguments->letter_state : "held";
 	const json_t *conflicts = json_object_get(reply, "conflicts");
 	int64_t total = reply_integer(reply, "total");
 	int64_t shown = (int64_t)json_array_size(conflicts);
@@ -199,6 +199,23 @@ static json_t *resolve_parameters(const struct arguments *arguments)
 	return parameters;
 }
 
+/* Which session carries what the source says. */
+static void print_carried(struct text *out, const json_t *reply, bool carried)
+{
+	const char *session = reply_string(reply, "session");
+	char id[FORMAT_SIZE];
+
+	if (!carried)
+		return;
+	if (!session) {
+		text_append(out, "The next session carries what it says.\n");
+		return;
+	}
+	format_short_id(id, session);
+	text_appendf(out, "Session %s%s carries what it says.\n", id,
+		     reply_bool(reply, "begun") ? "" : ", which is under way,");
+}
+
 static void print_resolved(const struct look *look, struct text *out, const json_t *reply,
 			   const struct arguments *arguments)
 {
@@ -207,10 +224,9 @@ static void print_resolved(const struct look *look, struct text *out, const json
 	char number[32];
 
 	(void)look;
-	text_appendf(out, "%s %s: the %s wins%s.\n", text_thousands(number, resolved),
-		     rows_word(resolved), arguments->source ? "source" : "target",
-		     reply_integer(reply, "again") > 0 ? "; the next session carries what it says"
-						       : "");
+	text_appendf(out, "%s %s: the %s wins.\n", text_thousands(number, resolved),
+		     rows_word(resolved), arguments->source ? "source" : "target");
+	print_carried(out, reply, resolved > 0 && arguments->source);
 	if (unaffected > 0)
 		text_appendf(out, "%s %s not held, so there was nothing to decide.\n",
 			     text_thousands(number, unaffected), unaffected == 1 ? "was" : "were");

@@ -302,29 +302,44 @@ static char *id_array(const json_t *ids)
 	return text_steal(&text);
 }
 
-static void reply_resolved(struct pending_call *pending, const PGresult *result)
+static void on_resolved(void *arg, const struct again_outcome *outcome, const struct error *err)
 {
-	if (PQgetisnull(result, 0, 2))
-		pending_call_reply(pending, json_loads(PQgetvalue(result, 0, 1), 0, NULL));
-	else
-		no_such_conflict(pending, PQgetvalue(result, 0, 2));
+	struct pending_call *pending = arg;
+	json_t *parameters;
+
+	if (err != NULL) {
+		pending_call_fail(pending, err);
+		return;
+	}
+	if (!PQgetisnull(outcome->answer, 0, 2)) {
+		no_such_conflict(pending, PQgetvalue(outcome->answer, 0, 2));
+		return;
+	}
+	parameters = json_loads(PQgetvalue(outcome->answer, 0, 1), 0, NULL);
+	json_object_set_new(parameters, "session",
+			    outcome->session != NULL ? json_string(outcome->session->id)
+						     : json_null());
+	json_object_set_new(parameters, "begun", json_boolean(outcome->begun));
+	json_object_set(parameters, "later", outcome->later);
+	pending_call_reply(pending, parameters);
 }
 
 static void resolve(struct handlers *handlers, struct control_call *call,
 		    const struct resolve_parameters *parameters)
 {
-	struct question *question = memory_new(sizeof(*question));
+	_cleanup_free_ char *ids = id_array(parameters->ids);
+	_cleanup_free_ char *who = number_text(control_call_uid(call));
 
-	*question = (struct question){
-		.template = sql_store_conflicts_resolve,
-		.values = { id_array(parameters->ids), text_copy(parameters->entity),
-			    text_copy(resolutions[parameters->resolution]),
-			    number_text(control_call_uid(call)) },
-		.value_count = 4,
-		.nothing = "{\"resolved\":0,\"unaffected\":0,\"again\":0}",
-		.finish = reply_resolved,
-	};
-	ask(handlers, call, question);
+	engine_again(handlers->engine,
+		     &(struct again_question){
+			     .sql = sql_store_conflicts_resolve,
+			     .value_count = 4,
+			     .values = (const char *const[]){ ids, parameters->entity,
+							      resolutions[parameters->resolution],
+							      who },
+			     .only_ask = parameters->resolution == RESOLVE_TARGET,
+		     },
+		     on_resolved, pending_call_new(handlers, call));
 }
 
 void handle_resolve_conflicts(void *arg, struct control_call *call)

@@ -75,7 +75,6 @@ decided AS MATERIALIZED (
 SELECT pg_catalog.count(*) FILTER (WHERE d.resolved AND $3 = 'source'),
        pg_catalog.jsonb_build_object(
          'resolved', pg_catalog.count(*) FILTER (WHERE d.resolved),
-         'unaffected', pg_catalog.count(*) FILTER (WHERE NOT d.resolved),
-         'again', pg_catalog.count(*) FILTER (WHERE d.resolved AND $3 = 'source')),
+         'unaffected', pg_catalog.count(*) FILTER (WHERE NOT d.resolved)),
        (SELECT m.id FROM missing AS m)
   FROM decided AS d

@@ -104,7 +104,8 @@ static void test_what_changes_something_is_for_operators(void **state)
 					       "resume",
 					       "cancel",
 					       "dead-letters retry",
-					       "dead-letters discard" };
+					       "dead-letters discard",
+					       "conflicts resolve" };
 	size_t count = 0;
 
 	(void)state;
