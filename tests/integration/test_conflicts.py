@@ -248,7 +248,12 @@ def test_a_held_deletion_ends_when_the_row_is_back_in_the_source(held):
 # --- deciding -----------------------------------------------------------------------------------
 
 def resolve(world, resolution, **what):
-    return world.daemon.call("ResolveConflicts", resolution=resolution, **what)
+    """How many rows it was about, and how many not; the session that is begun has ended."""
+    answer = world.daemon.call("ResolveConflicts", resolution=resolution, **what)
+    if answer["session"]:
+        wait_until_ended(world.daemon)
+    assert answer["later"] == []
+    return answer["resolved"], answer["unaffected"]
 
 
 def the_conflict(world):
@@ -273,8 +278,7 @@ def test_held_rows_are_listed_and_shown_without_their_values(held):
 
 def test_resolved_for_the_source_the_row_is_carried_as_the_source_has_it_now(held):
     change(held, 2, "value = 'later'")
-    assert resolve(held, "source", ids=[the_conflict(held)["id"]])["resolved"] == 1
-    held.migrate()
+    assert resolve(held, "source", ids=[the_conflict(held)["id"]]) == (1, 0)
     assert target_row(held, 2) == ("later", "other 2")
     assert conflicts(held) == [("2", "changed", "edited", "resolved", ["value"])]
     assert the_conflict(held)["resolution"] == "source"
@@ -283,7 +287,7 @@ def test_resolved_for_the_source_the_row_is_carried_as_the_source_has_it_now(hel
 
 
 def test_an_edit_that_comes_after_it_was_resolved_for_the_source_is_a_conflict_again(held):
-    resolve(held, "source", ids=[the_conflict(held)["id"]])
+    held.target_sql("SELECT migrated.resolve_conflict(id, 'source', 0) FROM migrated.conflict")
     edit(held, 2, "value = 'edited once more'")
     held.migrate()
     assert [row[3] for row in conflicts(held)] == ["resolved", "held"]
@@ -291,7 +295,7 @@ def test_an_edit_that_comes_after_it_was_resolved_for_the_source_is_a_conflict_a
 
 
 def test_resolved_for_the_target_the_row_stays_until_the_source_changes(held):
-    assert resolve(held, "target", entity="things") == {"resolved": 1, "unaffected": 0, "again": 0}
+    assert resolve(held, "target", entity="things") == (1, 0)
     held.migrate()
     held.migrate(full=True)
     assert target_row(held, 2) == ("edited", "other 2")
@@ -307,7 +311,6 @@ def test_a_held_deletion_is_carried_out_when_the_source_wins(held):
     held.source_sql("DELETE FROM things WHERE id = 2")
     held.migrate()
     resolve(held, "source", ids=[the_conflict(held)["id"]])
-    held.migrate()
     assert target_row(held, 2) is None
     assert [row[3] for row in conflicts(held)] == ["resolved"]
     nothing_is_found(held)
@@ -339,7 +342,7 @@ def test_a_row_deleted_in_the_target_stays_away_when_the_target_wins(pair):
 def test_what_is_not_held_is_not_decided_twice(held):
     conflict = the_conflict(held)["id"]
     resolve(held, "target", ids=[conflict])
-    assert resolve(held, "source", ids=[conflict]) == {"resolved": 0, "unaffected": 1, "again": 0}
+    assert resolve(held, "source", ids=[conflict]) == (0, 1)
     with pytest.raises(VarlinkError, match="NoSuchConflict"):
         resolve(held, "source", ids=[4711])
 
