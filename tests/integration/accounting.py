@@ -48,6 +48,7 @@ class Books:
     contested: set = dataclasses.field(default_factory=set)  # rows that people may have deleted in the target, and are asked about
     undeleted: set = dataclasses.field(default_factory=set)  # their source rows are gone, and the target refused to delete them
     target: dict = dataclasses.field(default_factory=dict)  # target key -> legacy key, None where it has none
+    shares: bool = False  # several rows may lead to one target row, whose key is made of their columns
     known: bool = False  # the control schema has heard of it
 
     def aside(self):
@@ -79,7 +80,7 @@ class Books:
                 if says_mapped != (key in self.mapped or key in self.gone):
                     yield f"{name}, which says {'it is mapped' if says_mapped else 'it is not mapped'}", key
         for target_key, count in collections.Counter(self.mapped.values()).items():
-            if count > 1:
+            if count > 1 and not self.shares:
                 yield "is the target row of several", target_key
 
     def disagreements_with_target(self):
@@ -133,6 +134,7 @@ def keep_books(source, target, entity):
     if not target.has(f"migrated.{id_map}"):
         return books
     books.known = True
+    books.shares = not writes.get("legacy_key") and set(as_list(writes["key"])) <= set(entity["columns"])
     k = len(as_list(reads["key"]))
     mapping = target.rows(f"SELECT {texts(f'k{i + 1}' for i in range(k))}, gone IS NOT NULL, "
                           f"{texts(f't{i + 1}' for i in range(len(as_list(writes['key']))))} FROM migrated.{id_map}")
