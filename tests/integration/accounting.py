@@ -120,13 +120,13 @@ def texts(columns):
 
 def relation_of(side):
     if "query" in side:
-        return f"({side['query']})"
+        return f"({side['query']}\n)"  # it may end with a comment
     return f"{quoted(side['schema'])}.{quoted(side['table'])}" if "schema" in side else quoted(side["table"])
 
 
 def keep_books(source, target, entity):
     name, reads, writes = entity["entity"], entity["source"], entity["target"]
-    relation, where = f"{relation_of(reads)} AS source", reads.get("where", "TRUE")
+    relation, where = f"{relation_of(reads)} AS source", reads.get("where", "TRUE") + "\n"
     keys = texts(f"source.{quoted(key)}" for key in as_list(reads["key"]))
     books = Books(name, source.rows(f"SELECT {keys} FROM {relation} WHERE {where}"),
                   source.rows(f"SELECT count(*) FROM {relation} WHERE ({where}) IS NOT TRUE")[0][0])
