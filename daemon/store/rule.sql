@@ -18,7 +18,7 @@ SELECT b.entity,
        pg_catalog.count(*),
        CASE
          WHEN $2::text IS NOT NULL
-         THEN (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('legacy_key', k.legacy_key))
+         THEN (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('entity', b.entity, 'legacy_key', k.legacy_key))
                  FROM (SELECT o.legacy_key
                          FROM broken AS o
                         WHERE o.entity = b.entity
