@@ -288,7 +288,7 @@ UPDATE migrated.conflict AS c
 
 -- name: settle_absent
 -- Target. Rows that were brought along (asked for, parked, or dead letters) and that the source has not got any more wait for nothing.
--- What of them is mapped is left to a sweep, which finds it gone.
+-- What of them is mapped is left to a sweep, which finds it gone. NOT IN is a hashed subplan, whatever the statistics say.
 WITH absent AS MATERIALIZED (
   SELECT c.legacy_key
     FROM migrated.change AS c
@@ -299,7 +299,7 @@ WITH absent AS MATERIALIZED (
      AND c.entity = '{entity}'
      AND c.ordinal BETWEEN {low} AND {high}
      AND c.kind IN ('again', 'unparked')
-     AND NOT EXISTS (SELECT FROM {stage} AS s WHERE {s_is_c})
+     AND c.legacy_key NOT IN (SELECT {stage_legacy_key} FROM {stage} AS s)
 ),
 closed AS (
   UPDATE migrated.dead_letter AS d

@@ -109,7 +109,7 @@ static void append_revive(struct text *text, const struct bound_entity *bound)
 static void append_settle_absent(struct text *text, const struct bound_entity *bound,
 				 const struct batch_place *place)
 {
-	_cleanup_free_ char *s_is_c = parts_keys_from_text(bound, "s", "c.legacy_key");
+	_cleanup_free_ char *key = parts_legacy_key(bound, "s");
 
 	if (place->low != NULL)
 		text_fill(text, sql_apply_settle_absent,
@@ -118,7 +118,7 @@ static void append_settle_absent(struct text *text, const struct bound_entity *b
 						      { "analysis", place->analysis },
 						      { "low", place->low },
 						      { "high", place->high },
-						      { "s_is_c", s_is_c },
+						      { "stage_legacy_key", key },
 						      { NULL, NULL } });
 }
 

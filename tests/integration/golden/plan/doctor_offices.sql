@@ -294,7 +294,7 @@ WITH absent AS MATERIALIZED (
      AND c.entity = 'doctor_offices'
      AND c.ordinal BETWEEN 1 AND 1
      AND c.kind IN ('again', 'unparked')
-     AND NOT EXISTS (SELECT FROM pg_temp.stage_doctor_offices AS s WHERE s.k1 = c.legacy_key[1]::integer AND s.k2 = c.legacy_key[2]::integer)
+     AND c.legacy_key NOT IN (SELECT ARRAY[s.k1::text, s.k2::text] FROM pg_temp.stage_doctor_offices AS s)
 ),
 closed AS (
   UPDATE migrated.dead_letter AS d

@@ -326,7 +326,7 @@ WITH absent AS MATERIALIZED (
      AND c.entity = 'system_messages'
      AND c.ordinal BETWEEN 1 AND 1
      AND c.kind IN ('again', 'unparked')
-     AND NOT EXISTS (SELECT FROM pg_temp.stage_system_messages AS s WHERE s.k1 = c.legacy_key[1]::bigint)
+     AND c.legacy_key NOT IN (SELECT ARRAY[s.k1::text] FROM pg_temp.stage_system_messages AS s)
 ),
 closed AS (
   UPDATE migrated.dead_letter AS d
