@@ -14,17 +14,18 @@ static const struct class
 	const char *member;
 	const char *header;
 	const char *words;
-	bool rare; /* its column is shown only if there are any */
+	const char *one; /* of a single row */
+	bool rare;	 /* its column is shown only if there are any */
 } classes[] = {
-	{ "equal", "Equal", "equal", false },
-	{ "waiting", "Waiting", "waiting", false },
-	{ "parked", "Parked", "parked", false },
-	{ "dead_letters", "Dead letters", "dead letters", false },
-	{ "discarded", "Discarded", "discarded", false },
-	{ "held", "Held", "held", false },
-	{ "kept", "Kept", "kept", true },
-	{ "filtered", "Filtered", "filtered out", false },
-	{ "lost", "Lost", "lost", true },
+	{ "equal", "Equal", "equal", "equal", false },
+	{ "waiting", "Waiting", "waiting", "waiting", false },
+	{ "parked", "Parked", "parked", "parked", false },
+	{ "dead_letters", "Dead letters", "dead letters", "dead letter", false },
+	{ "discarded", "Discarded", "discarded", "discarded", false },
+	{ "held", "Held", "held", "held", false },
+	{ "kept", "Kept", "kept", "kept", true },
+	{ "filtered", "Filtered", "filtered out", "filtered out", false },
+	{ "lost", "Lost", "lost", "lost", true },
 };
 
 enum { CLASS_COUNT = sizeof classes / sizeof classes[0] };
@@ -120,7 +121,8 @@ static void print_sum(const struct look *look, struct text *out, const json_t *a
 		if (count == 0 && class > 0)
 			continue;
 		term = text_format("%s%s %s", terms++ > 0 ? "+ " : "",
-				   text_thousands(number, count), classes[class].words);
+				   text_thousands(number, count),
+				   count == 1 ? classes[class].one : classes[class].words);
 		if (out->length - line + 1 + (size_t)look_width(term) > LINE_WIDTH) {
 			text_append(out, "\n   ");
 			line = out->length - 3;
