@@ -503,9 +503,9 @@ static bool take_words(const struct scan *scan, struct arguments *arguments, str
 		return unknown_verb(words, count, err);
 	if (arguments->help && taken == 1 && command_is_group(words[0]))
 		arguments->group = words[0];
-	if (!check_options(scan, arguments, err) || !check_together(arguments, err))
-		return false;
-	return take_arguments(arguments, words + taken, count - taken, err);
+	return check_options(scan, arguments, err) &&
+	       take_arguments(arguments, words + taken, count - taken, err) &&
+	       (arguments->help || check_together(arguments, err));
 }
 
 bool arguments_parse(struct arguments *ret_arguments, int argc, char *const *argv,
