@@ -49,7 +49,7 @@ def test_rows_that_change_between_detection_and_apply(library, place, loaded):
         UPDATE books SET sequel_of = NULL WHERE sequel_of IN (2, 10, 15, 61, 118);
         DELETE FROM books WHERE id IN (2, 10, 15, 61, 118);
         INSERT INTO books VALUES (3000, 1, NULL, 'quite new', 3), (-1, 2, 3000, 'before all others', 4);
-        INSERT INTO shelves VALUES (30, 'new, too'), (0, 'and this one')""")
+        INSERT INTO shelves VALUES (30, 'new, too', 0), (0, 'and this one', 19)""")
     goes_on(library)
 
 
@@ -60,7 +60,7 @@ def test_a_row_that_is_deleted_and_comes_back(library, place):
     library.source.sql("""
         INSERT INTO books VALUES (3, 1, NULL, 'back again', 5), (44, 2, 3, 'back, too', 6);
         DELETE FROM books WHERE id IN (121, 122);
-        INSERT INTO shelves VALUES (20, 'back')""")
+        INSERT INTO shelves VALUES (20, 'back', 1)""")
     goes_on(library)
 
 
@@ -71,6 +71,7 @@ def test_a_parent_that_is_deleted_in_the_middle(library, place):
     library.source.sql("""
         UPDATE books SET sequel_of = NULL WHERE sequel_of IN (SELECT id FROM books WHERE shelf_id IN (5, 21));
         DELETE FROM books WHERE shelf_id IN (5, 21);
+        UPDATE shelves SET below_id = 19 WHERE below_id IN (5, 21);
         DELETE FROM shelves WHERE id IN (5, 21)""")
     goes_on(library)
 
@@ -78,7 +79,10 @@ def test_a_parent_that_is_deleted_in_the_middle(library, place):
 @pytest.mark.parametrize("place", ["plan.loaded:1", "plan.ranges_kept:1", "batch.begun:1"])
 def test_a_parent_that_is_deleted_before_it_was_read_leaves_its_children_waiting(library, place):
     stand_still_at(library, place, loaded=False)
-    library.source.sql("DELETE FROM shelves WHERE id = 5; UPDATE books SET sequel_of = NULL WHERE sequel_of % 20 = 4")
+    library.source.sql("""
+        UPDATE shelves SET below_id = 19 WHERE below_id = 5;
+        DELETE FROM shelves WHERE id = 5;
+        UPDATE books SET sequel_of = NULL WHERE sequel_of % 20 = 4""")
     library.daemon.go_on()
     library.comes_to_its_end()
     assert library.target.value("SELECT count(*) FROM migrated.parked") > 1
