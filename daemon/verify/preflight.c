@@ -147,12 +147,18 @@ void preflight_passed(struct preflight *preflight, enum theme theme, enum side s
 	preflight->passed[theme][side] = text_steal(&message);
 }
 
+/* What nobody has configured is not unknown either. */
+static bool is_asked_for(const struct preflight *preflight, enum theme theme)
+{
+	return theme != THEME_THROTTLE || preflight->request.settings->throttle_query[0] != '\0';
+}
+
 static void leave_unknown(struct preflight *preflight, unsigned themes_of_step, const char *reason)
 {
 	enum side side = preflight->side;
 
 	for (int theme = 0; theme < THEME_COUNT; theme++)
-		if (themes_of_step & BIT(theme))
+		if ((themes_of_step & BIT(theme)) && is_asked_for(preflight, (enum theme)theme))
 			preflight_found(preflight, (enum theme)theme, side, side_names[side],
 					FINDING_UNKNOWN, NULL, "not verified: %s", reason);
 }

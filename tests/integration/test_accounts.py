@@ -369,7 +369,8 @@ def test_a_filter_that_does_not_always_say_the_same_is_found_out(pair):
 
 
 def test_an_entity_that_does_not_fit_is_named_and_the_others_are_counted(settled):
-    broken = entity("broken", {"name": "nothing"}, source="office", target="offices", on_delete="ignore")
+    settled.target_sql("CREATE TABLE broken (id uuid PRIMARY KEY, legacy_id integer UNIQUE, name text)")
+    broken = entity("broken", {"name": "nothing"}, source="office", target="broken", on_delete="ignore")
     settled.change_mapping([OFFICES, PATIENTS, broken])
     wait_until_reached(settled.daemon)
     result = settled.daemon.ctl("status", "--accounts", "--json", check=False)

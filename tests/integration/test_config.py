@@ -112,21 +112,23 @@ def test_all_that_does_not_fit_the_databases_is_named_at_once(databases, configu
     databases.target_sql("""
         CREATE TABLE things (id uuid PRIMARY KEY, legacy_id integer UNIQUE, value text, needed text NOT NULL,
                              made text GENERATED ALWAYS AS (value || '!') STORED);
-        CREATE TABLE plain (id uuid PRIMARY KEY, legacy_id integer UNIQUE, value text);
+        CREATE TABLE plain (id uuid PRIMARY KEY, value text);
         CREATE TABLE numbered (id integer PRIMARY KEY, legacy_id integer UNIQUE, value text)""")
+    for name in "bcdghil":
+        databases.target_sql(f"CREATE TABLE plain_{name} (id uuid PRIMARY KEY, legacy_id integer UNIQUE, value text)")
     result = check(configured(
         entity("a", {"value": "valeu", "vlaue": "value", "made": "value"}, source="things", target="things"),
-        entity("b", {"value": "value"}, source="unkeyed", target="plain"),
-        entity("c", {"value": "value"}, source="nullable", target="plain"),
-        entity("d", {"value": "value"}, source="nowhere", target="plain"),
+        entity("b", {"value": "value"}, source="unkeyed", target="plain_b"),
+        entity("c", {"value": "value"}, source="nullable", target="plain_c"),
+        entity("d", {"value": "value"}, source="nowhere", target="plain_d"),
         entity("e", {"value": "value"}, source="things", target="nowhere"),
         entity("f", {"value": "value"}, source="things", target="plain2"),
-        entity("g", {"value": {"sql": "vaule || 'x'"}}, source="things", target="plain"),
-        entity("h", {"value": "value"}, source={"query": "SELECT * FROM missing"}, target="plain"),
-        entity("i", {"value": "value"}, source={"table": "things", "where": "vaule = 1"}, target="plain"),
+        entity("g", {"value": {"sql": "vaule || 'x'"}}, source="things", target="plain_g"),
+        entity("h", {"value": "value"}, source={"query": "SELECT * FROM missing"}, target="plain_h"),
+        entity("i", {"value": "value"}, source={"table": "things", "where": "vaule = 1"}, target="plain_i"),
         entity("j", {"value": "value"}, source="things", target="numbered"),
         entity("k", {"value": "value"}, source="things", target="plain", legacy_key="legacy"),
-        entity("l", {"value": {"references": "a", "from": "value"}}, source="things", target="plain")))
+        entity("l", {"value": {"references": "a", "from": "value"}}, source="things", target="plain_l")))
     assert result.returncode == EX_CONFIG
     assert_named(result,
                  ("a.json", '"valeu"'), ("a.json", '"vlaue"'), ("a.json", "made", "generated"), ("a.json", '"needed"'),

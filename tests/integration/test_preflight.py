@@ -227,13 +227,16 @@ IN_SOURCE = {
     "row-level security": (
         "ALTER TABLE legacy.office ENABLE ROW LEVEL SECURITY",
         [("row-level security", "legacy.office", "fail", "row_security = off turns that into an error"),
-         ("mapping", "offices", "unknown", "may not read")],
+         ("mapping", "offices", "unknown", "may not read"),
+         ("mapping", "people", "fail", 'refers to "offices", which cannot be migrated'),
+         ("mapping", "visits", "fail", 'refers to "people", which cannot be migrated')],
         [("row-level security", "source"), ("mapping", "both")]),
     "row-level security in a query": (
         "ALTER TABLE legacy.person ENABLE ROW LEVEL SECURITY",
         [("row-level security", "people", "fail", 'row-level security policy for table "person"'),
          ("source key", "source", "unknown", 'row-level security policy for table "person"'),
-         ("mapping", "people", "unknown", "may not read")],
+         ("mapping", "people", "unknown", "may not read"),
+         ("mapping", "visits", "fail", 'refers to "people", which cannot be migrated')],
         [("row-level security", "source"), ("source key", "source"), ("mapping", "both")]),
     "row-level security that our role may bypass": (
         "ALTER TABLE legacy.office ENABLE ROW LEVEL SECURITY; ALTER ROLE {role} BYPASSRLS", [], []),
@@ -243,7 +246,9 @@ IN_SOURCE = {
         "ALTER TABLE legacy.office OWNER TO {role}; ALTER TABLE legacy.office ENABLE ROW LEVEL SECURITY; "
         "ALTER TABLE legacy.office FORCE ROW LEVEL SECURITY",
         [("row-level security", "legacy.office", "fail", "BYPASSRLS"),
-         ("mapping", "offices", "unknown", "may not read")],
+         ("mapping", "offices", "unknown", "may not read"),
+         ("mapping", "people", "fail", 'refers to "offices", which cannot be migrated'),
+         ("mapping", "visits", "fail", 'refers to "people", which cannot be migrated')],
         [("row-level security", "source"), ("mapping", "both")]),
     "a key that occurs twice in a query": (
         "ALTER TABLE legacy.person DROP CONSTRAINT person_pkey; INSERT INTO legacy.person VALUES (4, 1, 'x')",
@@ -462,8 +467,10 @@ def make_pooler():
 def test_a_pooler_in_transaction_mode(pair, make_pooler, side):
     pooler = make_pooler(getattr(pair.databases, side).server, "transaction")
     pair.options = {side: pooler.conninfo(pair.conninfo(side))}
-    assert_found(pair.check(), ("pooler", side, "fail", "two transactions of one connection had different backends"),
-                 instead_of=[("pooler", side)])
+    # What is prepared on one backend and asked for on another may be missing, so of the mapping nothing certain can be said.
+    findings = [finding for finding in pair.check() if finding["check"] == "pooler" and finding["subject"] == side]
+    assert [finding["result"] for finding in findings] == ["fail"]
+    assert "two transactions of one connection had different backends" in findings[0]["message"]
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
