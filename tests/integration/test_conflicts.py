@@ -1,11 +1,12 @@
 """Rows that were edited on the modern side: who wins is the mapping's choice, nothing is overwritten unseen, nothing else is
 touched."""
 
+import contextlib
 import os
 
 import pytest
 
-from mapping import entity
+from mapping import Pair, entity
 from sessions import start_migration, unpacked, wait_until_ended
 from varlink import VarlinkError
 from waiting import wait_until
@@ -525,6 +526,34 @@ def test_a_trigger_that_keeps_a_row_as_it_is_is_not_taken_for_somebody_else(pair
     world.migrate()
     assert target_row(world, 2) == ("value 2", "other 2")
     assert target_row(world, 3) == source_row(world, 3)
+
+
+@pytest.mark.parametrize("point", ["batch.staged", "batch.write_sent", "batch.committed"])
+def test_killed_on_the_way_it_records_each_conflict_once(databases, start_daemon, policy, point):
+    def start(*arguments, **options):
+        return start_daemon(*arguments, fault="", **options)
+
+    world = Pair(databases, start, SOURCE, TARGET, [things(policy, on_delete="delete")])
+    world.migrate()
+    edit(world, 2)
+    change(world, 2)
+    world.target_sql("DELETE FROM things WHERE legacy_id = 3")
+    change(world, 3)
+    world.daemon.stop()
+    world.daemon.fault = f"{point}:kill:1"
+    world.daemon.start()
+    with contextlib.suppress(ConnectionError, FileNotFoundError, VarlinkError):
+        start_migration(world.daemon)
+    world.daemon.wait_until_killed()
+    world.daemon.fault = ""
+    world.daemon.start()
+    wait_until_ended(world.daemon)
+    of_edits = STATES[policy][True]
+    of_deletions = "held" if policy == "hold" else "overwritten"
+    assert conflicts(world) == [("2", "changed", "edited", of_edits, ["value"]),
+                                ("3", "changed", "deleted", of_deletions, ["value", "other", "legacy_id"])]
+    world.databases.accounts()
+    nothing_is_found(world)
 
 
 # --- last_writer_wins ----------------------------------------------------------------------------
