@@ -301,7 +301,8 @@ def test_every_reply_is_of_the_type_the_interface_says(clinic, daemon):
         replies.append((method, daemon.call(method, **parameters)))
 
     def ask_all():
-        for method in ("Status", "Watch", "List", "Analyze", "Account", "Plan", "Check", "ListRules", "ListDeadLetters", "ListParked"):
+        for method in ("Status", "Watch", "List", "Analyze", "Account", "Plan", "Check", "ListRules", "ListDeadLetters", "ListParked",
+                       "ListConflicts"):
             ask(method)
         ask("Plan", sql="system_messages")
 
@@ -321,6 +322,12 @@ def test_every_reply_is_of_the_type_the_interface_says(clinic, daemon):
     ask("ShowDeadLetter", id=daemon.call("ListDeadLetters", limit=1)["letters"][0]["id"])
     for method in ("RetryDeadLetters", "DiscardDeadLetters"):
         ask(method, entity="of no entity")
+    clinic.target.sql("UPDATE offices SET name = 'edited' WHERE legacy_office_id = 1")
+    clinic.source.sql("UPDATE dispatch_office SET name = 'changed' WHERE id = 1")
+    migrate(daemon)
+    ask("ListConflicts", state="all")
+    ask("ShowConflict", id=replies[-1][1]["conflicts"][0]["id"])
+    ask("ResolveConflicts", entity="offices", resolution="target")
     clinic.day(seed=1)
     ask("Detect")
     replies += [(method, frame) for method in ("Analyze", "Account") for frame in daemon.stream(method)]
