@@ -2,16 +2,16 @@
  * Handlers about rows that could not be carried over: ListDeadLetters, ShowDeadLetter, RetryDeadLetters, DiscardDeadLetters.
  * The store's queries answer in JSON as the interface has it (store/letter.sql), so little of them is taken apart here.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/text.h"
-#include "common/uuid.h"
 #include "control/advice.h"
 #include "control/handler.h"
 #include "control/question.h"
 #include "sql_store.h"
+
+#define NO_SUCH_LETTER "io.migrated.NoSuchDeadLetter"
 
 /* --- ListDeadLetters ------------------------------------------------------------------------------ */
 
@@ -56,16 +56,6 @@ static void letters_parameters_done(struct letters_parameters *parameters)
 	free(parameters->sqlstate);
 }
 
-/* An entity that is not in the configuration any more may still have letters; so its name is not looked for there. */
-static bool session_is_good(struct control_call *call, const char *session)
-{
-	if (session == NULL || uuid_is_prefix(session))
-		return true;
-	control_call_error(call, "io.migrated.NoSuchSession",
-			   json_pack("{s:s}", "session", session));
-	return false;
-}
-
 static void list_letters(struct handlers *handlers, struct control_call *call,
 			 const struct letters_parameters *parameters)
 {
@@ -91,23 +81,12 @@ void handle_list_dead_letters(void *arg, struct control_call *call)
 	struct letters_parameters parameters = { .limit = QUESTION_LIMIT };
 
 	if (handler_decode(call, letters_fields, &parameters) &&
-	    session_is_good(call, parameters.session))
+	    question_session_is_good(call, parameters.session))
 		list_letters(arg, call, &parameters);
 	letters_parameters_done(&parameters);
 }
 
 /* --- ShowDeadLetter ------------------------------------------------------------------------------- */
-
-static void no_such_letter(struct pending_call *pending, const char *id)
-{
-	struct error err = { .kind = ERROR_NOT_FOUND };
-
-	if (pending->call != NULL)
-		control_call_error(pending->call, "io.migrated.NoSuchDeadLetter",
-				   json_pack("{s:I}", "id", (json_int_t)strtoll(id, NULL, 10)));
-	pending->call = NULL;
-	question_fail(pending, &err);
-}
 
 static json_t *row_sql(const char *id, const json_t *kept)
 {
@@ -125,7 +104,8 @@ static void reply_shown(struct pending_call *pending, const PGresult *result)
 	json_t *shown;
 
 	if (result == NULL || PQntuples(result) == 0) {
-		no_such_letter(pending, id);
+		question_no_such(pending, NO_SUCH_LETTER, id);
+		question_reply(pending, json_object());
 		return;
 	}
 	shown = question_json(result);
@@ -141,31 +121,17 @@ static void reply_shown(struct pending_call *pending, const PGresult *result)
 	question_reply(pending, shown);
 }
 
-struct show_parameters {
-	int64_t id;
-};
-
-static const struct json_field show_fields[] = {
-	{ .key = "id",
-	  .type = JSON_FIELD_INTEGER,
-	  .offset = offsetof(struct show_parameters, id),
-	  .required = true,
-	  .minimum = 1,
-	  .maximum = INT64_MAX },
-	{ .key = NULL },
-};
-
 void handle_show_dead_letter(void *arg, struct control_call *call)
 {
-	struct show_parameters parameters = { 0 };
 	struct question *question;
+	int64_t id;
 
-	if (!handler_decode(call, show_fields, &parameters))
+	if (!question_id(call, &id))
 		return;
 	question = memory_new(sizeof(*question));
 	*question = (struct question){
 		.template = sql_store_letter_show,
-		.values = { question_number(parameters.id) },
+		.values = { question_number(id) },
 		.value_count = 1,
 		.finish = reply_shown,
 	};
@@ -205,35 +171,13 @@ static const struct json_field decision_fields[] = {
 static bool decision_is_good(struct control_call *call,
 			     const struct decision_parameters *parameters)
 {
-	size_t i;
-	json_t *id;
-
-	json_array_foreach(parameters->ids, i, id)
-		if (!json_is_integer(id) || json_integer_value(id) < 1) {
-			control_call_invalid(call, "ids");
-			return false;
-		}
+	if (!question_ids_are_good(call, parameters->ids))
+		return false;
 	if (json_array_size(parameters->ids) > 0 || parameters->entity != NULL ||
 	    parameters->session != NULL || parameters->sqlstate != NULL || parameters->all)
-		return session_is_good(call, parameters->session);
+		return question_session_is_good(call, parameters->session);
 	control_call_invalid(call, "all");
 	return false;
-}
-
-/* NULL: none were named. */
-static char *id_array(const json_t *ids)
-{
-	struct text text = TEXT_INIT;
-	size_t i;
-	json_t *id;
-
-	if (json_array_size(ids) == 0)
-		return NULL;
-	json_array_foreach(ids, i, id)
-		text_appendf(&text, "%s%" PRId64, i > 0 ? "," : "{",
-			     (int64_t)json_integer_value(id));
-	text_append(&text, "}");
-	return text_steal(&text);
 }
 
 /* How many rows it is about, or that one of those that were named is not there. */
@@ -244,12 +188,7 @@ static json_t *decided(struct pending_call *pending, const PGresult *result)
 	if (PQgetisnull(result, 0, 2))
 		return parameters;
 	json_decref(parameters);
-	if (pending->call != NULL)
-		control_call_error(pending->call, "io.migrated.NoSuchDeadLetter",
-				   json_pack("{s:I}", "id",
-					     (json_int_t)strtoll(PQgetvalue(result, 0, 2), NULL,
-								 10)));
-	pending->call = NULL;
+	question_no_such(pending, NO_SUCH_LETTER, PQgetvalue(result, 0, 2));
 	return json_object();
 }
 
@@ -273,11 +212,7 @@ static void on_retried(void *arg, const struct again_outcome *outcome, const str
 		return;
 	}
 	parameters = decided(pending, outcome->answer);
-	json_object_set_new(parameters, "session",
-			    outcome->session != NULL ? json_string(outcome->session->id)
-						     : json_null());
-	json_object_set_new(parameters, "begun", json_boolean(outcome->begun));
-	json_object_set(parameters, "later", outcome->later);
+	question_add_outcome(parameters, outcome);
 	pending_call_reply(pending, parameters);
 }
 
@@ -285,7 +220,7 @@ static void decide(struct handlers *handlers, struct control_call *call,
 		   const struct decision_parameters *parameters, const char *what,
 		   engine_on_again *on_done)
 {
-	_cleanup_free_ char *ids = id_array(parameters->ids);
+	_cleanup_free_ char *ids = question_ids(parameters->ids);
 	_cleanup_free_ char *who = question_number(control_call_uid(call));
 	_cleanup_text_ struct text sql = TEXT_INIT;
 

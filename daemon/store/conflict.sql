@@ -1,9 +1,6 @@
 -- What is asked of rows that had been edited in the target. Answers are JSON as the control protocol has it; none of them holds
 -- a row's values.
 
--- name: conflicts_known
-SELECT pg_catalog.to_regclass('migrated.conflict') IS NOT NULL
-
 -- name: conflicts_list
 -- $1 entity, $2 beginning of a session, $3 state, $4 limit; NULL: any. The rows, how many there are, and of the other states.
 WITH asked AS MATERIALIZED (

@@ -2,9 +2,10 @@
 -- through the daemon as they are; none of them holds a row's values.
 
 -- name: asides_known
--- Is there a control schema, and one that keeps rows that are to be carried again?
+-- Is there a control schema, one that keeps rows that are to be carried again, and one that keeps conflicts?
 SELECT pg_catalog.to_regclass('migrated.dead_letter') IS NOT NULL,
-       pg_catalog.to_regclass('migrated.again') IS NOT NULL
+       pg_catalog.to_regclass('migrated.again') IS NOT NULL,
+       pg_catalog.to_regclass('migrated.conflict') IS NOT NULL
 
 -- name: letters_list
 -- $1 entity, $2 beginning of a session, $3 beginning of a SQLSTATE, $4 state, $5 limit; NULL: any.
