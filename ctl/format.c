@@ -110,3 +110,8 @@ int format_share(int64_t part, int64_t whole)
 		return 100;
 	return (int)((__int128)part * 100 / whole);
 }
+
+const char *format_rows(int64_t count)
+{
+	return count == 1 ? "row" : "rows";
+}

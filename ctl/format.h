@@ -35,6 +35,9 @@ char *format_bar(char buffer[FORMAT_SIZE], int percent, bool utf8);
 /* "550e8400" of a UUID: enough to name it by. */
 char *format_short_id(char buffer[FORMAT_SIZE], const char *uuid);
 
+/* "row" of one, else "rows". */
+const char *format_rows(int64_t count);
+
 /* Rounded down, so that 100 means all; between 0 and 100 whatever is asked. */
 int format_share(int64_t part, int64_t whole);
 

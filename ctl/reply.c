@@ -87,3 +87,16 @@ char *reply_join(const json_t *list)
 	}
 	return text_steal(&joined);
 }
+
+char *reply_key(const json_t *object, const char *member)
+{
+	const json_t *key = json_object_get(object, member);
+	char *parts = reply_join(key);
+	char *several;
+
+	if (json_array_size(key) < 2)
+		return parts;
+	several = text_format("(%s)", parts);
+	free(parts);
+	return several;
+}

@@ -27,4 +27,7 @@ void reply_cell_time(struct table *table, const json_t *object, const char *key)
 /* "a, b, c" of a list of strings; the caller frees. */
 char *reply_join(const json_t *list);
 
+/* A legacy key: "13", or "(1, de)" of several parts; the caller frees. */
+char *reply_key(const json_t *object, const char *member);
+
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "ctl/format.h"
 #include "ctl/reply.h"
 
 #define JSON_VERSION 1
@@ -57,6 +58,17 @@ void view_set_names(json_t *parameters, const char *key, const char *names)
 {
 	if (names)
 		json_object_set_new(parameters, key, arguments_names(names));
+}
+
+void view_append_total(struct text *out, int64_t total, int64_t shown, const char *which)
+{
+	char number[32];
+
+	text_appendf(out, "\n%s %s", text_thousands(number, total), format_rows(total));
+	if (total > shown)
+		text_appendf(out, ", the %s %s of them shown (--limit shows more)", which,
+			     text_thousands(number, shown));
+	text_append(out, ".\n");
 }
 
 void view_set_count(json_t *parameters, const char *key, int64_t count)

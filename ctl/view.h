@@ -62,6 +62,9 @@ void view_append_json(struct text *out, json_t *reply, bool streaming);
 void view_append_entity_errors(const struct look *look, struct text *out, const json_t *entities);
 enum exit_status view_judge_entity_errors(const json_t *entities);
 
+/* "1,234 rows, the last 50 of them shown (--limit shows more)."; `which` is "first" or "last". */
+void view_append_total(struct text *out, int64_t total, int64_t shown, const char *which);
+
 /* Puts what was given among the parameters; nothing when it was not. */
 void view_set_string(json_t *parameters, const char *key, const char *value);
 void view_set_names(json_t *parameters, const char *key, const char *names);

@@ -10,25 +10,11 @@
 
 /* --- words ---------------------------------------------------------------------------------------- */
 
-/* "13", or "(1, de)" of a composite key; the caller frees. */
-static char *key_of(const json_t *conflict)
-{
-	const json_t *key = json_object_get(conflict, "legacy_key");
-	_cleanup_free_ char *parts = reply_join(key);
-
-	return json_array_size(key) > 1 ? text_format("(%s)", parts) : text_copy(parts);
-}
-
 static char *columns_of(const json_t *conflict)
 {
 	_cleanup_free_ char *columns = reply_join(json_object_get(conflict, "columns"));
 
 	return text_copy(columns[0] != '\0' ? columns : "-");
-}
-
-static const char *rows_word(int64_t count)
-{
-	return count == 1 ? "row" : "rows";
 }
 
 /* --- list ----------------------------------------------------------------------------------------- */
@@ -47,7 +33,7 @@ static json_t *list_parameters(const struct arguments *arguments)
 static void add_conflict(struct table *table, const json_t *conflict)
 {
 	_cleanup_free_ char *id = text_format("%lld", (long long)reply_integer(conflict, "id"));
-	_cleanup_free_ char *key = key_of(conflict);
+	_cleanup_free_ char *key = reply_key(conflict, "legacy_key");
 	_cleanup_free_ char *columns = columns_of(conflict);
 
 	table_add(table, id);
@@ -106,7 +92,6 @@ static void print_list(const struct look *look, struct text *out, const json_t *
 	const json_t *conflicts = json_object_get(reply, "conflicts");
 	int64_t total = reply_integer(reply, "total");
 	int64_t shown = (int64_t)json_array_size(conflicts);
-	char number[32], part[32];
 
 	if (shown == 0) {
 		text_appendf(out, "There are no %s%sconflicts%s.\n",
@@ -115,10 +100,7 @@ static void print_list(const struct look *look, struct text *out, const json_t *
 			     arguments->entity || arguments->session ? " like these" : "");
 	} else {
 		print_conflicts(look, out, conflicts);
-		text_appendf(out, "\n%s %s%s%s%s.\n", text_thousands(number, total),
-			     rows_word(total), total > shown ? ", the last " : "",
-			     total > shown ? text_thousands(part, shown) : "",
-			     total > shown ? " of them shown (--limit shows more)" : "");
+		view_append_total(out, total, shown, "last");
 	}
 	print_others(out, reply, state);
 }
@@ -152,7 +134,7 @@ static void print_shown(const struct look *look, struct text *out, const json_t 
 {
 	const json_t *conflict = json_object_get(reply, "conflict");
 	const char *before_sql = reply_string(reply, "before_sql");
-	_cleanup_free_ char *key = key_of(conflict);
+	_cleanup_free_ char *key = reply_key(conflict, "legacy_key");
 	_cleanup_free_ char *columns = columns_of(conflict);
 	long long id = (long long)reply_integer(conflict, "id");
 
@@ -225,7 +207,7 @@ static void print_resolved(const struct look *look, struct text *out, const json
 
 	(void)look;
 	text_appendf(out, "%s %s: the %s wins.\n", text_thousands(number, resolved),
-		     rows_word(resolved), arguments->source ? "source" : "target");
+		     format_rows(resolved), arguments->source ? "source" : "target");
 	print_carried(out, reply, resolved > 0 && arguments->source);
 	if (unaffected > 0)
 		text_appendf(out, "%s %s not held, so there was nothing to decide.\n",

@@ -13,15 +13,6 @@
 
 /* --- words ---------------------------------------------------------------------------------------- */
 
-/* "13", or "(1, de)" of a composite key; the caller frees. */
-static char *key_of(const json_t *object, const char *member)
-{
-	const json_t *key = json_object_get(object, member);
-	_cleanup_free_ char *parts = reply_join(key);
-
-	return json_array_size(key) > 1 ? text_format("(%s)", parts) : text_copy(parts);
-}
-
 /* What it failed of: a column, a constraint, both. */
 static char *cause_of(const json_t *letter)
 {
@@ -31,11 +22,6 @@ static char *cause_of(const json_t *letter)
 	if (column && constraint)
 		return text_format("%s (%s)", column, constraint);
 	return text_copy(column ? column : constraint ? constraint : "-");
-}
-
-static const char *rows_word(int64_t count)
-{
-	return count == 1 ? "row" : "rows";
 }
 
 /* As wide as the help. */
@@ -87,7 +73,7 @@ static json_t *list_parameters(const struct arguments *arguments)
 
 static void add_letter(struct table *table, const json_t *letter, bool with_state)
 {
-	_cleanup_free_ char *key = key_of(letter, "legacy_key");
+	_cleanup_free_ char *key = reply_key(letter, "legacy_key");
 	_cleanup_free_ char *cause = cause_of(letter);
 	_cleanup_free_ char *id = text_format("%lld", (long long)reply_integer(letter, "id"));
 
@@ -161,7 +147,6 @@ static void print_list(const struct look *look, struct text *out, const json_t *
 	const json_t *letters = json_object_get(reply, "letters");
 	int64_t total = reply_integer(reply, "total");
 	int64_t shown = (int64_t)json_array_size(letters);
-	char number[32], part[32];
 
 	if (shown == 0) {
 		text_appendf(out, "There are no %s%sdead letters%s.\n",
@@ -175,10 +160,7 @@ static void print_list(const struct look *look, struct text *out, const json_t *
 	print_letters(look, out, letters, strcmp(state, "open") != 0);
 	if (total > shown)
 		print_counts(look, out, json_object_get(reply, "counts"));
-	text_appendf(out, "\n%s %s%s%s%s.\n", text_thousands(number, total), rows_word(total),
-		     total > shown ? ", the last " : "",
-		     total > shown ? text_thousands(part, shown) : "",
-		     total > shown ? " of them shown (--limit shows more)" : "");
+	view_append_total(out, total, shown, "last");
 	if (!arguments->quiet)
 		text_append(out,
 			    "migratectl dead-letters show ID says more of one, and what can be "
@@ -256,7 +238,7 @@ static void append_waiting(const struct look *look, struct text *out, const json
 	text_appendf(&text, "%s %s: ", text_thousands(number, waiting),
 		     waiting == 1 ? "row waits for it" : "rows wait for it");
 	json_array_foreach(rows, i, row) {
-		_cleanup_free_ char *key = key_of(row, "legacy_key");
+		_cleanup_free_ char *key = reply_key(row, "legacy_key");
 
 		text_appendf(&text, "%s%s %s", i > 0 ? ", " : "",
 			     reply_string_or(row, "entity", "-"), key);
@@ -271,7 +253,7 @@ static void print_show(const struct look *look, struct text *out, const json_t *
 {
 	const json_t *letter = json_object_get(reply, "letter");
 	const char *sql = reply_string(reply, "row_sql");
-	_cleanup_free_ char *key = key_of(letter, "legacy_key");
+	_cleanup_free_ char *key = reply_key(letter, "legacy_key");
 	_cleanup_free_ char *cause = cause_of(letter);
 	_cleanup_free_ char *title = text_format("Dead letter %lld: %s %s",
 						 (long long)reply_integer(letter, "id"),
@@ -359,7 +341,7 @@ static void append_later(const struct look *look, struct text *out, const json_t
 		char number[32];
 
 		look_append(look, out, STYLE_WARNING, "Not yet");
-		text_appendf(out, ": %s %s of ", text_thousands(number, rows), rows_word(rows));
+		text_appendf(out, ": %s %s of ", text_thousands(number, rows), format_rows(rows));
 		look_append(look, out, STYLE_PLAIN, reply_string_or(later, "entity", "-"));
 		text_append(out, ": ");
 		look_append(look, out, STYLE_PLAIN, reply_string_or(later, "reason", "-"));

@@ -20,11 +20,9 @@ static json_t *parameters_of(const struct arguments *arguments)
 /* "offices 3"; the caller frees. */
 static char *row_name(const json_t *object, const char *entity, const char *key)
 {
-	const json_t *parts = json_object_get(object, key);
-	_cleanup_free_ char *joined = reply_join(parts);
+	_cleanup_free_ char *name = reply_key(object, key);
 
-	return text_format(json_array_size(parts) > 1 ? "%s (%s)" : "%s %s",
-			   reply_string_or(object, entity, "-"), joined);
+	return text_format("%s %s", reply_string_or(object, entity, "-"), name);
 }
 
 static bool is_same_parent(const json_t *row, const json_t *before)
@@ -104,7 +102,6 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 	int64_t total = reply_integer(reply, "total");
 	int64_t shown = (int64_t)json_array_size(rows);
 	_cleanup_table_ struct table table = { 0 };
-	char number[32], part[32];
 	size_t i;
 	json_t *row;
 
@@ -125,10 +122,7 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 		before = row;
 	}
 	table_print(&table, look, out);
-	text_appendf(out, "\n%s %s%s%s%s.\n", text_thousands(number, total),
-		     total == 1 ? "row" : "rows", total > shown ? ", the first " : "",
-		     total > shown ? text_thousands(part, shown) : "",
-		     total > shown ? " of them shown (--limit shows more)" : "");
+	view_append_total(out, total, shown, "first");
 }
 
 const struct view view_parked = {

@@ -63,7 +63,7 @@ static void print_keys(const struct look *look, struct text *out, const json_t *
 			     text_thousands(part, (int64_t)json_array_size(keys)));
 	text_append(out, ", by key in the source:\n");
 	json_array_foreach(keys, i, key) {
-		_cleanup_free_ char *parts = reply_join(json_object_get(key, "legacy_key"));
+		_cleanup_free_ char *parts = reply_key(key, "legacy_key");
 
 		text_append(out, "  ");
 		look_append(look, out, STYLE_PLAIN, parts);
