@@ -7,6 +7,7 @@
 #include <event2/listener.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,7 @@ void rig_run(struct event_base *base, int ms)
 
 int rig_make_base(void **state)
 {
+	signal(SIGPIPE, SIG_IGN); /* as the daemon does: the relay writes to sockets that are cut */
 	journal_init(LOG_CRIT);
 	*state = event_base_new();
 	return 0;
