@@ -3,7 +3,6 @@
  */
 #include "apply/apply_sql.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 #include "apply/conflict.h"
 #include "apply/faults.h"
+#include "apply/holes.h"
 #include "apply/kin_sql.h"
 #include "apply/letter_row.h"
 #include "apply/parts.h"
@@ -308,52 +308,16 @@ static char *remap(const struct bound_entity *bound, const char *writes)
 
 /* --- the statement ------------------------------------------------------------------------------- */
 
-#define MOST_HOLES 96
-
-/* What fills the template, collected part by part. */
-struct holes {
-	struct text_hole list[MOST_HOLES + 1]; /* ends with a NULL name */
-	char *owned[MOST_HOLES];
-	size_t count;
-};
-
-static void add_hole(struct holes *holes, const char *name, const char *value)
-{
-	assert(holes->count < MOST_HOLES);
-	holes->list[holes->count++] = (struct text_hole){ name, value };
-}
-
-/* The same of a value that goes with the holes. */
-static void give_hole(struct holes *holes, const char *name, char *value)
-{
-	holes->owned[holes->count] = value;
-	add_hole(holes, name, value);
-}
-
-static const char *hole_value(const struct holes *holes, const char *name)
-{
-	for (size_t i = 0; i < holes->count; i++)
-		if (strcmp(holes->list[i].name, name) == 0)
-			return holes->list[i].value;
-	return NULL;
-}
-
-static void holes_done(struct holes *holes)
-{
-	for (size_t i = 0; i < holes->count; i++)
-		free(holes->owned[i]);
-}
-
 static void add_names(struct holes *holes, const struct bound_entity *bound,
 		      const struct batch_place *place)
 {
-	add_hole(holes, "entity", bound->entity->name);
-	add_hole(holes, "stage", bound->stage);
-	add_hole(holes, "id_map", bound->id_map);
-	add_hole(holes, "target", bound->target_relation);
-	add_hole(holes, "session", place->session);
-	give_hole(holes, "session_number", text_format("%d", place->session_number));
-	give_hole(holes, "batch", text_format("%d", place->batch));
+	holes_add(holes, "entity", bound->entity->name);
+	holes_add(holes, "stage", bound->stage);
+	holes_add(holes, "id_map", bound->id_map);
+	holes_add(holes, "target", bound->target_relation);
+	holes_add(holes, "session", place->session);
+	holes_give(holes, "session_number", text_format("%d", place->session_number));
+	holes_give(holes, "batch", text_format("%d", place->batch));
 }
 
 /* "t.id AS t1": the key of a row as it was written. */
@@ -383,35 +347,37 @@ static void add_keys(struct holes *holes, const struct bound_entity *bound)
 {
 	size_t keys = bound->entity->source_key.count;
 
-	give_hole(holes, "stage_keys", bound_key_list(bound, "s.k%zu", ", "));
-	give_hole(holes, "k_names", bound_key_list(bound, "k%zu", ", "));
-	give_hole(holes, "r_k", bound_key_list(bound, "r.k%zu", ", "));
-	give_hole(holes, "t_names", parts_target_keys(bound, ""));
-	give_hole(holes, "r_t", parts_target_keys(bound, "r."));
-	give_hole(holes, "m_t", parts_target_keys(bound, "m."));
-	give_hole(holes, "m_is_s", parts_equal_keys(keys, "m.k", "s.k"));
-	give_hole(holes, "m_is_r", parts_equal_keys(keys, "m.k", "r.k"));
-	give_hole(holes, "legacy_key", parts_legacy_key(bound, "r"));
-	add_hole(holes, "any_target_key", bound->target_key_quoted[0]);
-	give_hole(holes, "old_keys", old_keys(bound));
-	give_hole(holes, "new_keys", new_keys(bound));
-	give_hole(holes, "t_is_located", located_condition(bound));
-	give_hole(holes, "t_is_old", parts_target_is(bound, "r.o"));
-	give_hole(holes, "t_keys", target_key_columns(bound));
-	give_hole(holes, "r_o", old_key_list(bound));
-	give_hole(holes, "w_is_r", parts_equal_keys(bound->entity->target_key.count, "w.t", "r.t"));
-	give_hole(holes, "u_is_r", parts_equal_keys(bound->entity->target_key.count, "u.o", "r.o"));
-	give_hole(holes, "target_literal", pg_quote_literal(bound->target_relation));
+	holes_give(holes, "stage_keys", bound_key_list(bound, "s.k%zu", ", "));
+	holes_give(holes, "k_names", bound_key_list(bound, "k%zu", ", "));
+	holes_give(holes, "r_k", bound_key_list(bound, "r.k%zu", ", "));
+	holes_give(holes, "t_names", parts_target_keys(bound, ""));
+	holes_give(holes, "r_t", parts_target_keys(bound, "r."));
+	holes_give(holes, "m_t", parts_target_keys(bound, "m."));
+	holes_give(holes, "m_is_s", parts_equal_keys(keys, "m.k", "s.k"));
+	holes_give(holes, "m_is_r", parts_equal_keys(keys, "m.k", "r.k"));
+	holes_give(holes, "legacy_key", parts_legacy_key(bound, "r"));
+	holes_add(holes, "any_target_key", bound->target_key_quoted[0]);
+	holes_give(holes, "old_keys", old_keys(bound));
+	holes_give(holes, "new_keys", new_keys(bound));
+	holes_give(holes, "t_is_located", located_condition(bound));
+	holes_give(holes, "t_is_old", parts_target_is(bound, "r.o"));
+	holes_give(holes, "t_keys", target_key_columns(bound));
+	holes_give(holes, "r_o", old_key_list(bound));
+	holes_give(holes, "w_is_r",
+		   parts_equal_keys(bound->entity->target_key.count, "w.t", "r.t"));
+	holes_give(holes, "u_is_r",
+		   parts_equal_keys(bound->entity->target_key.count, "u.o", "r.o"));
+	holes_give(holes, "target_literal", pg_quote_literal(bound->target_relation));
 }
 
 static void add_identity(struct holes *holes, const struct bound_entity *bound)
 {
 	bool has = parts_has_identity(bound);
 
-	add_hole(holes, "i1", has ? ", i1" : "");
-	add_hole(holes, "s_i1", has ? "\n         s.i1," : "");
-	add_hole(holes, "r_i1", has ? ", r.i1" : "");
-	add_hole(holes, "m_i1", has ? ", m.i1" : "");
+	holes_add(holes, "i1", has ? ", i1" : "");
+	holes_add(holes, "s_i1", has ? "\n         s.i1," : "");
+	holes_add(holes, "r_i1", has ? ", r.i1" : "");
+	holes_add(holes, "m_i1", has ? ", m.i1" : "");
 }
 
 static void add_values(struct holes *holes, const struct binding *binding,
@@ -420,13 +386,13 @@ static void add_values(struct holes *holes, const struct binding *binding,
 	struct column_lists lists = { 0 };
 
 	collect_columns(&lists, bound);
-	give_hole(holes, "joins", joins(binding, bound));
-	give_hole(holes, "values", value_list(bound));
-	give_hole(holes, "columns", text_steal(&lists.columns));
-	add_hole(holes, "overriding", bound->overrides ? "\n  OVERRIDING SYSTEM VALUE" : "");
-	give_hole(holes, "column_values", text_steal(&lists.values));
-	give_hole(holes, "assignments", text_steal(&lists.assignments));
-	give_hole(
+	holes_give(holes, "joins", joins(binding, bound));
+	holes_give(holes, "values", value_list(bound));
+	holes_give(holes, "columns", text_steal(&lists.columns));
+	holes_add(holes, "overriding", bound->overrides ? "\n  OVERRIDING SYSTEM VALUE" : "");
+	holes_give(holes, "column_values", text_steal(&lists.values));
+	holes_give(holes, "assignments", text_steal(&lists.assignments));
+	holes_give(
 		holes, "differs",
 		text_format("CASE WHEN t.%s IS NULL THEN TRUE ELSE (%s) IS DISTINCT FROM (%s) END",
 			    bound->target_key_quoted[0], text_string(&lists.old_values),
@@ -440,11 +406,12 @@ static void add_dealt(struct holes *holes, const struct bound_entity *bound, con
 	_cleanup_free_ char *dealt = conflict_dealt(bound, ok);
 	bool kept = dealt != NULL;
 
-	add_hole(holes, "dealt_column", kept ? ", w2" : "");
-	add_hole(holes, "dealt_value", kept ? ", r.h1" : "");
-	add_hole(holes, "m_dealt", kept ? "m.w2, " : "");
-	give_hole(holes, "r_dealt", kept ? text_format("%s, ", dealt) : text_copy(""));
-	give_hole(holes, "dealt", kept ? text_format(",\n         w2 = %s", dealt) : text_copy(""));
+	holes_add(holes, "dealt_column", kept ? ", w2" : "");
+	holes_add(holes, "dealt_value", kept ? ", r.h1" : "");
+	holes_add(holes, "m_dealt", kept ? "m.w2, " : "");
+	holes_give(holes, "r_dealt", kept ? text_format("%s, ", dealt) : text_copy(""));
+	holes_give(holes, "dealt",
+		   kept ? text_format(",\n         w2 = %s", dealt) : text_copy(""));
 }
 
 /* Which rows stand in the target as we wrote them, and what is done about the others. */
@@ -452,24 +419,24 @@ static void add_conflicts(struct holes *holes, const struct bound_entity *bound,
 {
 	char *writes = conflict_writes(bound, ok);
 
-	give_hole(holes, "writes", writes);
-	give_hole(holes, "overwrites", text_format("%s AND r.present AND r.differs", writes));
-	give_hole(holes, "remap", remap(bound, writes));
-	give_hole(holes, "written_hash", bound_written_hash(bound, "t"));
-	give_hole(holes, "standing", conflict_standing(bound));
-	give_hole(holes, "more", conflict_more(bound));
-	give_hole(holes, "judged", conflict_judged(bound));
-	give_hole(holes, "verdict", conflict_verdict(bound));
-	give_hole(
+	holes_give(holes, "writes", writes);
+	holes_give(holes, "overwrites", text_format("%s AND r.present AND r.differs", writes));
+	holes_give(holes, "remap", remap(bound, writes));
+	holes_give(holes, "written_hash", bound_written_hash(bound, "t"));
+	holes_give(holes, "standing", conflict_standing(bound));
+	holes_give(holes, "more", conflict_more(bound));
+	holes_give(holes, "judged", conflict_judged(bound));
+	holes_give(holes, "verdict", conflict_verdict(bound));
+	holes_give(
 		holes, "known",
 		text_format(
 			"coalesce(w.w1, CASE WHEN %s AND NOT r.differs THEN r.standing ELSE m.w1 END)",
 			ok));
 	add_dealt(holes, bound, ok);
-	give_hole(holes, "differing", conflict_columns(bound));
-	give_hole(holes, "before", conflict_before(bound));
-	add_hole(holes, "policy", on_conflict_names[bound->entity->conflict.policy]);
-	add_hole(holes, "conflict_again", sql_apply_conflict_again);
+	holes_give(holes, "differing", conflict_columns(bound));
+	holes_give(holes, "before", conflict_before(bound));
+	holes_add(holes, "policy", on_conflict_names[bound->entity->conflict.policy]);
+	holes_add(holes, "conflict_again", sql_apply_conflict_again);
 }
 
 /* Which rows are written as they are, and what becomes of the others: fault, parent that is waited for, column that is. */
@@ -483,21 +450,21 @@ static void add_asides(struct holes *holes, const struct bound_entity *bound)
 	char *ok = text_format("CASE WHEN r.fault IS NULL AND NOT %s THEN TRUE ELSE FALSE END",
 			       parking);
 
-	give_hole(holes, "ok", ok);
+	holes_give(holes, "ok", ok);
 	add_conflicts(holes, bound, ok);
-	give_hole(holes, "missing", missing_list(bound));
-	add_hole(holes, "resolved", bound->kin ? "RECURSIVE examined" : conflict_resolving(bound));
-	give_hole(holes, "kin", kin_sql(bound));
-	give_hole(holes, "waiting", text_format("r.fault IS NULL AND %s", parking));
-	give_hole(holes, "waits", waiting_rows(bound, parts_is_parking, true));
-	give_hole(holes, "deferring", conflict_defers(bound, ok, deferrable));
-	give_hole(holes, "deferrals", waiting_rows(bound, parts_is_deferrable, false));
+	holes_give(holes, "missing", missing_list(bound));
+	holes_add(holes, "resolved", bound->kin ? "RECURSIVE examined" : conflict_resolving(bound));
+	holes_give(holes, "kin", kin_sql(bound));
+	holes_give(holes, "waiting", text_format("r.fault IS NULL AND %s", parking));
+	holes_give(holes, "waits", waiting_rows(bound, parts_is_parking, true));
+	holes_give(holes, "deferring", conflict_defers(bound, ok, deferrable));
+	holes_give(holes, "deferrals", waiting_rows(bound, parts_is_deferrable, false));
 	faults_collect(&faults, bound);
-	give_hole(holes, "fault", text_steal(&faults.which));
-	give_hole(holes, "faults", text_steal(&faults.rows));
-	give_hole(holes, "row", letter_row(bound));
-	add_hole(holes, "letter_again", sql_apply_letter_again);
-	add_hole(holes, "parked_again", sql_apply_parked_again);
+	holes_give(holes, "fault", text_steal(&faults.which));
+	holes_give(holes, "faults", text_steal(&faults.rows));
+	holes_give(holes, "row", letter_row(bound));
+	holes_add(holes, "letter_again", sql_apply_letter_again);
+	holes_add(holes, "parked_again", sql_apply_parked_again);
 }
 
 /* What both statements know of the staged rows, and which of them are written. */
@@ -512,9 +479,9 @@ static void collect_holes(struct holes *holes, const struct binding *binding,
 	add_identity(holes, bound);
 	add_values(holes, binding, bound);
 	add_asides(holes, bound);
-	add_hole(holes, "rows", isolate ? "s.ctid = ANY ($1)" : "TRUE");
+	holes_add(holes, "rows", isolate ? "s.ctid = ANY ($1)" : "TRUE");
 	text_fill(&resolve, sql_apply_resolve, holes->list);
-	give_hole(holes, "resolve", text_steal(&resolve));
+	holes_give(holes, "resolve", text_steal(&resolve));
 }
 
 char *apply_sql(const struct binding *binding, const struct bound_entity *bound,
@@ -548,10 +515,10 @@ char *apply_sql_would(const struct binding *binding, const struct bound_entity *
 	text_fill(&text, sql_apply_would,
 		  (const struct text_hole[]){ { "old", text_string(&old) },
 					      { "columns", text_string(&columns) },
-					      { "resolve", hole_value(&holes, "resolve") },
-					      { "kin", hole_value(&holes, "kin") },
-					      { "judged", hole_value(&holes, "judged") },
-					      { "writes", hole_value(&holes, "writes") },
+					      { "resolve", holes_value(&holes, "resolve") },
+					      { "kin", holes_value(&holes, "kin") },
+					      { "judged", holes_value(&holes, "judged") },
+					      { "writes", holes_value(&holes, "writes") },
 					      { NULL, NULL } });
 	text_done(&old);
 	text_done(&columns);

@@ -8,91 +8,88 @@
 #include <string.h>
 
 #include "apply/conflict.h"
+#include "apply/holes.h"
 #include "apply/parts.h"
 #include "apply/rule_sql.h"
 #include "common/text.h"
 #include "sql_apply.h"
+
+static void add_row(struct holes *holes, const struct bound_entity *bound,
+		    const struct written_column *written)
+{
+	holes_add(holes, "entity", bound->entity->name);
+	holes_add(holes, "id_map", bound->id_map);
+	holes_add(holes, "target", bound->target_relation);
+	holes_add(holes, "column", written->quoted);
+	holes_give(holes, "column_name", pg_quote_literal(written->name));
+	holes_give(holes, "m_t", parts_target_keys(bound, "m."));
+	holes_give(holes, "r_t", parts_target_keys(bound, "r."));
+	holes_give(holes, "t_is_r", parts_target_is(bound, "r.t"));
+	holes_give(holes, "m_k", bound_key_list(bound, "m.k%zu", ", "));
+	holes_give(holes, "r_k", bound_key_list(bound, "r.k%zu", ", "));
+	holes_give(holes, "m_is_l", parts_keys_from_text(bound, "m", "l.legacy_key"));
+	holes_give(holes, "m_is_r", parts_keys_from_text(bound, "m", "r.legacy_key"));
+	holes_give(holes, "m_is_filled",
+		   parts_equal_keys(bound->entity->source_key.count, "m.k", "r.k"));
+	holes_give(holes, "written_hash", bound_written_hash(bound, "t"));
+	holes_give(holes, "fills", conflict_fills(bound, written));
+	holes_add(holes, "letter_again", sql_apply_letter_again);
+}
+
+static void add_parent(struct holes *holes, const struct bound_entity *parent)
+{
+	char present[64];
+
+	holes_add(holes, "parent", parent->entity->name);
+	holes_add(holes, "parent_map", parent->id_map);
+	holes_add(holes, "parent_target", parent->target_relation);
+	holes_give(holes, "p_is_l", parts_keys_from_text(parent, "p", "l.parent_key"));
+	holes_give(holes, "t_is_p", parts_target_is(parent, "p.t"));
+	holes_give(holes, "parent_present", text_copy(parts_parent_present(parent, "p", present)));
+}
+
+static void add_rules(struct holes *holes, const struct bound_entity *bound)
+{
+	_cleanup_free_ char *asked = rule_sql_fill_assertion(bound);
+	char *kept = rule_sql_fill_kept(bound);
+
+	holes_add(holes, "keeping", kept[0] != '\0' ? ",\nmigrated_done AS (" : "");
+	holes_give(holes, "kept", kept);
+	holes_give(holes, "assertion", asked != NULL ? pg_quote_literal(asked) : text_copy("NULL"));
+}
+
+/* The statement and what becomes of rows that it fails for, as literals for the function that isolates them. */
+static void add_isolated(struct holes *holes)
+{
+	_cleanup_text_ struct text fill = TEXT_INIT;
+	_cleanup_text_ struct text letter = TEXT_INIT;
+
+	text_fill(&fill, sql_apply_fill, holes->list);
+	text_fill(&letter, sql_apply_fill_letter, holes->list);
+	holes_give(holes, "apply", pg_quote_literal(text_string(&fill)));
+	holes_give(holes, "letter", pg_quote_literal(text_string(&letter)));
+}
 
 char *fill_sql(const struct binding *binding, const struct bound_entity *bound,
 	       const struct written_column *written, size_t alternative, int64_t epoch,
 	       int64_t limit, bool isolate)
 {
 	struct text text = TEXT_INIT;
-	_cleanup_text_ struct text fill = TEXT_INIT;
-	_cleanup_text_ struct text letter = TEXT_INIT;
-	const char *parent_entity = written->column->references[alternative].entity_name;
-	const struct bound_entity *parent = binding_find(binding, parent_entity);
-	_cleanup_free_ char *m_t = parts_target_keys(bound, "m.");
-	_cleanup_free_ char *m_is_l = parts_keys_from_text(bound, "m", "l.legacy_key");
-	_cleanup_free_ char *m_is_r = parts_keys_from_text(bound, "m", "r.legacy_key");
-	_cleanup_free_ char *p_is_l = parts_keys_from_text(parent, "p", "l.parent_key");
-	_cleanup_free_ char *t_is_p = parts_target_is(parent, "p.t");
-	_cleanup_free_ char *column_name = pg_quote_literal(written->name);
-	size_t keys = bound->entity->source_key.count;
-	_cleanup_free_ char *m_k = bound_key_list(bound, "m.k%zu", ", ");
-	_cleanup_free_ char *r_k = bound_key_list(bound, "r.k%zu", ", ");
-	_cleanup_free_ char *r_t = parts_target_keys(bound, "r.");
-	_cleanup_free_ char *t_is_r = parts_target_is(bound, "r.t");
-	_cleanup_free_ char *m_is_filled = parts_equal_keys(keys, "m.k", "r.k");
-	_cleanup_free_ char *hash = bound_written_hash(bound, "t");
-	_cleanup_free_ char *fills = conflict_fills(bound, written);
-	_cleanup_free_ char *limit_text = text_format("%" PRId64, limit);
-	_cleanup_free_ char *apply_literal = NULL;
-	_cleanup_free_ char *letter_literal = NULL;
-	_cleanup_free_ char *kept = rule_sql_fill_kept(bound);
-	_cleanup_free_ char *asked = rule_sql_fill_assertion(bound);
-	_cleanup_free_ char *assertion = asked != NULL ? pg_quote_literal(asked)
-						       : text_copy("NULL");
-	char present[64];
-	struct text_hole holes[] = { { "m_t", m_t },
-				     { "id_map", bound->id_map },
-				     { "m_is_l", m_is_l },
-				     { "m_is_r", m_is_r },
-				     { "parent_map", parent->id_map },
-				     { "p_is_l", p_is_l },
-				     { "parent_target", parent->target_relation },
-				     { "t_is_p", t_is_p },
-				     { "parent_present",
-				       parts_parent_present(parent, "p", present) },
-				     { "entity", bound->entity->name },
-				     { "column_name", column_name },
-				     { "parent", parent_entity },
-				     { "rows", isolate ? "l.ctid = ANY ($1)" : "TRUE" },
-				     { "limit", limit_text },
-				     { "target", bound->target_relation },
-				     { "column", written->quoted },
-				     { "m_k", m_k },
-				     { "r_k", r_k },
-				     { "r_t", r_t },
-				     { "t_is_r", t_is_r },
-				     { "m_is_filled", m_is_filled },
-				     { "written_hash", hash },
-				     { "fills", fills },
-				     { "apply", "" },
-				     { "letter", "" },
-				     { "letter_again", sql_apply_letter_again },
-				     { "keeping", kept[0] != '\0' ? ",\nmigrated_done AS (" : "" },
-				     { "kept", kept },
-				     { "assertion", assertion },
-				     { NULL, NULL } };
+	struct holes holes = { 0 };
 
+	add_row(&holes, bound, written);
+	add_parent(&holes,
+		   binding_find(binding, written->column->references[alternative].entity_name));
+	add_rules(&holes, bound);
+	holes_add(&holes, "rows", isolate ? "l.ctid = ANY ($1)" : "TRUE");
+	holes_give(&holes, "limit", text_format("%" PRId64, limit));
+	if (isolate)
+		add_isolated(&holes);
 	text_appendf(&text, "SELECT migrated.hold_epoch(%" PRId64 ");\n", epoch);
 	rule_sql_append_fill_begin(&text, bound);
-	text_fill(isolate ? &fill : &text, sql_apply_fill, holes);
-	if (!isolate) {
-		rule_sql_append_fill_end(&text, bound, false);
-		return text_steal(&text);
-	}
-	text_fill(&letter, sql_apply_fill_letter, holes);
-	apply_literal = pg_quote_literal(text_string(&fill));
-	letter_literal = pg_quote_literal(text_string(&letter));
-	for (struct text_hole *hole = holes; hole->name != NULL; hole++)
-		if (strcmp(hole->name, "apply") == 0)
-			hole->value = apply_literal;
-		else if (strcmp(hole->name, "letter") == 0)
-			hole->value = letter_literal;
-	text_fill(&text, sql_apply_fill_isolate, holes);
-	rule_sql_append_fill_end(&text, bound, true);
+	text_fill(&text, isolate ? sql_apply_fill_isolate : sql_apply_fill, holes.list);
+	rule_sql_append_fill_end(&text, bound, isolate);
+	holes_done(&holes);
 	return text_steal(&text);
 }
 
