@@ -227,6 +227,7 @@ void pg_lose(struct pg_connection *connection, const struct error *err)
 
 	pg_remember_backend(connection);
 	pg_link_drop(connection);
+	connection->within = false;
 	if (was_up(connection->state))
 		connection->attempt_ms = clock_monotonic_ms();
 	connection->delay_ms = next_delay(connection, &why);
@@ -445,6 +446,7 @@ struct pg_connection *pg_connection_new(struct event_base *base,
 	connection->kick = evtimer_new(base, on_kick, connection);
 	connection->tick = evtimer_new(base, on_tick, connection);
 	TAILQ_INIT(&connection->queue);
+	TAILQ_INIT(&connection->deferred);
 	TAILQ_INIT(&connection->finished);
 	return connection;
 }
@@ -473,6 +475,10 @@ void pg_connection_close(struct pg_connection *connection)
 	struct error err;
 	void *driver_arg;
 
+	if (connection && connection->host) {
+		free(connection);
+		return;
+	}
 	if (!connection || connection->state == PG_CLOSED)
 		return;
 	driver = connection->driver;
@@ -489,8 +495,9 @@ void pg_connection_close(struct pg_connection *connection)
 	deferred_free(connection->base, release_connection, connection);
 }
 
-void pg_connection_reset(struct pg_connection *connection, const char *reason)
+void pg_connection_reset(struct pg_connection *of, const char *reason)
 {
+	struct pg_connection *connection = pg_host(of);
 	struct error err;
 	bool up = was_up(connection->state);
 
@@ -512,40 +519,46 @@ void pg_connection_reset(struct pg_connection *connection, const char *reason)
 
 enum pg_state pg_connection_state(const struct pg_connection *connection)
 {
-	return connection->state;
+	return pg_host(connection)->state;
 }
 
 bool pg_connection_is_up(const struct pg_connection *connection)
 {
-	return was_up(connection->state);
+	return was_up(pg_host(connection)->state);
 }
 
 int pg_connection_server_version(const struct pg_connection *connection)
 {
-	return connection->link ? PQserverVersion(connection->link) : 0;
+	const PGconn *link = pg_host(connection)->link;
+
+	return link ? PQserverVersion(link) : 0;
 }
 
 int64_t pg_connection_since_us(const struct pg_connection *connection)
 {
-	return connection->since_us;
+	return pg_host(connection)->since_us;
 }
 
 int pg_connection_backend_pid(const struct pg_connection *connection)
 {
-	return connection->link ? PQbackendPID(connection->link) : 0;
+	const PGconn *link = pg_host(connection)->link;
+
+	return link ? PQbackendPID(link) : 0;
 }
 
 const struct error *pg_connection_last_error(const struct pg_connection *connection)
 {
-	return &connection->last_error;
+	return &pg_host(connection)->last_error;
 }
 
 const char *pg_connection_name(const struct pg_connection *connection)
 {
-	return connection->settings.name;
+	return pg_host(connection)->settings.name;
 }
 
 PGTransactionStatusType pg_connection_transaction(const struct pg_connection *connection)
 {
-	return connection->link ? PQtransactionStatus(connection->link) : PQTRANS_UNKNOWN;
+	const PGconn *link = pg_host(connection)->link;
+
+	return link ? PQtransactionStatus(link) : PQTRANS_UNKNOWN;
 }

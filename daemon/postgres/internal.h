@@ -43,6 +43,7 @@ struct pg_failures {
 };
 
 struct pg_connection {
+	struct pg_connection *host; /* of a guest, which is nothing but that; NULL: none is */
 	struct event_base *base;
 	struct pg_connection_settings settings;
 	pg_on_state *on_state;
@@ -84,10 +85,21 @@ struct pg_connection {
 	const struct pg_driver *driver;
 	void *driver_arg;
 
+	/* Taking turns (transaction.c). */
+	bool within;   /* a transaction around all others has begun */
+	bool reserved; /* what guests submit waits in `deferred` */
+
 	struct query *running;
 	struct query_list queue;    /* submitted */
+	struct query_list deferred; /* submitted by guests while it is reserved */
 	struct query_list finished; /* their answers are known, their callbacks not called yet */
 };
+
+/* Itself, or the connection whose guest it is. */
+static inline struct pg_connection *pg_host(const struct pg_connection *connection)
+{
+	return connection->host ? connection->host : (struct pg_connection *)connection;
+}
 
 /* --- connection.c --- */
 
@@ -159,6 +171,8 @@ void pg_queue_run_first(struct pg_connection *connection, const char *sql, pg_on
 void pg_queue_fail(struct pg_connection *connection, const struct error *err);
 /* Calls the callbacks that are due. A callback may close the connection. */
 void pg_queue_answer(struct pg_connection *connection);
+/* What guests have submitted meanwhile takes its turn. */
+void pg_queue_admit(struct pg_connection *connection);
 bool pg_queue_is_empty(const struct pg_connection *connection);
 /* Throws away whatever was submitted to a connection that is closed already. */
 void pg_queue_done(struct pg_connection *connection);

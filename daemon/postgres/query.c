@@ -1,9 +1,12 @@
 /*
  * The queue of a connection: what is submitted waits here, runs, and is answered exactly once.
  *
- * A query is in one place at a time: in `queue`, in `running`, or in `finished` when its answer is
- * known and its callback is about to be called. A callback may close the connection, which empties
- * all three.
+ * A query is in one place at a time: in `queue` (or `deferred`, while a guest has to wait), in
+ * `running`, or in `finished` when its answer is known and its callback is about to be called. A
+ * callback may close the connection, which empties all of them.
+ *
+ * Where a transaction is around all others, a query that is one of its own is sent in three steps: a
+ * savepoint, the query, and what ends or undoes it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +14,15 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "postgres/internal.h"
+#include "postgres/transaction.h"
 
 enum query_kind { QUERY_SIMPLE, QUERY_WITH_VALUES, QUERY_DESCRIBE };
+
+enum query_step { STEP_SAVEPOINT, STEP_QUERY, STEP_DESCRIPTION, STEP_END, STEP_DONE };
+
+#define SAVEPOINT "SAVEPOINT alone"
+#define KEEP "RELEASE SAVEPOINT alone"
+#define UNDO "ROLLBACK TO SAVEPOINT alone; RELEASE SAVEPOINT alone"
 
 struct query {
 	TAILQ_ENTRY(query) entry;
@@ -23,8 +33,10 @@ struct query {
 	pg_on_answer *on_answer; /* NULL: forgotten */
 	void *arg;
 
+	bool continues;	 /* a transaction that its submitter has begun */
+	bool enclosed;	 /* between savepoints */
+	enum query_step step;
 	bool discarding; /* reads and forgets what an unexpected COPY sends */
-	bool prepared;	 /* DESCRIBE: the first of its two steps is done */
 	PGresult **results;
 	size_t result_count;
 	struct error error;
@@ -84,7 +96,7 @@ static void keep_result(struct query *query, PGresult *result)
 
 /* --- running it ------------------------------------------------------------------------------- */
 
-static bool send_step(PGconn *link, const struct query *query)
+static bool send_query(PGconn *link, const struct query *query)
 {
 	switch (query->kind) {
 	case QUERY_SIMPLE:
@@ -93,10 +105,52 @@ static bool send_step(PGconn *link, const struct query *query)
 		return PQsendQueryParams(link, query->sql, (int)query->value_count, NULL,
 					 (const char *const *)query->values, NULL, NULL, 0);
 	case QUERY_DESCRIBE:
-		return query->prepared ? PQsendDescribePrepared(link, "")
-				       : PQsendPrepare(link, "", query->sql, 0, NULL);
+		return PQsendPrepare(link, "", query->sql, 0, NULL);
 	}
 	return false;
+}
+
+static bool send_step(PGconn *link, const struct query *query)
+{
+	switch (query->step) {
+	case STEP_SAVEPOINT:
+		return PQsendQuery(link, SAVEPOINT);
+	case STEP_QUERY:
+		return send_query(link, query);
+	case STEP_DESCRIPTION:
+		return PQsendDescribePrepared(link, "");
+	case STEP_END:
+		return PQsendQuery(link, query->error.kind == ERROR_NONE ? KEEP : UNDO);
+	case STEP_DONE:
+		break;
+	}
+	return false;
+}
+
+/* A savepoint that could not be made leaves nothing to be undone. */
+static enum query_step next_step(const struct query *query)
+{
+	bool failed = query->error.kind != ERROR_NONE;
+	enum query_step end = query->enclosed ? STEP_END : STEP_DONE;
+
+	switch (query->step) {
+	case STEP_SAVEPOINT:
+		return failed ? STEP_DONE : STEP_QUERY;
+	case STEP_QUERY:
+		return query->kind == QUERY_DESCRIBE && !failed ? STEP_DESCRIPTION : end;
+	case STEP_DESCRIPTION:
+		return end;
+	case STEP_END:
+	case STEP_DONE:
+		break;
+	}
+	return STEP_DONE;
+}
+
+/* The results of this step are the query's answer. */
+static bool step_answers(const struct query *query)
+{
+	return query->step == (query->kind == QUERY_DESCRIBE ? STEP_DESCRIPTION : STEP_QUERY);
 }
 
 /* False when libpq would not take the query; a link that failed under it is another matter, and
@@ -134,6 +188,8 @@ static void take_result(struct pg_connection *connection, struct query *query, P
 	case PGRES_COMMAND_OK:
 	case PGRES_TUPLES_OK:
 	case PGRES_EMPTY_QUERY:
+		if (!step_answers(query))
+			break;
 		keep_result(query, result);
 		return;
 	case PGRES_COPY_IN:
@@ -165,12 +221,9 @@ static void query_finish(struct pg_connection *connection)
 {
 	struct query *query = connection->running;
 
-	if (query->kind == QUERY_DESCRIBE && !query->prepared && query->error.kind == ERROR_NONE) {
-		clear_results(query);
-		query->prepared = true;
+	while ((query->step = next_step(query)) != STEP_DONE)
 		if (query_send(connection, query))
 			return;
-	}
 	connection->running = NULL;
 	TAILQ_INSERT_TAIL(&connection->finished, query, entry);
 	pg_release(connection);
@@ -223,6 +276,8 @@ static bool is_free(const struct pg_connection *connection)
 static void run(struct pg_connection *connection, struct query *query)
 {
 	connection->running = query;
+	query->enclosed = connection->within && !query->continues;
+	query->step = query->enclosed ? STEP_SAVEPOINT : STEP_QUERY;
 	pg_hold(connection, &query_driver, connection);
 	if (connection->running != query)
 		return; /* on_state has closed or reset the connection */
@@ -253,6 +308,7 @@ void pg_queue_fail(struct pg_connection *connection, const struct error *err)
 	if (connection->running)
 		TAILQ_INSERT_HEAD(&connection->queue, connection->running, entry);
 	connection->running = NULL;
+	TAILQ_CONCAT(&connection->queue, &connection->deferred, entry);
 	while ((query = TAILQ_FIRST(&connection->queue))) {
 		TAILQ_REMOVE(&connection->queue, query, entry);
 		query->error = *err;
@@ -285,10 +341,23 @@ void pg_queue_done(struct pg_connection *connection)
 	}
 }
 
+void pg_queue_admit(struct pg_connection *connection)
+{
+	TAILQ_CONCAT(&connection->queue, &connection->deferred, entry);
+	if (!pg_queue_is_empty(connection))
+		event_active(connection->kick, EV_TIMEOUT, 0);
+}
+
 /* --- for everybody ---------------------------------------------------------------------------- */
 
-static void enqueue(struct pg_connection *connection, struct query *query)
+static void enqueue(struct pg_connection *of, struct query *query)
 {
+	struct pg_connection *connection = pg_host(of);
+
+	if (of->host && connection->reserved) {
+		TAILQ_INSERT_TAIL(&connection->deferred, query, entry);
+		return;
+	}
 	TAILQ_INSERT_TAIL(&connection->queue, query, entry);
 	if (is_free(connection))
 		event_active(connection->kick, EV_TIMEOUT, 0);
@@ -313,6 +382,15 @@ void pg_describe(struct pg_connection *connection, const char *sql, pg_on_answer
 	enqueue(connection, query_new(QUERY_DESCRIBE, sql, on_answer, arg));
 }
 
+void pg_continue(struct pg_connection *connection, const char *sql, pg_on_answer *on_answer,
+		 void *arg)
+{
+	struct query *query = query_new(QUERY_SIMPLE, sql, on_answer, arg);
+
+	query->continues = true;
+	enqueue(connection, query);
+}
+
 static void forget_in(struct query_list *list, const void *arg)
 {
 	struct query *query;
@@ -322,9 +400,12 @@ static void forget_in(struct query_list *list, const void *arg)
 			query->on_answer = NULL;
 }
 
-void pg_forget(struct pg_connection *connection, const void *arg)
+void pg_forget(struct pg_connection *of, const void *arg)
 {
+	struct pg_connection *connection = pg_host(of);
+
 	forget_in(&connection->queue, arg);
+	forget_in(&connection->deferred, arg);
 	forget_in(&connection->finished, arg);
 	if (connection->running && connection->running->arg == arg)
 		connection->running->on_answer = NULL;
@@ -345,8 +426,9 @@ static void on_cancelled(void *arg, const struct pg_answer *answer)
 		log_error(LOG_WARNING, answer->error);
 }
 
-void pg_cancel_by(struct pg_connection *victim, struct pg_connection *side)
+void pg_cancel_by(struct pg_connection *of, struct pg_connection *side)
 {
+	struct pg_connection *victim = pg_host(of);
 	_cleanup_free_ char *pid = NULL;
 
 	if (victim->state != PG_BUSY)
