@@ -30,7 +30,7 @@ SELECT {keys}
 
 -- name: begin
 -- Target. Opens the batch; the rows follow.
-BEGIN ISOLATION LEVEL READ COMMITTED;
+{begin}
 SET LOCAL random_page_cost = 0.3;
 SET LOCAL work_mem = '{work_memory}kB';
 SET CONSTRAINTS ALL IMMEDIATE;
@@ -38,7 +38,7 @@ SELECT migrated.claim_batch('{session}', '{entity}', {batch}, {epoch});
 CREATE TEMPORARY TABLE IF NOT EXISTS {stage_name} (
   {stage_columns}
 ) ON COMMIT DELETE ROWS;
-COPY {stage} ({stage_names}) FROM STDIN (FORMAT binary);
+{empty}COPY {stage} ({stage_names}) FROM STDIN (FORMAT binary);
 
 -- name: revive
 -- Target. A row that was marked as gone and is there again is unmarked. Locked first: whether it is as we wrote it must be known of
@@ -334,4 +334,4 @@ UPDATE migrated.batch AS b
    AND b.entity = '{entity}'
    AND b.number = {batch}
 RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings, overwritten, kept, held;
-COMMIT;
+{end}

@@ -223,6 +223,7 @@ char *delete_sql(const struct binding *binding, const struct bound_entity *bound
 		  (const struct text_hole[]){ { "session", place->session },
 					      { "entity", bound->entity->name },
 					      { "batch", batch },
+					      { "end", place->transaction->end },
 					      { NULL, NULL } });
 	return text_steal(&text);
 }

@@ -7,7 +7,7 @@
 
 #include "apply/entity_sql.h"
 
-/* Everything after the keys that the source still has were staged, COMMIT included; `isolate` bisects around deletions that
+/* Everything after the keys that the source still has were staged, the transaction's end included; `isolate` bisects around deletions that
    the database refuses. */
 char *delete_sql(const struct binding *binding, const struct bound_entity *bound,
 		 const struct batch_place *place, bool isolate);

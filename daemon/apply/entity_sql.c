@@ -43,13 +43,16 @@ char *entity_sql_begin(const struct bound_entity *bound, const struct batch_plac
 	_cleanup_free_ char *batch = text_format("%d", place->batch);
 	_cleanup_free_ char *epoch = text_format("%" PRId64, place->epoch);
 	_cleanup_free_ char *memory = text_format("%" PRId64, place->work_memory_kb);
+	_cleanup_free_ char *empty = pg_transaction_empty(place->transaction, bound->stage);
 
 	text_fill(&text, sql_apply_begin,
-		  (const struct text_hole[]){ { "work_memory", memory },
+		  (const struct text_hole[]){ { "begin", place->transaction->begin },
+					      { "work_memory", memory },
 					      { "session", place->session },
 					      { "entity", bound->entity->name },
 					      { "batch", batch },
 					      { "epoch", epoch },
+					      { "empty", empty },
 					      { "stage", bound->stage },
 					      { "stage_name", strchr(bound->stage, '.') + 1 },
 					      { "stage_columns", columns },
@@ -128,9 +131,13 @@ static void append_settle_and_finish(struct text *text, const struct bound_entit
 	_cleanup_free_ char *batch = text_format("%d", place->batch);
 	_cleanup_free_ char *key = parts_legacy_key(bound, "s");
 	const struct text_hole holes[] = {
-		{ "stage", bound->stage },   { "entity", bound->entity->name },
-		{ "stage_legacy_key", key }, { "session", place->session },
-		{ "batch", batch },	     { NULL, NULL }
+		{ "stage", bound->stage },
+		{ "entity", bound->entity->name },
+		{ "stage_legacy_key", key },
+		{ "session", place->session },
+		{ "batch", batch },
+		{ "end", place->transaction->end },
+		{ NULL, NULL },
 	};
 
 	text_fill(text, sql_apply_settle, holes);

@@ -10,9 +10,11 @@
 #include <stdint.h>
 
 #include "catalog/binding.h"
+#include "postgres/transaction.h"
 
 /* Which batch the SQL is for. Strings are borrowed. */
 struct batch_place {
+	const struct pg_transaction *transaction; /* how it is said */
 	const char *session;
 	int session_number;
 	const char *analysis; /* keys and deletes */
@@ -27,7 +29,7 @@ struct batch_place {
 char *entity_sql_begin(const struct bound_entity *bound, const struct batch_place *place,
 		       bool keys_only);
 
-/* Everything after the rows have arrived, COMMIT included; `isolate` bisects around bad rows. */
+/* Everything after the rows have arrived, its end included; `isolate` bisects around bad rows. */
 char *entity_sql_write(const struct binding *binding, const struct bound_entity *bound,
 		       const struct batch_place *place, bool isolate);
 

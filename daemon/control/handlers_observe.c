@@ -244,6 +244,7 @@ static json_t *statements_of(const struct handlers *handlers, const struct bindi
 {
 	json_t *statements = json_array();
 	struct batch_place place = {
+		.transaction = &pg_transaction_alone,
 		.session = "00000000-0000-0000-0000-000000000000",
 		.analysis = "00000000-0000-0000-0000-000000000000",
 		.batch = 1,

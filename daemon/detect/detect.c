@@ -45,15 +45,16 @@ static void on_closed(void *arg, const struct pg_answer *answer)
 void detect_fail(struct detect_run *run, const struct error *err)
 {
 	run->error = *err;
-	if (!pg_connection_is_up(run->request.target))
+	if (!run->begun || !pg_connection_is_up(run->request.target))
 		detect_finish(run, &run->error);
 	else
-		pg_submit(run->request.target, "ROLLBACK", 0, NULL, on_closed, run);
+		pg_continue(run->request.target, run->transaction->undo, on_closed, run);
 }
 
 void detect_pump(struct detect_run *run, const char *read, const char *begin, pump_on_done *on_done,
 		 void *arg)
 {
+	run->begun = true;
 	run->pump = pump_start(run->request.source, read, run->request.target, begin, on_done, arg);
 }
 
@@ -267,6 +268,7 @@ struct detect_run *detect_start(const struct detect_request *request, detect_on_
 	*run = (struct detect_run){
 		.request = *request,
 		.detected = { .strategy = "sweep" },
+		.transaction = pg_transaction_on(request->target),
 		.on_done = on_done,
 		.arg = arg,
 	};

@@ -7,15 +7,18 @@
 #include "common/text.h"
 #include "detect/detect.h"
 #include "postgres/pump.h"
+#include "postgres/transaction.h"
 
 /* One detection under way. */
 struct detect_run {
 	struct detect_request request;
 	struct detected detected;
-	struct watermark kept;	   /* what was seen and applied before */
-	struct highest_id highest; /* of an entity whose strategy is `id` */
-	bool compared;		   /* there are rows to compare with */
-	struct pump *pump;	   /* while rows are shipped */
+	struct watermark kept;			  /* what was seen and applied before */
+	struct highest_id highest;		  /* of an entity whose strategy is `id` */
+	bool compared;				  /* there are rows to compare with */
+	const struct pg_transaction *transaction; /* how one is said on the target */
+	bool begun;				  /* one is open there */
+	struct pump *pump;			  /* while rows are shipped */
 	struct error error;
 	detect_on_done *on_done;
 	void *arg;

@@ -110,8 +110,7 @@ static void on_pumped(void *arg, const struct pump_result *result)
 
 	run->pump = NULL;
 	if (result->error == NULL) {
-		pg_submit(run->request.target, comparison->compare, 0, NULL, on_compared,
-			  comparison);
+		pg_continue(run->request.target, comparison->compare, on_compared, comparison);
 		return;
 	}
 	comparison_free(comparison);
@@ -121,8 +120,13 @@ static void on_pumped(void *arg, const struct pump_result *result)
 void rows_compare(struct detect_run *run, const struct rows_comparison *wanted)
 {
 	struct comparison *comparison = memory_new(sizeof(*comparison));
+	_cleanup_free_ char *table = text_format("pg_temp.sweep_%s",
+						 run->request.bound->entity->name);
+	_cleanup_free_ char *empty = pg_transaction_empty(run->transaction, table);
 	const struct text_hole holes[] = {
-		{ "begin", wanted->in_transaction ? "" : "BEGIN ISOLATION LEVEL READ COMMITTED;" },
+		{ "begin", wanted->in_transaction ? "" : run->transaction->begin },
+		{ "empty", empty },
+		{ "end", run->transaction->end },
 		{ "join", wanted->join },
 		{ "seen_only", wanted->seen },
 		{ NULL, NULL },

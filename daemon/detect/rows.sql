@@ -28,7 +28,7 @@ SET LOCAL work_mem = '{work_memory}kB';
 CREATE TEMPORARY TABLE IF NOT EXISTS sweep_{entity} (
   {columns}
 ) ON COMMIT DELETE ROWS;
-COPY pg_temp.sweep_{entity} FROM STDIN (FORMAT binary);
+{empty}COPY pg_temp.sweep_{entity} FROM STDIN (FORMAT binary);
 
 -- name: rows_compare
 -- Target. The change set: deletions after the rest, and only with a FULL {join}. {seen_only}: a condition on what was seen.
@@ -60,4 +60,4 @@ SELECT pg_catalog.count(*) FILTER (WHERE kind = 'new'),
        pg_catalog.count(*) FILTER (WHERE kind = 'deleted'),
        (SELECT pg_catalog.count(*) FROM pg_temp.sweep_{entity})
   FROM kept;
-COMMIT;
+{end}

@@ -65,9 +65,13 @@ static char *fill(const struct sweep *sweep, const char *template)
 	_cleanup_free_ char *most = text_format("%d", MOST_DIRTY_LEAVES);
 	_cleanup_free_ char *leaves = sweep->leaves != NULL ? pg_quote_literal(sweep->leaves)
 							    : text_copy("");
+	_cleanup_free_ char *empty = pg_transaction_empty(sweep->run->transaction,
+							  "pg_temp.sweep_leaf");
 
 	return rows_fill(sweep->run, template,
-			 (const struct text_hole[]){ { "shift", shift },
+			 (const struct text_hole[]){ { "begin", sweep->run->transaction->begin },
+						     { "empty", empty },
+						     { "shift", shift },
 						     { "mask", mask },
 						     { "most", most },
 						     { "leaves", leaves },
@@ -119,7 +123,8 @@ static void on_leaves_compared(void *arg, const struct pg_answer *answer)
 	leaves = number(result, 1);
 	dirty = number(result, 2);
 	if (dirty == 0) {
-		pg_submit(sweep->run->request.target, "COMMIT", 0, NULL, on_closed, sweep);
+		pg_continue(sweep->run->request.target, sweep->run->transaction->end, on_closed,
+			    sweep);
 		return;
 	}
 	/* A query as the source has no index to find leaves by. */
@@ -141,7 +146,7 @@ static void on_leaves_pumped(void *arg, const struct pump_result *result)
 		return;
 	}
 	compare = fill(sweep, sql_detect_leaves_compare);
-	pg_submit(sweep->run->request.target, compare, 0, NULL, on_leaves_compared, sweep);
+	pg_continue(sweep->run->request.target, compare, on_leaves_compared, sweep);
 }
 
 static void read_leaves(struct sweep *sweep)

@@ -27,7 +27,7 @@ OFFSET bigint '0'
 
 -- name: leaves_begin
 -- Target.
-BEGIN ISOLATION LEVEL READ COMMITTED;
+{begin}
 SET LOCAL work_mem = '{work_memory}kB';
 CREATE TEMPORARY TABLE IF NOT EXISTS sweep_leaf (
   leaf bigint,
@@ -35,7 +35,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS sweep_leaf (
   s1 numeric,
   s2 numeric
 ) ON COMMIT DELETE ROWS;
-COPY pg_temp.sweep_leaf FROM STDIN (FORMAT binary);
+{empty}COPY pg_temp.sweep_leaf FROM STDIN (FORMAT binary);
 
 -- name: leaves_compare
 -- Target. How many rows and leaves there are in all, how many leaves differ, and which, unless they are too many to name.

@@ -33,8 +33,8 @@ struct query {
 	pg_on_answer *on_answer; /* NULL: forgotten */
 	void *arg;
 
-	bool continues;	 /* a transaction that its submitter has begun */
-	bool enclosed;	 /* between savepoints */
+	bool continues; /* a transaction that its submitter has begun */
+	bool enclosed;	/* between savepoints */
 	enum query_step step;
 	bool discarding; /* reads and forgets what an unexpected COPY sends */
 	PGresult **results;

@@ -28,6 +28,7 @@ struct batch {
 	char *analysis;
 	char **key_arrays;
 	char *warnings;
+	bool begun; /* a transaction is open on the target */
 	bool isolated;
 	struct batch_result result;
 	int64_t started_ms;
@@ -156,10 +157,11 @@ static void fail(struct batch *batch, const struct error *err, const char *phase
 	snprintf(batch->error.phase, sizeof(batch->error.phase), "%s", phase);
 	snprintf(batch->error.entity, sizeof(batch->error.entity), "%s",
 		 batch->bound->entity->name);
-	if (!pg_connection_is_up(lane_target(batch->lane)))
+	if (!batch->begun || !pg_connection_is_up(lane_target(batch->lane)))
 		finish(batch, &batch->error);
 	else
-		pg_submit(lane_target(batch->lane), "ROLLBACK", 0, NULL, on_rolled_back, batch);
+		pg_continue(lane_target(batch->lane), batch->place.transaction->undo,
+			    on_rolled_back, batch);
 }
 
 /* --- the keys of the change set ---------------------------------------------------------------- */
@@ -226,6 +228,7 @@ static void pump(struct batch *batch)
 		which = read_sql_keys(batch->bound, (key_arrays)batch->key_arrays);
 	read = deletes(batch) ? read_sql_present(batch->bound, which)
 			      : read_sql_rows(batch->binding, batch->bound, which);
+	batch->begun = true;
 	pump_start(lane_source(batch->lane), read, lane_target(batch->lane), begin, on_pumped,
 		   batch);
 	fault_point("batch.read_begun");
@@ -257,7 +260,7 @@ static void write_rows(struct batch *batch, bool isolate)
 	batch->isolated = isolate;
 	if (isolate)
 		fault_point("batch.isolated");
-	pg_submit(lane_target(batch->lane), sql, 0, NULL, on_written, batch);
+	pg_continue(lane_target(batch->lane), sql, on_written, batch);
 	fault_point(deletes(batch) ? "delete.write_sent" : "batch.write_sent");
 }
 
@@ -282,6 +285,7 @@ void batch_start(struct lane *lane, const struct binding *binding, const struct 
 	batch->place.session = batch->session;
 	batch->place.analysis = batch->analysis;
 	batch->place.batch = spec->number;
+	batch->place.transaction = pg_transaction_on(lane_target(lane));
 	fault_point("batch.begun");
 	if (spec->kind == BATCH_RANGE) {
 		pump(batch);

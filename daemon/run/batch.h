@@ -64,7 +64,7 @@ struct batch_result {
 /* err is NULL when the batch is done. The lane is still the caller's, with no transaction open. */
 typedef void batch_on_done(void *arg, const struct batch_result *result, const struct error *err);
 
-/* `place` is copied; its low and high are filled in from the spec. The spec, the binding and the bound entity must
+/* `place` is copied; its transaction is the lane's, its low and high are filled in from the spec. The spec, the binding and the bound entity must
    outlive the batch. */
 void batch_start(struct lane *lane, const struct binding *binding, const struct bound_entity *bound,
 		 const struct batch_place *place, const struct batch_spec *spec,

@@ -7,12 +7,14 @@
 #include <stdlib.h>
 
 #include "common/text.h"
+#include "postgres/transaction.h"
 
 struct lane {
 	struct lane_pool *pool;
 	struct pg_connection *source;
 	struct pg_connection *target;
 	bool busy;
+	bool borrowed; /* its connections are not its own */
 };
 
 struct lane_pool {
@@ -26,14 +28,15 @@ struct lane_pool {
 
 static bool is_ready(const struct lane *lane)
 {
-	return pg_connection_state(lane->source) == PG_READY &&
-	       pg_connection_state(lane->target) == PG_READY;
+	return pg_connection_is_idle(lane->source) && pg_connection_is_idle(lane->target);
 }
 
 static void close_lane(struct lane *lane)
 {
-	pg_connection_close(lane->source);
-	pg_connection_close(lane->target);
+	if (!lane->borrowed) {
+		pg_connection_close(lane->source);
+		pg_connection_close(lane->target);
+	}
 	free(lane);
 }
 
@@ -93,15 +96,39 @@ struct lane_pool *lane_pool_new(struct event_base *base, const struct lane_pool_
 	return pool;
 }
 
-static void add_lane(struct lane_pool *pool)
+static struct lane *append_lane(struct lane_pool *pool)
 {
 	struct lane *lane = memory_new(sizeof(*lane));
 
 	lane->pool = pool;
-	lane->source = pg_connection_new(pool->base, &pool->settings.source, on_state, lane);
-	lane->target = pg_connection_new(pool->base, &pool->settings.target, on_state, lane);
 	pool->lanes = memory_grow(pool->lanes, pool->count + 1, sizeof(struct lane *));
 	pool->lanes[pool->count++] = lane;
+	return lane;
+}
+
+struct lane_pool *lane_pool_over(struct event_base *base, struct pg_connection *source,
+				 struct pg_connection *target, lane_on_idle *on_idle, void *arg)
+{
+	struct lane_pool *pool = memory_new(sizeof(*pool));
+	struct lane *lane = append_lane(pool);
+
+	pool->settings.on_idle = on_idle;
+	pool->settings.arg = arg;
+	pool->base = base;
+	pool->wake = event_new(base, -1, 0, on_wake, pool);
+	pool->wanted = 1;
+	lane->source = source;
+	lane->target = target;
+	lane->borrowed = true;
+	return pool;
+}
+
+static void add_lane(struct lane_pool *pool)
+{
+	struct lane *lane = append_lane(pool);
+
+	lane->source = pg_connection_new(pool->base, &pool->settings.source, on_state, lane);
+	lane->target = pg_connection_new(pool->base, &pool->settings.target, on_state, lane);
 	pg_connection_open(lane->source);
 	pg_connection_open(lane->target);
 }
@@ -190,10 +217,14 @@ struct pg_connection *lane_target(const struct lane *lane)
 void lane_take(struct lane *lane)
 {
 	lane->busy = true;
+	pg_reserve(lane->source);
+	pg_reserve(lane->target);
 }
 
 void lane_release(struct lane *lane)
 {
 	lane->busy = false;
+	pg_unreserve(lane->source);
+	pg_unreserve(lane->target);
 	lane_pool_wake(lane->pool);
 }

@@ -28,6 +28,11 @@ struct lane_pool_settings {
 
 struct lane_pool *lane_pool_new(struct event_base *base, const struct lane_pool_settings *settings);
 
+/* A pool of one lane over two connections of somebody else's, who outlives it and wakes it when they are ready. The lane reserves
+   them while it is taken (postgres/transaction.h). */
+struct lane_pool *lane_pool_over(struct event_base *base, struct pg_connection *source,
+				 struct pg_connection *target, lane_on_idle *on_idle, void *arg);
+
 /* Has `count` lanes open or opening; lanes beyond are closed as they fall idle. */
 void lane_pool_resize(struct lane_pool *pool, size_t count);
 

@@ -412,7 +412,8 @@ bool plan_follow(struct entity_run *run)
 	run->planning_more = true;
 	run->written_before = rows_written(run);
 	sql = store_follow_sql(run->bound, run->session->id, run->session->analysis,
-			       pace_size(&run->move_pace, &limits));
+			       pace_size(&run->move_pace, &limits),
+			       pg_transaction_on(run->session->means.target)->within);
 	pg_submit(run->session->means.target, sql, 0, NULL, on_follow, run);
 	return true;
 }

@@ -30,7 +30,7 @@ static char *ready_sql(const struct bound_entity *bound)
 }
 
 char *store_follow_sql(const struct bound_entity *bound, const char *session, const char *analysis,
-		       int64_t size)
+		       int64_t size, bool within)
 {
 	struct text text = TEXT_INIT;
 	_cleanup_free_ char *ready = ready_sql(bound);
@@ -38,12 +38,14 @@ char *store_follow_sql(const struct bound_entity *bound, const char *session, co
 	_cleanup_free_ char *size_text = text_format("%" PRId64, size);
 
 	text_fill(&text, sql_store_follow,
-		  (const struct text_hole[]){ { "session", session },
-					      { "entity", bound->entity->name },
-					      { "analysis", analysis },
-					      { "size", size_text },
-					      { "ready", ready_literal },
-					      { NULL, NULL } });
+		  (const struct text_hole[]){
+			  { "before", within ? "DROP TABLE IF EXISTS pg_temp.kin;\n" : "" },
+			  { "session", session },
+			  { "entity", bound->entity->name },
+			  { "analysis", analysis },
+			  { "size", size_text },
+			  { "ready", ready_literal },
+			  { NULL, NULL } });
 	return text_steal(&text);
 }
 

@@ -1,7 +1,8 @@
 -- Rows that follow rows of their own entity.
 
 -- name: follow
-SELECT number, kind, low, high
+-- {before}: the function's temporary table, where the transaction in which it was made is not over.
+{before}SELECT number, kind, low, high
   FROM migrated.follow('{session}', '{entity}', '{analysis}', {size}, {ready})
  ORDER BY number
 

@@ -17,7 +17,6 @@ struct preparation {
 	store_on_done *on_done;
 	void *arg;
 	size_t next; /* entity */
-	struct error error;
 };
 
 static void prepare_next(struct preparation *preparation);
@@ -284,19 +283,12 @@ static void finish(struct preparation *preparation, const struct error *err)
 	on_done(arg, err != NULL ? &copy : NULL);
 }
 
-static void on_rolled_back(void *arg, const struct pg_answer *answer)
-{
-	struct preparation *preparation = arg;
-
-	(void)answer;
-	finish(preparation, &preparation->error);
-}
-
 static void fail(struct preparation *preparation, const struct error *err, const char *context)
 {
-	preparation->error = *err;
-	error_context(&preparation->error, "control schema, %s", context);
-	pg_submit(preparation->target, "ROLLBACK", 0, NULL, on_rolled_back, preparation);
+	struct error told = *err;
+
+	error_context(&told, "control schema, %s", context);
+	finish(preparation, &told);
 }
 
 static void on_overview(void *arg, const struct pg_answer *answer)
@@ -363,12 +355,11 @@ static void prepare_next(struct preparation *preparation)
 		prepare_overview(preparation);
 		return;
 	}
-	text_append(&text, "BEGIN;\n");
+	/* One query, and so one transaction. */
 	append_id_map(&text, &binding->entities[preparation->next]);
 	append_adoption(&text, &binding->entities[preparation->next]);
 	append_known(&text, &binding->entities[preparation->next]);
 	append_forget(&text, &binding->entities[preparation->next]);
-	text_append(&text, "COMMIT;");
 	pg_submit(preparation->target, text_string(&text), 0, NULL, on_prepared, preparation);
 }
 

@@ -30,33 +30,16 @@ static void finish(struct upgrade *upgrade, const struct error *err)
 	on_done(arg, err);
 }
 
-/* The failed script left its transaction open; the error is told only when it is closed. */
-struct failure {
-	struct upgrade *upgrade;
-	struct error error;
-};
-
-static void on_rolled_back(void *arg, const struct pg_answer *answer)
-{
-	struct failure *failure = arg;
-
-	(void)answer;
-	finish(failure->upgrade, &failure->error);
-	free(failure);
-}
-
 static void on_run(void *arg, const struct pg_answer *answer)
 {
 	struct upgrade *upgrade = arg;
 
 	if (answer->error != NULL) {
-		struct failure *failure = memory_new(sizeof(*failure));
+		struct error told = *answer->error;
 
-		failure->upgrade = upgrade;
-		failure->error = *answer->error;
-		error_context(&failure->error, "control schema, migration %s",
+		error_context(&told, "control schema, migration %s",
 			      sql_store_schema[upgrade->next].name);
-		pg_submit(upgrade->target, "ROLLBACK", 0, NULL, on_rolled_back, failure);
+		finish(upgrade, &told);
 		return;
 	}
 	log_notice("control schema is at version %d (%s)", sql_store_schema[upgrade->next].version,
@@ -78,11 +61,10 @@ static void run_next(struct upgrade *upgrade)
 	}
 	migration = &sql_store_schema[upgrade->next];
 	name = pg_quote_literal(migration->name);
-	text_appendf(&text, "BEGIN;\n%s\n", migration->script);
-	text_appendf(
-		&text,
-		"INSERT INTO migrated.schema_version (version, name) VALUES (%d, %s);\nCOMMIT;",
-		migration->version, name);
+	/* One query, and so one transaction. */
+	text_appendf(&text, "%s\n", migration->script);
+	text_appendf(&text, "INSERT INTO migrated.schema_version (version, name) VALUES (%d, %s)",
+		     migration->version, name);
 	pg_submit(upgrade->target, text_string(&text), 0, NULL, on_run, upgrade);
 }
 

@@ -38,9 +38,9 @@ char *store_unpark_sql(const struct binding *binding, const struct bound_entity 
 		       const char *analysis);
 
 /* SQL: plans batches of parked rows whose parents within the entity have arrived, of `size` rows each, and answers with them;
-   caller frees. */
+   `within`: in a transaction that may have asked before. Caller frees. */
 char *store_follow_sql(const struct bound_entity *bound, const char *session, const char *analysis,
-		       int64_t size);
+		       int64_t size, bool within);
 
 /* SQL: puts deletions that were refused for the sake of rows of the same entity into the change set once more, and says how many;
    caller frees. */
