@@ -39,6 +39,8 @@ struct settings {
 	int64_t probe_every_ms;	  /* how often what holds a session up is tried again */
 	int64_t work_memory_kb;	  /* work_mem of the statements of a batch on the target */
 
+	int64_t validation_keep_differences; /* one by one, of an entity and a check */
+
 	int64_t schedule_every_ms;	 /* detect-and-migrate cycles; 0: only when asked */
 	char *schedule_window;		 /* "22:00-06:00": cycles begin only within; "" any time */
 	char *schedule_time_zone;	 /* of the window */

@@ -39,6 +39,7 @@ struct check_request {
 struct check_chunk {
 	const char *cursor;  /* where to go on; NULL: the check is complete */
 	int64_t rows;	     /* looked at */
+	int64_t waiting;     /* of these: merely wait, or were set aside; no differences */
 	int64_t differences; /* found among them */
 	const char *
 		unchecked; /* why the entity cannot be checked, and nothing was written; NULL: it can */

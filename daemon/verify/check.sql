@@ -16,7 +16,7 @@ SELECT TRUE
    FOR UPDATE
 
 -- name: check_keep
--- Target. Keeps what was found, as far as there is room, and moves the check on.
+-- Target. Keeps what was found, as far as there is room, and moves the check on; without a cursor to go on from, it is done.
 WITH {with},
 kept AS (
   INSERT INTO migrated.validation_difference
@@ -35,6 +35,8 @@ chunk AS MATERIALIZED (
 )
 UPDATE migrated.validation_entity AS e
    SET cursor = {cursor},
+       state = CASE WHEN {cursor} IS NULL THEN 'done' ELSE e.state END,
+       finished_at = CASE WHEN {cursor} IS NULL THEN pg_catalog.clock_timestamp() END,
        rows = e.rows + c.rows,
        differences = e.differences + c.differences
   FROM chunk AS c
