@@ -46,7 +46,7 @@ char *check_begin_sql(const struct check_request *request, const char *check)
 }
 
 char *check_keep_sql(const struct check_request *request, const char *check, const char *with,
-		     const char *rows, const char *cursor)
+		     const char *rows, const char *waiting, const char *cursor)
 {
 	struct text text = TEXT_INIT;
 	_cleanup_free_ char *entity = pg_quote_literal(request->bound->entity->name);
@@ -60,6 +60,7 @@ char *check_keep_sql(const struct check_request *request, const char *check, con
 					      { "check", check },
 					      { "keep", keep },
 					      { "rows", rows },
+					      { "waiting", waiting },
 					      { "cursor", next },
 					      { NULL, NULL } });
 	return text_steal(&text);

@@ -50,7 +50,8 @@ typedef void check_on_chunk(void *arg, const struct check_chunk *chunk, const st
 
 struct check_run;
 
-/* Carries out one chunk. Calls on_chunk once, from the loop; no transaction is left open. `check` is a name of checks[]. */
+/* Carries out one chunk. Calls on_chunk once, from the loop; no transaction is left open. Whoever wants it to end has the servers cancel what
+   runs on its connections. */
 typedef struct check_run *check_start_chunk(const struct check_request *request,
 					    check_on_chunk *on_chunk, void *arg);
 
@@ -67,11 +68,6 @@ extern const struct check checks[];
 
 const struct check *check_find(const char *name);
 
-/* Asks both servers to end what they are running for it, over connections that are not the chunk's own. on_chunk follows, with
-   ERROR_CANCELLED unless it was quicker; a request that a query has overtaken is lost, so repeat it until then. */
-void check_cancel(struct check_run *run, struct pg_connection *beside_source,
-		  struct pg_connection *beside_target);
-
 /* --- for whoever writes another check (values) --------------------------------------------------------------------------- */
 
 /* SQL, several statements that begin the transaction of a chunk: the epoch is held, the row of the check locked. The last answers with
@@ -79,9 +75,10 @@ void check_cancel(struct check_run *run, struct pg_connection *beside_source,
 char *check_begin_sql(const struct check_request *request, const char *check);
 
 /* SQL, one statement that keeps differences and moves the check's row on. `with` is a list of CTEs ("a AS (…), b AS (…)"), of which one is
-   `found`: kind, legacy_key text[], target_key text[], columns text[], name text. `rows` is an expression: how many were looked at. `cursor`
-   is where to go on, NULL at the end. Answers with (rows, differences) of the chunk. Caller frees. */
+   `found`: kind, legacy_key text[], target_key text[], columns text[], name text. `rows` and `waiting` are expressions: how many were looked
+   at, and how many of them merely wait. `cursor` is where to go on, NULL at the end, when the check is done. Answers with (rows, differences,
+   waiting) of the chunk. Caller frees. */
 char *check_keep_sql(const struct check_request *request, const char *check, const char *with,
-		     const char *rows, const char *cursor);
+		     const char *rows, const char *waiting, const char *cursor);
 
 #endif

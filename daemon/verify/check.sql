@@ -21,7 +21,7 @@ WITH {with},
 kept AS (
   INSERT INTO migrated.validation_difference
               (validation, entity, "check", kind, legacy_key, target_key, columns, name)
-  SELECT '{validation}', {entity}, '{check}', f.kind, f.legacy_key, f.target_key, f.columns, f.name
+  SELECT '{validation}', {entity}, '{check}', f.kind, f.legacy_key, f.target_key, coalesce(f.columns, '{}'), f.name
     FROM found AS f
    LIMIT (SELECT greatest(0, {keep} - e.differences)
             FROM migrated.validation_entity AS e
@@ -31,6 +31,7 @@ kept AS (
 ),
 chunk AS MATERIALIZED (
   SELECT ({rows})::bigint AS rows,
+         ({waiting})::bigint AS waiting,
          (SELECT pg_catalog.count(*) FROM found) AS differences
 )
 UPDATE migrated.validation_entity AS e
@@ -38,9 +39,10 @@ UPDATE migrated.validation_entity AS e
        state = CASE WHEN {cursor} IS NULL THEN 'done' ELSE e.state END,
        finished_at = CASE WHEN {cursor} IS NULL THEN pg_catalog.clock_timestamp() END,
        rows = e.rows + c.rows,
+       waiting = e.waiting + c.waiting,
        differences = e.differences + c.differences
   FROM chunk AS c
  WHERE e.validation = '{validation}'
    AND e.entity = {entity}
    AND e."check" = '{check}'
-RETURNING c.rows, c.differences
+RETURNING c.rows, c.differences, c.waiting
