@@ -17,6 +17,8 @@ const struct command commands[] = {
 	  "follow a session while it runs" },
 	{ "io.migrated.List", "list", SECTION_WORK, ACCESS_OBSERVE, false, "",
 	  "list the sessions, the newest first" },
+	{ "io.migrated.Logs", "logs", SECTION_WORK, ACCESS_OBSERVE, true, "",
+	  "show what the daemon has logged" },
 	{ "io.migrated.Analyze", "analyze", SECTION_WORK, ACCESS_OBSERVE, true, "",
 	  "count what both databases hold of each entity" },
 	{ "io.migrated.Detect", "detect", SECTION_WORK, ACCESS_OPERATE, false, "",

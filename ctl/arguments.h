@@ -48,6 +48,8 @@ struct arguments {
 	const char *rule;
 	const char *strategy;
 	bool full;
+	const char *level;
+	int64_t tail;
 	bool wait;
 	bool follow;
 	int64_t batch_size;

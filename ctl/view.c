@@ -18,6 +18,7 @@ static const struct view *const views[] = {
 	&view_status,
 	&view_watch,
 	&view_list,
+	&view_logs,
 	&view_analyze,
 	&view_detect,
 	&view_migrate,
@@ -163,7 +164,9 @@ enum exit_status view_run(const struct view *view, const struct arguments *argum
 	if (timeout_ms == 0 && view->quick)
 		timeout_ms = VIEW_QUICK_TIMEOUT_MS;
 	if (!client_open(&client, arguments->socket, timeout_ms, &failure))
-		status = view_fail(&failure);
+		status = failure.status == EXIT_NOT_RUNNING && view->without_daemon
+				 ? view->without_daemon(arguments, &failure)
+				 : view_fail(&failure);
 	else if (view->run)
 		status = view->run(view, arguments, &client);
 	else

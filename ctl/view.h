@@ -31,12 +31,16 @@ struct view {
 	enum exit_status (*run)(const struct view *view, const struct arguments *arguments,
 				struct client *client);
 
+	/* When no daemon answers; NULL: that is said, and all there is to it. */
+	enum exit_status (*without_daemon)(const struct arguments *arguments,
+					   const struct failure *failure);
+
 	bool quick; /* answered from memory: not to answer for VIEW_QUICK_TIMEOUT_MS is a failure */
 };
 
 #define VIEW_QUICK_TIMEOUT_MS 30000
 
-extern const struct view view_status, view_watch, view_list, view_analyze, view_detect,
+extern const struct view view_status, view_watch, view_list, view_logs, view_analyze, view_detect,
 	view_migrate, view_pause, view_resume, view_cancel, view_plan, view_check, view_rules,
 	view_letters_list, view_letters_show, view_letters_retry, view_letters_discard, view_parked,
 	view_account, view_conflicts_list, view_conflicts_show, view_conflicts_resolve;

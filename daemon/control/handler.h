@@ -11,6 +11,7 @@ struct handlers {
 	struct event_base *base;
 	struct engine *engine;
 	int64_t started_us;
+	struct log_follower *log_followers; /* handlers_logs.c */
 };
 
 /* Decodes the call's parameters; answers InvalidParameter and returns false when they do not fit. */
@@ -40,6 +41,7 @@ void handler_fail(struct control_call *call, const struct error *err);
 void handle_status(void *arg, struct control_call *call);
 void handle_watch(void *arg, struct control_call *call);
 void handle_list(void *arg, struct control_call *call);
+void handle_logs(void *arg, struct control_call *call);
 void handle_analyze(void *arg, struct control_call *call);
 void handle_detect(void *arg, struct control_call *call);
 void handle_migrate(void *arg, struct control_call *call);

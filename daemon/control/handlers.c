@@ -1,6 +1,6 @@
 /*
- * The table of handlers, and what they share; see handler.h. Those that look at the daemon stand in handlers_look.c,
- * those that steer it in handlers_steer.c, those that ask the databases in handlers_observe.c and
+ * The table of handlers, and what they share; see handler.h. Those that look at the daemon stand in handlers_look.c and
+ * handlers_logs.c, those that steer it in handlers_steer.c, those that ask the databases in handlers_observe.c and
  * handlers_account.c, those about rows that were set aside in handlers_letters.c and handlers_parked.c, of rules in
  * handlers_rules.c.
  */
@@ -17,6 +17,7 @@ const struct control_handler handler_table[] = {
 	{ "io.migrated.Status", handle_status },
 	{ "io.migrated.Watch", handle_watch },
 	{ "io.migrated.List", handle_list },
+	{ "io.migrated.Logs", handle_logs },
 	{ "io.migrated.Analyze", handle_analyze },
 	{ "io.migrated.Detect", handle_detect },
 	{ "io.migrated.Migrate", handle_migrate },

@@ -560,6 +560,25 @@ static void test_outcomes(void **state)
 	}
 }
 
+static void test_logs(void **state)
+{
+	static const char events[] =
+		"{'missed':%s,'events':["
+		"{'number':7,'time':'2026-01-05T09:12:44Z','level':'notice','message':'session begun',"
+		" 'session':'550e8400-e29b-41d4-a716-446655440000','entity':null},"
+		"{'number':8,'time':'2026-01-05T09:12:45Z','level':'warning','message':'set\\u001baside',"
+		" 'entity':'orders','legacy_key':'13','sqlstate':'23502','phase':'write'}]}";
+	static const struct arguments follow = { .follow = true };
+	_cleanup_free_ char *whole = text_format(events, "0");
+	_cleanup_free_ char *gap = text_format(events, "1234");
+
+	(void)state;
+	assert_shown(&plain, "logs", whole, NULL, "ctl_logs.txt");
+	assert_shown(&coloured, "logs", whole, NULL, "ctl_logs_coloured.txt");
+	assert_shown(&plain, "logs", gap, &follow, "ctl_logs_missed.txt");
+	assert_shown(&plain, "logs", "{'events':[],'missed':0}", NULL, "ctl_logs_nothing.txt");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -574,6 +593,7 @@ int main(void)
 		cmocka_unit_test(test_progress_keeps_the_busiest_when_the_screen_is_small),
 		cmocka_unit_test(test_percentages_stay_within_their_bounds),
 		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_logs),
 		cmocka_unit_test(test_analyze),
 		cmocka_unit_test(test_detect),
 		cmocka_unit_test(test_migrate_and_steering),
