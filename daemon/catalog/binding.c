@@ -176,6 +176,7 @@ static void bind_target_names(struct bound_entity *bound)
 
 	bound->target_relation = text_format("%s.%s", schema, table);
 	bound->id_map = text_format("migrated.id_map_%s", entity->name);
+	bound->change_log = text_format("migrated.change_log_%s", entity->name);
 	bound->seen = text_format("migrated.seen_%s", entity->name);
 	bound->stage = text_format("pg_temp.stage_%s", entity->name);
 	bound->target_key_quoted = string_array(entity->target_key.count);

@@ -73,6 +73,7 @@ struct bound_entity {
 
 	char *target_relation; /* `"public"."offices"` */
 	char *id_map;	       /* `migrated.id_map_offices` */
+	char *change_log;      /* `migrated.change_log_offices` */
 	char *seen;	       /* `migrated.seen_offices` */
 	char *stage;	       /* `pg_temp.stage_offices` */
 	char **target_key_quoted;

@@ -85,6 +85,7 @@ static void bound_done(struct bound_entity *bound)
 	free_strings(bound->tables, bound->table_count);
 	free(bound->target_relation);
 	free(bound->id_map);
+	free(bound->change_log);
 	free(bound->seen);
 	free(bound->stage);
 	free(bound->mint);

@@ -1,7 +1,7 @@
 /*
- * Prepares the control schema for the entities of a binding: an id map and a view each, the view over all id maps, and
- * the adoption of rows that carry a legacy key already. Idempotent; a second call finds everything there. Whether it finds
- * what a first one left is judged before anything is made (id_map.c).
+ * Prepares the control schema for the entities of a binding: an id map, a view and a change log each, the views over all
+ * of them, and the adoption of rows that carry a legacy key already. Idempotent; a second call finds everything there.
+ * Whether it finds what a first one left is judged before anything is made (id_map.c).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -294,7 +294,7 @@ static void fail(struct preparation *preparation, const struct error *err, const
 static void on_overview(void *arg, const struct pg_answer *answer)
 {
 	if (answer->error != NULL)
-		fail(arg, answer->error, "view id_map");
+		fail(arg, answer->error, "views over all entities");
 	else
 		finish(arg, NULL);
 }
@@ -325,7 +325,8 @@ static void prepare_overview(struct preparation *preparation)
 	}
 	text_append(
 		&text,
-		";\nCOMMENT ON VIEW migrated.id_map IS 'All id maps: legacy key to target key'");
+		";\nCOMMENT ON VIEW migrated.id_map IS 'All id maps: legacy key to target key';\n"
+		"SELECT migrated.show_change_logs()");
 	pg_submit(preparation->target, text_string(&text), 0, NULL, on_overview, preparation);
 }
 

@@ -52,6 +52,7 @@ INSERT INTO migrated.entity (entity)
 VALUES ({entity})
     ON CONFLICT (entity) DO NOTHING;
 SELECT migrated.guard_id_map({entity});
+SELECT migrated.prepare_change_log({entity});
 SELECT migrated.set_identity({entity}, {identity});
 SELECT migrated.written_is({entity}, {target}, ARRAY[{target_names}]::text[], ARRAY[{written_names}]::text[]);
 

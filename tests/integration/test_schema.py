@@ -78,7 +78,7 @@ def fill(target, *names):
 
 
 def fill_table(target, connection, table):
-    both = ", ".join(sorted(columns(target, "migrated", table) & columns(target, "kept", table)))
+    both = ", ".join(f'"{name}"' for name in sorted(columns(target, "migrated", table) & columns(target, "kept", table)))
     connection.execute(f"INSERT INTO migrated.{table} ({both}) OVERRIDING SYSTEM VALUE SELECT {both} FROM kept.{table}")
     for name, sequence in connection.execute("""
             SELECT attname, pg_get_serial_sequence(format('migrated.%%I', %s::text), attname)
