@@ -263,6 +263,9 @@ INSTALLED_FILES := \
 	$(call place,systemd/*.sysusers,$(LIBDIR)/sysusers.d,.conf) \
 	$(call place,systemd/*.tmpfiles,$(LIBDIR)/tmpfiles.d,.conf) \
 	$(call place,systemd/*.catalog,$(LIBDIR)/systemd/catalog,.catalog) \
+	ctl/completion/migratectl.bash:$(SHAREDIR)/bash-completion/completions/migratectl \
+	ctl/completion/_migratectl:$(SHAREDIR)/zsh/site-functions/_migratectl \
+	ctl/completion/migratectl.fish:$(SHAREDIR)/fish/vendor_completions.d/migratectl.fish \
 	$(call place,etc/*.json,$(SHAREDIR)/doc/migrated/examples,.json) \
 	$(call place,etc/entities.d/*.json,$(SHAREDIR)/doc/migrated/examples/entities.d,.json)
 install_file = install -D -m $(2) $(firstword $(subst :, ,$(1))) $(DESTDIR)$(lastword $(subst :, ,$(1)))

@@ -514,14 +514,20 @@ static bool take_words(const struct scan *scan, struct arguments *arguments, str
 	       (arguments->help || check_together(arguments, err));
 }
 
+const char *arguments_default_socket(void)
+{
+	const char *socket = getenv("MIGRATED_SOCKET");
+
+	return socket && socket[0] ? socket : DEFAULT_SOCKET;
+}
+
 bool arguments_parse(struct arguments *ret_arguments, int argc, char *const *argv,
 		     struct error *err)
 {
 	struct scan scan = { .argc = argc, .argv = argv, .next = 1 };
 	struct arguments arguments = { 0 };
-	const char *socket = getenv("MIGRATED_SOCKET");
 
-	arguments.socket = socket && socket[0] ? socket : DEFAULT_SOCKET;
+	arguments.socket = arguments_default_socket();
 	if (!scan_line(&scan, &arguments, err) || !take_words(&scan, &arguments, err))
 		return false;
 	*ret_arguments = arguments;

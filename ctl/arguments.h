@@ -88,6 +88,9 @@ bool option_belongs_to(const struct option *option, const char *verb);
 _warn_unused_ bool arguments_parse(struct arguments *ret_arguments, int argc, char *const *argv,
 				   struct error *err);
 
+/* The daemon's socket where the command line does not name one; borrowed. */
+const char *arguments_default_socket(void);
+
 /* A JSON list of the names in "a,b,c". */
 json_t *arguments_names(const char *names);
 

@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "ctl/arguments.h"
+#include "ctl/completion.h"
 #include "ctl/exit.h"
 #include "ctl/help.h"
 #include "ctl/view.h"
@@ -28,11 +29,23 @@ static enum exit_status show_help(const struct arguments *arguments)
 	return EXIT_DONE;
 }
 
+/* For the shells; no option of the table, as nobody types it. */
+static enum exit_status complete(const char *const *words, size_t count)
+{
+	_cleanup_text_ struct text out = TEXT_INIT;
+
+	completion_append(&out, words, count);
+	fputs(text_string(&out), stdout);
+	return EXIT_DONE;
+}
+
 static enum exit_status run(int argc, char **argv)
 {
 	struct arguments arguments;
 	struct error err;
 
+	if (argc > 1 && strcmp(argv[1], "--complete") == 0)
+		return complete((const char *const *)argv + 2, (size_t)argc - 2);
 	if (!arguments_parse(&arguments, argc, argv, &err)) {
 		log_error(LOG_ERR, &err);
 		return EXIT_USAGE;
