@@ -92,16 +92,19 @@ BEGIN
   END IF;
   EXECUTE format('CREATE TABLE migrated.%I (change bigint NOT NULL DEFAULT nextval(''migrated.change_number''), '
                  'session integer NOT NULL, batch integer NOT NULL, kind text NOT NULL, %s, '
-                 'version xid, at timestamptz NOT NULL DEFAULT now())', log, keys);
+                 'at timestamptz NOT NULL DEFAULT now())', log, keys);
   EXECUTE format('CREATE INDEX ON migrated.%I USING brin (session, change)', log);
-  EXECUTE format('COMMENT ON TABLE migrated.%I IS %L', log, 'Changes of target rows of ' || entity || '; append-only, without values');
+  EXECUTE format('COMMENT ON TABLE migrated.%I IS %L', log,
+                 'Changes of target rows of ' || entity || '; append-only, without values. xmin of each is that of the target row as the change '
+                 'left it, since one statement writes both; kinds ''deleted'' and ''remapped'' leave none');
   EXECUTE format('COMMENT ON COLUMN migrated.%I.change IS %L', log, 'In the order in which they were made, across all entities');
   EXECUTE format('COMMENT ON COLUMN migrated.%I.session IS %L', log, 'Number of the session (migrated.session.number)');
-  EXECUTE format('COMMENT ON COLUMN migrated.%I.batch IS %L', log, 'Its batch; 0: the second pass, which has none');
+  EXECUTE format('COMMENT ON COLUMN migrated.%I.batch IS %L', log,
+                 'Its batch (unlinked, repointed: the batch of the row for whose sake it was done); 0: the second pass, which has none');
   EXECUTE format('COMMENT ON COLUMN migrated.%I.kind IS %L', log,
                  'inserted, updated, deleted; marked, unmarked (as gone); filled (a reference, by the second pass); unlinked (let go of what is '
-                 'to be deleted, too); let_go, taken_back (a legacy key that stands for another row now, or after all not); repointed (to that row)');
-  EXECUTE format('COMMENT ON COLUMN migrated.%I.version IS %L', log, 'xmin of the target row as the change left it; NULL: no row is left');
+                 'to be deleted, too); let_go, taken_back (a legacy key that stands for another row now, or after all not); repointed (to that '
+                 'row); remapped (the id map alone: no row was there to be changed)');
   PERFORM migrated.make_append_only(format('migrated.%I', log));
   INSERT INTO migrated.change_log_table AS l (name, entity)
   VALUES (log, entity)
@@ -123,7 +126,7 @@ BEGIN
     RETURN;
   END IF;
   SELECT string_agg(format('SELECT l.session, %L::text AS entity, l.change, l.batch, l.kind, ARRAY[%s] AS legacy_key, ARRAY[%s] AS target_key, '
-                           'l.version, l.at FROM %s AS l', l.entity, keys.legacy, keys.target, keys.relation), ' UNION ALL ' ORDER BY l.name)
+                           'CASE WHEN l.kind NOT IN (''deleted'', ''remapped'') THEN l.xmin END AS version, l.at FROM %s AS l', l.entity, keys.legacy, keys.target, keys.relation), ' UNION ALL ' ORDER BY l.name)
     INTO branches
     FROM migrated.change_log_table AS l
    CROSS JOIN LATERAL (SELECT a.attrelid::regclass AS relation,
