@@ -8,8 +8,59 @@
 
 #include "common/text.h"
 #include "sql_verify.h"
+#include "verify/check_run.h"
+
+/* --- the table --------------------------------------------------------------------------------------- */
+
+static struct check_run *start_counts(const struct check_request *request, check_on_chunk *on_chunk,
+				      void *arg)
+{
+	return check_run_start(request, "counts", check_counts_looks, on_chunk, arg);
+}
+
+static struct check_run *start_references(const struct check_request *request,
+					  check_on_chunk *on_chunk, void *arg)
+{
+	return check_run_start(request, "references", check_references_looks, on_chunk, arg);
+}
+
+static struct check_run *start_mappings(const struct check_request *request,
+					check_on_chunk *on_chunk, void *arg)
+{
+	return check_run_start(request, "mappings", check_mappings_looks, on_chunk, arg);
+}
+
+static struct check_run *start_rules(const struct check_request *request, check_on_chunk *on_chunk,
+				     void *arg)
+{
+	return check_run_start(request, "rules", check_rules_looks, on_chunk, arg);
+}
+
+static int64_t total_of_counts(const struct binding *binding, const struct bound_entity *bound)
+{
+	return check_run_total(check_counts_looks, binding, bound);
+}
+
+static int64_t total_of_references(const struct binding *binding, const struct bound_entity *bound)
+{
+	return check_run_total(check_references_looks, binding, bound);
+}
+
+static int64_t total_of_mappings(const struct binding *binding, const struct bound_entity *bound)
+{
+	return check_run_total(check_mappings_looks, binding, bound);
+}
+
+static int64_t total_of_rules(const struct binding *binding, const struct bound_entity *bound)
+{
+	return check_run_total(check_rules_looks, binding, bound);
+}
 
 const struct check checks[] = {
+	{ "counts", start_counts, total_of_counts },
+	{ "references", start_references, total_of_references },
+	{ "mappings", start_mappings, total_of_mappings },
+	{ "rules", start_rules, total_of_rules },
 	{ 0 },
 };
 
@@ -20,6 +71,8 @@ const struct check *check_find(const char *name)
 			return check;
 	return NULL;
 }
+
+/* --- where every chunk begins and ends ----------------------------------------------------------------- */
 
 static char *literal_or_null(const char *value)
 {

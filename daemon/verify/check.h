@@ -58,7 +58,6 @@ typedef struct check_run *check_start_chunk(const struct check_request *request,
 struct check {
 	const char *name; /* "references" */
 	check_start_chunk *start;
-	bool needs_source;
 	/* Rows that it is going to look at, as the catalogs estimate them. */
 	int64_t (*total)(const struct binding *binding, const struct bound_entity *bound);
 };

@@ -1,0 +1,53 @@
+-- Do the numbers add up? {holes} by check_counts.c. s are keys and hashes of the source's rows, m the id map, t the target's rows.
+
+-- name: check_counts_rows
+-- Target, of rows that were staged. Whose version is not the one that was handled waits for the next session; all others must be there. What was
+-- set aside has its own list.
+seen AS MATERIALIZED (
+  SELECT {s_k},
+         {m_t},
+         m.w1,
+         m.gone IS NULL AND (m.h1, m.h2) = (s.h1, s.h2) IS TRUE AS handled,
+         t.{any_target_key} IS NULL AS absent,
+         {keyless} AS keyless
+    FROM {stage} AS s
+    LEFT JOIN {id_map} AS m
+      ON {m_is_s}
+    LEFT JOIN {target} AS t
+      ON {t_is_m}
+),
+found AS (
+  SELECT 'missing' AS kind, {r_key} AS legacy_key, {r_target} AS target_key, NULL::text[] AS columns, NULL::text AS name
+    FROM seen AS r
+   WHERE r.handled
+     AND r.absent
+     AND r.w1 IS DISTINCT FROM 0
+     AND NOT {aside}
+   UNION ALL
+  SELECT 'missing', NULL, NULL, ARRAY[{key_columns}], NULL
+    FROM seen AS r
+   WHERE r.keyless{duplicates}
+)
+
+-- name: check_counts_duplicates
+-- A part, where no unique index keeps the source from it.
+
+   UNION ALL
+  SELECT 'duplicate', {n_key}, NULL, ARRAY[{key_columns}], NULL
+    FROM (SELECT {r_k}, pg_catalog.row_number() OVER (PARTITION BY {r_k}) AS place FROM seen AS r WHERE NOT r.keyless) AS n
+   WHERE n.place > 1
+
+-- name: check_counts_extra
+-- Target. Rows that say they came from the source, and that no mapping leads to; or only one of a row that is gone, and should be gone here.
+{strays},
+found AS (
+  SELECT 'extra' AS kind, {c_key} AS legacy_key, {c_target} AS target_key, NULL::text[] AS columns, NULL::text AS name
+    FROM strays AS c
+   WHERE NOT EXISTS (SELECT FROM {id_map} AS o WHERE {o_is_c}{o_lives})
+     AND NOT EXISTS (SELECT
+                       FROM migrated.conflict AS d
+                      WHERE d.entity = {name}
+                        AND d.legacy_key = {c_key}
+                        AND d.in_source = 'deleted'
+                        AND (d.state IN ('held', 'kept') OR d.state = 'resolved' AND d.resolution = 'target'))
+)
