@@ -329,6 +329,7 @@ DELETE FROM migrated.again AS g
 -- Target. The checkpoint; with it the batch is done.
 UPDATE migrated.batch AS b
    SET done = true,
+       begun_at = pg_catalog.now(),
        finished_at = pg_catalog.clock_timestamp()
  WHERE b.session = '{session}'
    AND b.entity = '{entity}'

@@ -26,6 +26,16 @@ enum entity_state {
 	ENTITY_CANCELLED,
 };
 
+/* What its time is counted as, for those who ask later where it went. */
+enum stretch {
+	STRETCH_WAITING, /* for others */
+	STRETCH_PLANNING,
+	STRETCH_MOVING,
+	STRETCH_FILLING,
+	STRETCH_DELETING,
+	STRETCH_COUNT,
+};
+
 struct session;
 
 struct entity_run {
@@ -71,6 +81,7 @@ struct entity_run {
 	unsigned attempts;  /* of what has failed and is not done yet, the most */
 	unsigned fruitless; /* failures since something of it succeeded */
 	bool alone; /* its batches are split: one at a time, so that it does not keep every lane waiting */
+	int64_t retries; /* how often something was tried again, in all lives */
 
 	/* Progress. */
 	int64_t total;
@@ -80,6 +91,8 @@ struct entity_run {
 	int64_t moved_here; /* rows in this life of the daemon, for the rate */
 	double rate;	    /* rows a second, smoothed; 0: not known */
 	int64_t last_batch_ms;
+	int64_t spent_ms[STRETCH_COUNT]; /* in all lives (record.c) */
+	int64_t counted_to_ms;		 /* monotonic; 0: not counted yet */
 };
 
 /* The state as people see it: pending, running, paused, completed, failed, cancelled. */

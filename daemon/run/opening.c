@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "run/breaker.h"
+#include "run/record.h"
 #include "run/schedule.h"
 #include "run/steer.h"
 #include "sql_store.h"
@@ -75,12 +76,19 @@ static void keep_run(struct session *session, const struct entity_run *run)
 {
 	_cleanup_free_ char *level = text_format("%zu", run->bound->level);
 	_cleanup_free_ char *total = text_format("%" PRId64, run->total);
+	_cleanup_free_ char *source = record_relation(run->bound->entity->source_schema,
+						      run->bound->entity->source_table);
+	_cleanup_free_ char *target = record_relation(run->bound->entity->target_schema,
+						      run->bound->entity->target_table);
+	_cleanup_free_ char *refers_to = record_parents(run, false);
+	_cleanup_free_ char *deferred_to = record_parents(run, true);
 
 	session->opening++;
-	pg_submit(session->means.target, sql_store_session_entity_insert, 7,
+	pg_submit(session->means.target, sql_store_session_entity_insert, 12,
 		  (const char *const[]){ session->id, run->bound->entity->name, level,
 					 run->whole ? "t" : "f", total, schedule_kept_state(run),
-					 run->reason[0] != '\0' ? run->reason : NULL },
+					 run->reason[0] != '\0' ? run->reason : NULL, source,
+					 target, refers_to, deferred_to, RECORD_COUNT_MOST },
 		  on_opened, session);
 }
 
@@ -263,6 +271,8 @@ static void resume_run(struct entity_run *run, const PGresult *result, int row)
 		.kept = number(result, row, 14),
 		.held = number(result, row, 15),
 	};
+	run->retries = number(result, row, 16);
+	record_restore(run, PQgetvalue(result, row, 17));
 	snprintf(run->reason, sizeof(run->reason), "%s", PQgetvalue(result, row, 3));
 	if (strcmp(state, "completed") == 0)
 		run->state = ENTITY_COMPLETED;

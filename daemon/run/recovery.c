@@ -303,6 +303,13 @@ static unsigned attempts_allowed(const struct entity_run *run)
 	return (unsigned)run->session->means.settings->max_retry_attempts;
 }
 
+/* What stops something is not tried again. */
+static bool is_tried_again(enum recovery_action action)
+{
+	return action != RECOVERY_STOP_ENTITY && action != RECOVERY_STOP_SESSION &&
+	       action != RECOVERY_PUT_DOWN;
+}
+
 static void note(struct entity_run *run, const struct error *err, unsigned attempts)
 {
 	struct error told = *err;
@@ -312,6 +319,7 @@ static void note(struct entity_run *run, const struct error *err, unsigned attem
 	if (!run->paused)
 		snprintf(run->reason, sizeof(run->reason), "%s", err->message);
 	run->fruitless++;
+	run->retries += is_tried_again(recovery_action(err));
 	if (attempts > run->attempts)
 		run->attempts = attempts;
 }

@@ -15,6 +15,7 @@
 #include "common/text.h"
 #include "run/breaker.h"
 #include "run/plan.h"
+#include "run/record.h"
 #include "run/recovery.h"
 #include "sql_store.h"
 #include "store/store.h"
@@ -59,10 +60,16 @@ static void on_kept(void *arg, const struct pg_answer *answer)
 
 void schedule_keep(struct entity_run *run)
 {
+	_cleanup_free_ char *retries = text_format("%" PRId64, run->retries);
+	_cleanup_free_ char *timings = NULL;
+
+	record_time(run);
+	timings = record_timings(run);
 	run->unkept = false;
-	pg_submit(run->session->means.target, sql_store_session_entity_state, 4,
+	pg_submit(run->session->means.target, sql_store_session_entity_state, 7,
 		  (const char *const[]){ run->session->id, name_of(run), schedule_kept_state(run),
-					 run->reason[0] != '\0' ? run->reason : NULL },
+					 run->reason[0] != '\0' ? run->reason : NULL, retries,
+					 timings, RECORD_COUNT_MOST },
 		  on_kept, run);
 	run->session->means.on_change(run->session->means.arg);
 }
@@ -90,6 +97,7 @@ void schedule_set_state(struct entity_run *run, enum entity_state state, const c
 {
 	bool was_over = entity_run_is_over(run);
 
+	record_time(run);
 	run->state = state;
 	if (reason != NULL || !run->paused || state >= ENTITY_COMPLETED)
 		snprintf(run->reason, sizeof(run->reason), "%s", reason != NULL ? reason : "");
@@ -402,6 +410,9 @@ static void batch_succeeded(struct entity_run *run, const struct batch_spec *spe
 	log_warnings(run, result);
 	update_rate(run->session);
 	recovery_succeeded(run, spec->retry.attempts);
+	if (entity_run_is_over(run))
+		schedule_keep(
+			run); /* it was under way when its entity ended: what was counted then is counted again */
 }
 
 static void on_batch_done(void *arg, const struct batch_result *result, const struct error *err)

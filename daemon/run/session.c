@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "run/opening.h"
+#include "run/record.h"
 #include "run/recovery.h"
 #include "run/schedule.h"
 #include "run/selection.h"
@@ -190,6 +191,7 @@ static void on_inserted(void *arg, const struct pg_answer *answer)
 	}
 	session->number = atoi(PQgetvalue(pg_answer_rows(answer), 0, 0));
 	fault_point("session.inserted");
+	record_circumstances(session);
 	start_told(session, NULL);
 	begin(session);
 }
@@ -309,6 +311,7 @@ struct session *session_resume_from(const struct session_means *means, struct bi
 	if (session->started_us > 0)
 		session->elapsed_before_ms = (clock_wall_us() - session->started_us) / 1000;
 	hold_begin(session);
+	record_circumstances(session);
 	if (session->started_us > 0) {
 		opening_read(session);
 		return session;

@@ -260,9 +260,23 @@ SELECT session,
  ORDER BY created_at
  LIMIT 1
 
+-- name: session_record
+-- Beside what it does: what it is made with, once in each life of the daemon.
+UPDATE migrated.session
+   SET circumstances = $2,
+       lives = lives + 1
+ WHERE session = $1
+
 -- name: session_entity_insert
-INSERT INTO migrated.session_entity (session, entity, level, whole, total, state, reason)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+-- From now on what was counted before is not true any more; an id map of more than $12 rows is not counted.
+WITH opened AS (
+  UPDATE migrated.known_id_map
+     SET live = NULL
+   WHERE entity = $2
+)
+INSERT INTO migrated.session_entity (session, entity, level, whole, total, state, reason,
+                                     source, target, refers_to, deferred_to, rows_before)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, migrated.live_before($2, $12))
     ON CONFLICT (session, entity) DO NOTHING
 
 -- name: session_entities
@@ -282,7 +296,9 @@ SELECT e.entity,
        coalesce(b.warned, 0),
        coalesce(b.overwritten, 0),
        coalesce(b.kept, 0),
-       coalesce(b.held, 0)
+       coalesce(b.held, 0),
+       e.retries,
+       e.timings
   FROM migrated.session_entity AS e
   LEFT JOIN (
          SELECT entity,
@@ -303,13 +319,27 @@ SELECT e.entity,
  WHERE e.session = $1
 
 -- name: session_entity_state
-UPDATE migrated.session_entity
+-- Once it is over its rows are counted, unless there are more than $7.
+WITH counted AS MATERIALIZED (
+  SELECT CASE WHEN $3 IN ('completed', 'failed', 'cancelled') THEN migrated.count_live($2, $7) END AS live
+),
+kept AS (
+  UPDATE migrated.known_id_map AS k
+     SET live = c.live
+    FROM counted AS c
+   WHERE k.entity = $2
+)
+UPDATE migrated.session_entity AS e
    SET state = $3,
        reason = $4,
-       started_at = CASE WHEN $3 = 'running' THEN coalesce(started_at, pg_catalog.clock_timestamp()) ELSE started_at END,
-       finished_at = CASE WHEN $3 IN ('completed', 'failed', 'cancelled') THEN pg_catalog.clock_timestamp() END
- WHERE session = $1
-   AND entity = $2
+       started_at = CASE WHEN $3 = 'running' THEN coalesce(e.started_at, pg_catalog.clock_timestamp()) ELSE e.started_at END,
+       finished_at = CASE WHEN $3 IN ('completed', 'failed', 'cancelled') THEN pg_catalog.clock_timestamp() END,
+       retries = greatest(e.retries, $5),
+       timings = $6,
+       rows_after = c.live
+  FROM counted AS c
+ WHERE e.session = $1
+   AND e.entity = $2
 
 -- name: entity_migrated
 -- An entity's part is complete; when all of it was read ($4), its hashes are those of this mapping now. The watermark is that of the

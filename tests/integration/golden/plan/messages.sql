@@ -376,6 +376,7 @@ DELETE FROM migrated.again AS g
 
 UPDATE migrated.batch AS b
    SET done = true,
+       begun_at = pg_catalog.now(),
        finished_at = pg_catalog.clock_timestamp()
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'messages'
@@ -515,6 +516,7 @@ DELETE FROM migrated.again AS g
 
 UPDATE migrated.batch AS b
    SET done = true,
+       begun_at = pg_catalog.now(),
        finished_at = pg_catalog.clock_timestamp()
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'messages'

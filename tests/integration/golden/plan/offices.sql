@@ -352,6 +352,7 @@ DELETE FROM migrated.again AS g
 
 UPDATE migrated.batch AS b
    SET done = true,
+       begun_at = pg_catalog.now(),
        finished_at = pg_catalog.clock_timestamp()
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'offices'
@@ -491,6 +492,7 @@ DELETE FROM migrated.again AS g
 
 UPDATE migrated.batch AS b
    SET done = true,
+       begun_at = pg_catalog.now(),
        finished_at = pg_catalog.clock_timestamp()
  WHERE b.session = '00000000-0000-0000-0000-000000000000'
    AND b.entity = 'offices'
