@@ -35,6 +35,8 @@ const struct command commands[] = {
 	  "show the order of work, or the SQL of one entity" },
 	{ "io.migrated.Check", "check", SECTION_WORK, ACCESS_OBSERVE, false, "",
 	  "check that both databases are ready for a migration" },
+	{ "io.migrated.Report", "report", SECTION_WORK, ACCESS_OBSERVE, false, "[SESSION]",
+	  "report on a session, the last one by default" },
 	{ "io.migrated.ListRules", "rules", SECTION_WORK, ACCESS_OBSERVE, false, "",
 	  "list the business rules, and how many rows break each" },
 	{ "io.migrated.ListDeadLetters", "dead-letters list", SECTION_ASIDE, ACCESS_OBSERVE, false,

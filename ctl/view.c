@@ -27,6 +27,7 @@ static const struct view *const views[] = {
 	&view_cancel,
 	&view_plan,
 	&view_check,
+	&view_report,
 	&view_rules,
 	&view_letters_list,
 	&view_letters_show,

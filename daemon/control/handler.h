@@ -60,5 +60,6 @@ void handle_list_parked(void *arg, struct control_call *call);
 void handle_list_conflicts(void *arg, struct control_call *call);
 void handle_show_conflict(void *arg, struct control_call *call);
 void handle_resolve_conflicts(void *arg, struct control_call *call);
+void handle_report(void *arg, struct control_call *call);
 
 #endif

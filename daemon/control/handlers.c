@@ -36,6 +36,7 @@ const struct control_handler handler_table[] = {
 	{ "io.migrated.ListConflicts", handle_list_conflicts },
 	{ "io.migrated.ShowConflict", handle_show_conflict },
 	{ "io.migrated.ResolveConflicts", handle_resolve_conflicts },
+	{ "io.migrated.Report", handle_report },
 	{ NULL, NULL },
 };
 

@@ -319,6 +319,7 @@ def test_every_reply_is_of_the_type_the_interface_says(clinic, daemon):
             ask("Status")
     replies += [("Watch", frame) for frame in watch(daemon)]
     ask_all()
+    ask("Report")
     ask("ShowDeadLetter", id=daemon.call("ListDeadLetters", limit=1)["letters"][0]["id"])
     for method in ("RetryDeadLetters", "DiscardDeadLetters"):
         ask(method, entity="of no entity")
@@ -365,7 +366,8 @@ def test_the_clients_json_is_the_reply_with_a_version(clinic, daemon):
     migrated = daemon.ctl("migrate", "--wait", "--json").stdout.splitlines()
     outputs = [("Watch", line) for line in migrated]
     for verb, method in (("status", "Status"), ("list", "List"), ("analyze", "Analyze"), ("detect", "Detect"),
-                         ("plan", "Plan"), ("check", "Check"), ("watch", "Watch")):
+                         ("plan", "Plan"), ("check", "Check"), ("watch", "Watch"),
+                         ("report", "Report")):
         outputs.append((method, daemon.ctl(verb, "--json", check=False).stdout))
     for method, output in outputs:
         value = json.loads(output)
