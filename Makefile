@@ -246,6 +246,7 @@ bench: deps ## speed against the floors measured in the same run
 
 SBINDIR := $(PREFIX)/sbin
 LIBDIR := $(PREFIX)/lib
+UNITDIR ?= $(LIBDIR)/systemd/system
 SHAREDIR := $(PREFIX)/share
 CONFDIR := $(SYSCONFDIR)/migrated
 MAN_PAGES := $(wildcard daemon/*.8 daemon/*.5 daemon/*/*.5 ctl/*.1)
@@ -259,7 +260,7 @@ INSTALLED_PROGRAMS := \
 place = $(foreach file,$(wildcard $(1)),$(file):$(2)/$(notdir $(file:$(suffix $(1))=$(3))))
 INSTALLED_FILES := \
 	$(foreach page,$(MAN_PAGES),$(page):$(SHAREDIR)/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page))) \
-	$(foreach kind,service socket timer,$(call place,systemd/*.$(kind),$(LIBDIR)/systemd/system,.$(kind))) \
+	$(foreach kind,service socket timer,$(call place,systemd/*.$(kind),$(UNITDIR),.$(kind))) \
 	$(call place,systemd/*.sysusers,$(LIBDIR)/sysusers.d,.conf) \
 	$(call place,systemd/*.tmpfiles,$(LIBDIR)/tmpfiles.d,.conf) \
 	$(call place,systemd/*.catalog,$(LIBDIR)/systemd/catalog,.catalog) \
@@ -279,12 +280,28 @@ endef
 install: all ## programs, man pages, units and configuration; an existing configuration is kept
 	$(foreach file,$(INSTALLED_PROGRAMS),$(call install_file,$(file),755)$(newline)	)
 	$(foreach file,$(INSTALLED_FILES),$(call install_file,$(file),644)$(newline)	)
-	$(if $(UNITS),sed -i 's|/usr/sbin/migrated|$(SBINDIR)/migrated|' $(UNITS:systemd/%=$(DESTDIR)$(LIBDIR)/systemd/system/%))
+	$(if $(UNITS),sed -i 's|/usr/sbin/migrated|$(SBINDIR)/migrated|' $(UNITS:systemd/%=$(DESTDIR)$(UNITDIR)/%))
 	install -d -m 750 $(DESTDIR)$(CONFDIR) $(DESTDIR)$(CONFDIR)/entities.d
 	$(if $(wildcard etc/migrated.json),test -e $(DESTDIR)$(CONFDIR)/migrated.json || \
 		install -m 640 etc/migrated.json $(DESTDIR)$(CONFDIR)/migrated.json)
 uninstall: ## all of that but the configuration
 	rm -f $(foreach file,$(INSTALLED_PROGRAMS) $(INSTALLED_FILES),$(DESTDIR)$(lastword $(subst :, ,$(file))))
+
+# --- the Debian package -----------------------------------------------------------------------
+
+# Built from a copy, as dpkg-buildpackage leaves its results beside the sources.
+PACKAGE := $(BUILD_DIR)/deb
+PACKAGED := Makefile CHANGELOG.md LICENSE README.md common ctl daemon debian etc scripts systemd
+.PHONY: deb
+deb: ## the Debian package, in build/deb
+	@command -v dpkg-buildpackage dh >/dev/null || \
+		{ echo "make deb needs the packages build-essential and debhelper." >&2; exit 1; }
+	rm -rf $(PACKAGE)
+	mkdir -p $(PACKAGE)/migrated
+	cp -a $(PACKAGED) $(PACKAGE)/migrated
+	cd $(PACKAGE)/migrated && env -u BUILD_DIR -u MAKEFLAGS -u SAN -u CFLAGS dpkg-buildpackage --unsigned-source --unsigned-changes --build=binary
+	rm -rf $(PACKAGE)/migrated
+	@ls $(PACKAGE)/*.deb
 
 clean: ## remove everything that was built
 	rm -rf build $(addprefix $(BUILD_DIR)/,faults obj gen unit cppcheck migrated migratectl lib*.a flags sources texts)
