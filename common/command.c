@@ -59,6 +59,24 @@ const struct command commands[] = {
 
 const size_t command_count = sizeof commands / sizeof commands[0];
 
+const struct option_method option_methods[] = {
+	{ "io.migrated.Account", ACCESS_OBSERVE }, /* status --accounts */
+	{ "io.migrated.DryRun", ACCESS_OPERATE },  /* migrate --dry-run; it shows rows */
+	{ NULL, ACCESS_OBSERVE },
+};
+
+enum access command_access(const char *method)
+{
+	const struct command *command = command_by_method(method);
+
+	if (command)
+		return command->access;
+	for (const struct option_method *other = option_methods; other->method; other++)
+		if (strcmp(other->method, method) == 0)
+			return other->access;
+	return ACCESS_OBSERVE;
+}
+
 const struct command *command_by_method(const char *method)
 {
 	for (size_t i = 0; i < command_count; i++)

@@ -30,6 +30,16 @@ extern const struct command commands[];
 extern const size_t command_count;
 
 const struct command *command_by_method(const char *method);
+/* Methods that an option of a command calls beside the command's own ("migrate --dry-run"); ends with NULL. */
+struct option_method {
+	const char *method;
+	enum access access;
+};
+extern const struct option_method option_methods[];
+
+/* Who may call this method; one that nobody knows can only be looked for. */
+enum access command_access(const char *method);
+
 /* The whole verb, of one word or two. */
 const struct command *command_by_verb(const char *verb);
 

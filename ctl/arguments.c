@@ -36,6 +36,12 @@ const struct option options[] = {
 	{ "--parallel", 0, "N", "migrate", OPTION_COUNT, AT(parallel), "entities at a time" },
 	{ "--wait", 0, NULL, "migrate", OPTION_FLAG, AT(wait),
 	  "show progress until the session ends" },
+	{ "--dry-run", 0, NULL, "migrate", OPTION_FLAG, AT(dry_run),
+	  "say what it would do, and change nothing" },
+	{ "--verbose", 0, NULL, "migrate", OPTION_FLAG, AT(verbose),
+	  "with --dry-run, show some rows before and after" },
+	{ "--key", 0, "ENTITY:KEY", "migrate", OPTION_KEY, AT(keys),
+	  "with --dry-run, show this row; may be given again" },
 	{ "--entity", 0, "ENTITY", "pause,resume,cancel", OPTION_STRING, AT(entity),
 	  "only this entity of the session" },
 	{ "--follow", 0, NULL, "watch", OPTION_FLAG, AT(follow),
@@ -227,6 +233,8 @@ static const char *expectation_of(enum option_kind kind)
 		return "a number of at least 1";
 	case OPTION_SECONDS:
 		return "seconds, or a time with its unit";
+	case OPTION_KEY:
+		return "an entity and a legacy key, ENTITY:KEY";
 	case OPTION_SESSION:
 		return "the first four or more digits of a session's id";
 	}
@@ -265,6 +273,12 @@ static bool set_value(struct arguments *arguments, const struct option *option, 
 	case OPTION_SECONDS:
 		if (!parse_seconds(value, (int64_t *)member))
 			break;
+		return true;
+	case OPTION_KEY:
+		if (value[0] == ':' || !strchr(value, ':') ||
+		    arguments->key_count == ARGUMENTS_MOST_IDS)
+			break;
+		arguments->keys[arguments->key_count++] = value;
 		return true;
 	case OPTION_SESSION:
 		if (!uuid_is_prefix(value))
@@ -407,6 +421,19 @@ static bool check_decision(const struct arguments *arguments, struct error *err)
 	return true;
 }
 
+/* All of it is one transaction, so it has one lane. */
+static bool check_dry_run(const struct arguments *arguments, struct error *err)
+{
+	if (strcmp(arguments->command->verb, "migrate") != 0)
+		return true;
+	if (arguments->dry_run && arguments->parallel > 0)
+		return error_set(err, ERROR_USAGE, "migrate takes no --parallel with --dry-run");
+	if (!arguments->dry_run && (arguments->verbose || arguments->key_count > 0))
+		return error_set(err, ERROR_USAGE, "migrate takes %s only with --dry-run",
+				 arguments->verbose ? "--verbose" : "--key");
+	return true;
+}
+
 /* Only the accounts are by entity. */
 static bool check_together(const struct arguments *arguments, struct error *err)
 {
@@ -415,7 +442,7 @@ static bool check_together(const struct arguments *arguments, struct error *err)
 	if (is_status && !arguments->accounts && (arguments->entities || arguments->exclude))
 		return error_set(err, ERROR_USAGE, "status takes %s only with --accounts",
 				 arguments->entities ? "--entities" : "--exclude");
-	return check_decision(arguments, err);
+	return check_decision(arguments, err) && check_dry_run(arguments, err);
 }
 
 /* --- what a verb is given ----------------------------------------------------------------------- */

@@ -51,6 +51,10 @@ struct arguments {
 	const char *level;
 	int64_t tail;
 	bool wait;
+	bool dry_run;
+	bool verbose;
+	const char *keys[ARGUMENTS_MOST_IDS]; /* "patients:13" */
+	size_t key_count;
 	bool follow;
 	int64_t batch_size;
 	int64_t parallel;
@@ -64,6 +68,7 @@ enum option_kind {
 	OPTION_CHOICE,	/* const char *, one of those that `value` separates by "|" */
 	OPTION_COUNT,	/* int64_t, at least 1 */
 	OPTION_SECONDS, /* int64_t milliseconds, from "30", "0.5" or "2min" */
+	OPTION_KEY,	/* one more of `keys` */
 	OPTION_SESSION, /* const char *, the beginning of a session's id */
 };
 

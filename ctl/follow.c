@@ -124,7 +124,8 @@ static void append_frame(const struct follow *follow, struct text *out, size_t m
 			       clock_monotonic_ms() - follow->frame_ms,
 			       max_lines - (line.length > 0 && max_lines > 1));
 	else
-		text_append(out, "No session is under way.\n");
+		text_append(out, follow->settings->method ? "Preparing.\n"
+							  : "No session is under way.\n");
 	if (line.length > 0) {
 		look_append(&follow->look, out, STYLE_PLAIN, text_string(&line));
 		text_append(out, "\n");
@@ -284,7 +285,8 @@ static void show_end(struct follow *follow)
 
 	if (follow->manner != MANNER_SCREEN || !follow->frame)
 		return;
-	append_frame(follow, &out, 0);
+	if (!follow->settings->end)
+		append_frame(follow, &out, 0);
 	screen_finish(&follow->screen, text_string(&out));
 }
 
@@ -294,6 +296,9 @@ static bool send_watch(struct follow *follow, struct failure *failure)
 {
 	json_auto_t *parameters = json_object();
 
+	if (follow->settings->method)
+		return client_send(follow->client, follow->settings->method,
+				   follow->settings->parameters, true, failure);
 	view_set_string(parameters, "session", follow->settings->session);
 	view_set_flag(parameters, "follow", follow->settings->on_and_on);
 	view_set_count(parameters, "interval_ms",
@@ -382,8 +387,12 @@ static enum exit_status say_outcome(const struct follow *follow)
 	return status;
 }
 
-static enum manner manner_of(const struct arguments *arguments, const struct look *look)
+static enum manner manner_of(const struct follow_settings *settings, const struct look *look)
 {
+	const struct arguments *arguments = settings->arguments;
+
+	if (settings->end && (arguments->json || !look->terminal))
+		return MANNER_SILENT;
 	if (arguments->json)
 		return MANNER_JSON;
 	if (arguments->quiet)
@@ -399,6 +408,9 @@ static enum exit_status follow_frames(struct follow *follow)
 	show_end(follow);
 	if (interrupted)
 		return still_running(follow, EXIT_FAILED);
+	if (received && follow->settings->end)
+		return follow->settings->end(&follow->look, follow->frame,
+					     follow->settings->arguments);
 	if (received)
 		return say_outcome(follow);
 	view_fail(&failure);
@@ -414,7 +426,7 @@ enum exit_status follow_session(struct client *client, const struct follow_setti
 		.told = json_object(),
 	};
 
-	follow.manner = manner_of(settings->arguments, &follow.look);
+	follow.manner = manner_of(settings, &follow.look);
 	screen_init(&follow.screen, STDOUT_FILENO);
 	take_signals(&follow);
 	enum exit_status status = follow_frames(&follow);

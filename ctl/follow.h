@@ -8,8 +8,15 @@
 #include "ctl/arguments.h"
 #include "ctl/client.h"
 #include "ctl/exit.h"
+#include "ctl/look.h"
 
 struct follow_settings {
+	/* Instead of io.migrated.Watch: a method whose frames are alike, and which ends with us. */
+	const char *method;
+	json_t *parameters; /* borrowed */
+	/* Shows the last frame and judges it. */
+	enum exit_status (*end)(const struct look *look, json_t *frame,
+				const struct arguments *arguments);
 	const char *session; /* NULL: the one under way */
 	bool on_and_on;	     /* goes on with the sessions after it */
 	bool until_paused;   /* a pause ends it, too */

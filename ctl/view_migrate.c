@@ -1,10 +1,11 @@
 /*
- * migrate: starts a session, and with --wait follows it to its end.
+ * migrate: starts a session, and with --wait follows it to its end; with --dry-run it has one done that leaves nothing.
  */
 #include "ctl/follow.h"
 #include "ctl/format.h"
 #include "ctl/reply.h"
 #include "ctl/view.h"
+#include "ctl/view_dry_run.h"
 
 static json_t *parameters_of(const struct arguments *arguments)
 {
@@ -51,6 +52,12 @@ static enum exit_status wait_for_end(const struct arguments *arguments, struct c
 static enum exit_status run(const struct view *view, const struct arguments *arguments,
 			    struct client *client)
 {
+	json_auto_t *parameters = NULL;
+
+	if (arguments->dry_run) {
+		parameters = parameters_of(arguments);
+		return dry_run(arguments, parameters, client);
+	}
 	return arguments->wait ? wait_for_end(arguments, client)
 			       : view_call(view, arguments, client);
 }

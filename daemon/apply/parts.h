@@ -1,5 +1,5 @@
 /*
- * Pieces of SQL that several statements of a batch share. Used in this room only; strings are the caller's to free.
+ * Pieces of SQL that several statements share, of this room and of run/. Strings are the caller's to free.
  */
 #ifndef DAEMON_APPLY_PARTS_H
 #define DAEMON_APPLY_PARTS_H

@@ -22,6 +22,9 @@ bool handler_decode(struct control_call *call, const struct json_field *fields,
 bool handler_names(struct control_call *call, const char *parameter,
 		   const json_t *names) _warn_unused_;
 
+/* True when `strategy` is NULL or one of its names; else likewise. */
+bool handler_strategy(struct control_call *call, const char *strategy) _warn_unused_;
+
 /* A call that is answered when something else has come back; `call` is NULL once the peer has gone. */
 struct pending_call {
 	struct handlers *handlers;
@@ -38,6 +41,10 @@ void pending_call_fail(struct pending_call *pending, const struct error *err);
 /* NoSuchSession, Unavailable …: the error of the interface that says it most closely. */
 void handler_fail(struct control_call *call, const struct error *err);
 
+/* What was to begin could not: AlreadyRunning, or NoSuchAnalysis (this one), where it is that; else as handler_fail(). */
+void handler_fail_to_begin(struct handlers *handlers, struct control_call *call,
+			   const char *analysis, const struct error *err);
+
 void handle_status(void *arg, struct control_call *call);
 void handle_watch(void *arg, struct control_call *call);
 void handle_list(void *arg, struct control_call *call);
@@ -45,6 +52,7 @@ void handle_logs(void *arg, struct control_call *call);
 void handle_analyze(void *arg, struct control_call *call);
 void handle_detect(void *arg, struct control_call *call);
 void handle_migrate(void *arg, struct control_call *call);
+void handle_dry_run(void *arg, struct control_call *call);
 void handle_pause(void *arg, struct control_call *call);
 void handle_resume(void *arg, struct control_call *call);
 void handle_cancel(void *arg, struct control_call *call);

@@ -21,6 +21,7 @@ const struct control_handler handler_table[] = {
 	{ "io.migrated.Analyze", handle_analyze },
 	{ "io.migrated.Detect", handle_detect },
 	{ "io.migrated.Migrate", handle_migrate },
+	{ "io.migrated.DryRun", handle_dry_run },
 	{ "io.migrated.Pause", handle_pause },
 	{ "io.migrated.Resume", handle_resume },
 	{ "io.migrated.Cancel", handle_cancel },

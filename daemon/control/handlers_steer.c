@@ -11,7 +11,7 @@
 /* Assumed for an entity that has never been measured. */
 #define ROWS_PER_SECOND 20000.0
 
-static bool strategy_is_good(struct control_call *call, const char *strategy)
+bool handler_strategy(struct control_call *call, const char *strategy)
 {
 	bool good = strategy == NULL || strcmp(strategy, "sweep") == 0 ||
 		    strcmp(strategy, "watermark") == 0;
@@ -144,7 +144,7 @@ void handle_detect(void *arg, struct control_call *call)
 	if (handler_decode(call, detect_fields, &parameters) &&
 	    handler_names(call, "entities", parameters.entities) &&
 	    handler_names(call, "exclude", parameters.exclude) &&
-	    strategy_is_good(call, parameters.strategy))
+	    handler_strategy(call, parameters.strategy))
 		engine_detect(handlers->engine, detect_options(&parameters), on_detected,
 			      pending_call_new(handlers, call));
 	json_decref(parameters.entities);
@@ -193,30 +193,34 @@ static const struct json_field migrate_fields[] = {
 	{ .key = NULL },
 };
 
+void handler_fail_to_begin(struct handlers *handlers, struct control_call *call,
+			   const char *analysis, const struct error *err)
+{
+	const struct session *running = engine_session(handlers->engine);
+
+	if (err->kind == ERROR_BUSY && running != NULL && running->phase != SESSION_ENDED)
+		control_call_error(call, "io.migrated.AlreadyRunning",
+				   json_pack("{s:s}", "session", running->id));
+	else if (err->kind == ERROR_NOT_FOUND && strcmp(err->phase, "analysis") == 0)
+		control_call_error(call, "io.migrated.NoSuchAnalysis",
+				   json_pack("{s:s}", "analysis", analysis));
+	else
+		handler_fail(call, err);
+}
+
 static void on_started(void *arg, struct session *session, const struct error *err)
 {
 	struct pending_call *pending = arg;
-	const struct session *running = engine_session(pending->handlers->engine);
+	_cleanup_free_ char *analysis = pending->state;
 
 	if (err == NULL) {
 		pending_call_reply(pending, json_pack("{s:s}", "session", session->id));
-	} else if (err->kind == ERROR_BUSY && pending->call != NULL && running != NULL &&
-		   running->phase != SESSION_ENDED) {
-		control_call_error(pending->call, "io.migrated.AlreadyRunning",
-				   json_pack("{s:s}", "session", running->id));
-		pending->call = NULL;
-		pending_call_fail(pending, err);
-	} else if (err->kind == ERROR_NOT_FOUND && strcmp(err->phase, "analysis") == 0 &&
-		   pending->call != NULL) {
-		control_call_error(pending->call, "io.migrated.NoSuchAnalysis",
-				   json_pack("{s:s}", "analysis", (const char *)pending->state));
-		pending->call = NULL;
-		free(pending->state);
-		pending_call_fail(pending, err);
-	} else {
-		free(pending->state);
-		pending_call_fail(pending, err);
+		return;
 	}
+	if (pending->call != NULL)
+		handler_fail_to_begin(pending->handlers, pending->call, analysis, err);
+	pending->call = NULL;
+	pending_call_fail(pending, err);
 }
 
 static json_t *session_options(const struct migrate_parameters *parameters)
@@ -261,7 +265,7 @@ void handle_migrate(void *arg, struct control_call *call)
 	if (handler_decode(call, migrate_fields, &parameters) &&
 	    handler_names(call, "entities", parameters.entities) &&
 	    handler_names(call, "exclude", parameters.exclude) &&
-	    strategy_is_good(call, parameters.strategy))
+	    handler_strategy(call, parameters.strategy))
 		migrate(handlers, call, &parameters);
 	json_decref(parameters.entities);
 	json_decref(parameters.exclude);

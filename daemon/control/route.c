@@ -111,18 +111,10 @@ static void refuse_method(struct control_call *call)
 				   json_pack("{s:s}", "method", method));
 }
 
-/* What is not in the table of commands can only be looked at. */
-static enum access needed_access(const char *method)
-{
-	const struct command *command = command_by_method(method);
-
-	return command ? command->access : ACCESS_OBSERVE;
-}
-
 static bool is_permitted(struct control_call *call)
 {
 	const char *method = control_call_method(call);
-	enum access needed = needed_access(method);
+	enum access needed = command_access(method);
 
 	if (credentials_suffice(peer_standing_of_call(call), needed))
 		return true;
@@ -153,7 +145,7 @@ void route_call(const struct control_handler *handlers, void *handler_arg,
 		refuse_method(call);
 		return;
 	}
-	if (needed_access(method) == ACCESS_OPERATE)
+	if (command_access(method) == ACCESS_OPERATE)
 		log_notice("control: %s by uid %lu (pid %ld)", method,
 			   (unsigned long)control_call_uid(call), (long)control_call_pid(call));
 	handler->handle(handler_arg, call);

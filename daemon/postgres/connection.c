@@ -476,7 +476,7 @@ void pg_connection_close(struct pg_connection *connection)
 	void *driver_arg;
 
 	if (connection && connection->host) {
-		free(connection);
+		deferred_free(connection->host->base, free, connection);
 		return;
 	}
 	if (!connection || connection->state == PG_CLOSED)

@@ -267,7 +267,8 @@ void detection_free(struct detection *detection)
 static void cancel_entity(struct detection *detection, struct detection_entity *entity)
 {
 	if (detection->cancels <= CANCEL_PATIENCE && entity->run != NULL)
-		detect_cancel(entity->run, detection->request.source, detection->request.store);
+		detect_cancel(entity->run, detection->request.source_beside,
+			      detection->request.target_beside);
 	if (detection->cancels > CANCEL_PATIENCE && entity->lane != NULL)
 		pg_connection_reset(lane_source(entity->lane), "the detection was cancelled");
 	if (detection->cancels > CANCEL_PATIENCE && entity->lane != NULL)

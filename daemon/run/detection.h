@@ -23,12 +23,13 @@ struct detection_entity {
 
 struct detection_request {
 	struct event_base *base;
-	const struct binding *binding; /* outlives the detection */
-	const bool *selected;	       /* entities, by index; copied */
-	struct lane_pool *lanes;       /* whose owner calls detection_offer() */
-	struct pg_connection
-		*source; /* beside the lanes: for the moment, and to cancel what they run */
-	struct pg_connection *store; /* the target, for what is kept */
+	const struct binding *binding;	     /* outlives the detection */
+	const bool *selected;		     /* entities, by index; copied */
+	struct lane_pool *lanes;	     /* whose owner calls detection_offer() */
+	struct pg_connection *source;	     /* beside the lanes: for the moment */
+	struct pg_connection *store;	     /* the target, for what is kept */
+	struct pg_connection *source_beside; /* to cancel what the lanes run */
+	struct pg_connection *target_beside;
 	enum detect_depth depth;
 	bool always_compare; /* see struct detect_request */
 	int64_t work_memory_kb;

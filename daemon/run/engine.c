@@ -101,6 +101,15 @@ bool engine_may_steer(const struct engine *engine, struct error *err)
 	return error_hint(err, "ask again when migratectl status shows both databases as ready");
 }
 
+static void drop_dry_run(struct engine *engine, const char *reason)
+{
+	struct error err;
+
+	error_set(&err, ERROR_CONNECTION, "%s", reason);
+	if (engine->dry_run != NULL)
+		dry_run_drop(engine->dry_run, &err);
+}
+
 /* Both connections begin anew, so that nothing is on its way any more to what is dropped here. */
 static void on_put_down(evutil_socket_t fd, short what, void *arg)
 {
@@ -108,6 +117,7 @@ static void on_put_down(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	drop_dry_run(engine, "another daemon has taken over the target");
 	if (engine->session != NULL)
 		session_put_down(engine->session);
 	event_del(engine->put_down);
@@ -152,8 +162,8 @@ static void stop_when_drained(struct engine *engine)
 {
 	void (*on_stopped)(void *arg) = engine->on_stopped;
 
-	if (!engine->stopping || on_stopped == NULL || lane_pool_busy(engine->lanes) > 0 ||
-	    pg_connection_state(engine->target) == PG_BUSY)
+	if (!engine->stopping || on_stopped == NULL || engine->dry_run != NULL ||
+	    lane_pool_busy(engine->lanes) > 0 || pg_connection_state(engine->target) == PG_BUSY)
 		return;
 	engine->on_stopped = NULL;
 	on_stopped(engine->on_stopped_arg);
@@ -164,6 +174,8 @@ void engine_stop(struct engine *engine, void (*on_stopped)(void *arg), void *arg
 	engine->stopping = true;
 	engine->on_stopped = on_stopped;
 	engine->on_stopped_arg = arg;
+	if (engine->dry_run != NULL)
+		dry_run_cancel(engine->dry_run, false);
 	lane_pool_wake(engine->lanes);
 	stop_when_drained(engine);
 }
@@ -203,6 +215,8 @@ static void on_throttle_free(void *arg)
 	struct engine *engine = arg;
 
 	lane_pool_wake(engine->lanes);
+	if (engine->dry_run != NULL)
+		dry_run_wake(engine->dry_run);
 }
 
 static struct throttle *make_throttle(struct engine *engine)
@@ -316,7 +330,8 @@ static void go_on(struct engine *engine)
 	if (!engine->resumed && !engine_is_busy(engine))
 		look_for_unfinished(engine);
 	engine_changed(engine);
-	if (engine->session != NULL && engine->session->phase < SESSION_ENDED)
+	if (engine->session != NULL && engine->session->phase < SESSION_ENDED &&
+	    engine->dry_run == NULL)
 		session_store_ready(engine->session);
 }
 
@@ -380,6 +395,7 @@ void engine_free(struct engine *engine)
 	engine->stopping = true;
 	engine->on_stopped = NULL;
 	cycle_driver_stop(engine->cycle);
+	drop_dry_run(engine, "migrated is stopping");
 	if (engine->session != NULL)
 		session_abandon(engine->session);
 	throttle_free(engine->throttle);
@@ -408,7 +424,7 @@ struct session *engine_session(const struct engine *engine)
 
 bool engine_is_busy(const struct engine *engine)
 {
-	return engine->request != NULL || engine->detection != NULL ||
+	return engine->request != NULL || engine->detection != NULL || engine->dry_run != NULL ||
 	       (engine->session != NULL && engine->session->phase != SESSION_ENDED);
 }
 
@@ -438,6 +454,8 @@ const char *engine_state(const struct engine *engine, const struct error **ret_r
 		return engine->session->hold != HOLD_NONE	     ? "paused"
 		       : engine->session->phase == SESSION_DETECTING ? "detecting"
 								     : "running";
+	if (engine->dry_run != NULL)
+		return "running";
 	return engine->detection != NULL || engine->request != NULL ? "detecting" : "idle";
 }
 

@@ -9,6 +9,7 @@
 
 #include "run/again.h"
 #include "run/cycle.h"
+#include "run/dry_run.h"
 #include "run/engine.h"
 #include "run/owner.h"
 #include "run/throttle.h"
@@ -21,7 +22,8 @@ struct request {
 	struct binding *binding;
 	session_on_started *on_started;	 /* migrate */
 	engine_on_detected *on_detected; /* detect */
-	struct again *again;		 /* rows are asked for again, and may need a session */
+	struct dry_run *dry_run;
+	struct again *again; /* rows are asked for again, and may need a session */
 	bool resume; /* an unfinished session, whose row is asked for again when all is prepared */
 	void *arg;
 	int64_t since_ms; /* when it came */
@@ -48,9 +50,10 @@ struct engine {
 	struct request *request;     /* being prepared */
 	struct detection *detection; /* of a detect request */
 	struct session *session;
-	bool resumed; /* the store was asked for an unfinished session */
-	bool known;   /* the store has said that it has none, in this life */
-	bool reached; /* both databases have answered once */
+	struct dry_run *dry_run; /* of which the session is; until nothing of it is left */
+	bool resumed;		 /* the store was asked for an unfinished session */
+	bool known;		 /* the store has said that it has none, in this life */
+	bool reached;		 /* both databases have answered once */
 	bool lost; /* one of the connections was lost since both were up, and the store was ours */
 	struct event *
 		put_down; /* the store has, or may have, another owner: what is under way is dropped */
@@ -87,6 +90,9 @@ bool request_may_begin(const struct engine *engine, struct error *err);
 
 /* Goes on as soon as it may; takes it over. */
 void request_submit(struct request *request);
+
+/* Has a dry run begin as soon as it may, or refuses it. */
+void request_dry_run(struct engine *engine, struct dry_run *dry, const json_t *options);
 
 /* Its session is begun; it is refused; or it ends here, without a word. */
 void request_begin_session(struct request *request);

@@ -168,10 +168,31 @@ static bool may_take_the_place(enum hold_kind kind, enum hold_kind present)
 	return present == HOLD_NONE || present == HOLD_ENVIRONMENT || kind == present;
 }
 
+/* A dry run keeps locks, so it does not wait: what a person would have to approve is said, and done; the rest ends it. */
+static void hold_dry(struct session *session, enum hold_kind kind, const char *reason)
+{
+	struct error err;
+
+	if (kind == HOLD_BREAKER) {
+		if (session->remarks == NULL)
+			session->remarks = json_array();
+		json_array_append_new(session->remarks, json_string(reason));
+		breaker_approve(session);
+		return;
+	}
+	error_set(&err, ERROR_ENVIRONMENT, "%s", reason);
+	error_context(&err, "a dry run does not wait");
+	session_fail(session, &err);
+}
+
 void session_hold(struct session *session, enum hold_kind kind, const char *reason)
 {
 	_cleanup_free_ char *what = NULL;
 
+	if (session->means.dry && !session->cancelled && session->phase < SESSION_ENDING) {
+		hold_dry(session, kind, reason);
+		return;
+	}
 	if (session->cancelled || session->phase >= SESSION_ENDING ||
 	    !may_take_the_place(kind, session->hold) ||
 	    (session->hold == kind && strcmp(session->reason, reason) == 0))

@@ -12,6 +12,11 @@
 /* Rates of less than this long are noise. */
 #define RATE_KNOWN_AFTER_MS 500
 
+const char *session_mode(const struct session *session)
+{
+	return session->means.dry ? "dry run" : session->mode;
+}
+
 const char *session_state(const struct session *session)
 {
 	if (session->phase == SESSION_ENDED)
@@ -171,8 +176,8 @@ json_t *session_describe(const struct session *session)
 		"{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, "
 		"s:o}",
 		"session", session->id, "analysis", string_or_null(session->analysis), "mode",
-		session->mode, "state", session_state(session), "hold", hold_or_null(session),
-		"reason", string_or_null(reason_of(session)), "created",
+		session_mode(session), "state", session_state(session), "hold",
+		hold_or_null(session), "reason", string_or_null(reason_of(session)), "created",
 		time_or_null(session->created_us), "started", time_or_null(session->started_us),
 		"finished", time_or_null(session->finished_us), "elapsed_ms",
 		(json_int_t)session_elapsed_ms(session), "total", (json_int_t)total, "done",

@@ -252,9 +252,35 @@ static unsigned most_attempts(const struct batch_spec *list, size_t count)
 	return most;
 }
 
+/* A dry run waits for nobody, as others may wait for it. */
+static bool gives_up(struct session *session, const struct error *err)
+{
+	struct error told;
+
+	if (!session->means.dry)
+		return false;
+	told = *err;
+	error_context(&told, "a dry run does not wait");
+	session_fail(session, &told);
+	return true;
+}
+
+static bool cannot_wait(struct entity_run *run)
+{
+	struct error err;
+
+	error_set(&err, ERROR_TRANSIENT, "a row of \"%s\" cannot be got through: %s",
+		  run->bound->entity->name, run->reason);
+	return gives_up(run->session, &err);
+}
+
 /* One row that cannot be got through. When nothing else of the entity can either, all of it waits. */
 static void hold_single(struct entity_run *run, struct batch_spec *spec)
 {
+	if (cannot_wait(run)) {
+		batch_spec_done(spec);
+		return;
+	}
 	if (run->fruitless >= spec->retry.attempts)
 		wait_for_probe(run->session, &run->retry);
 	wait_for_probe(run->session, &spec->retry);
@@ -356,8 +382,13 @@ void recovery_batch_failed(struct entity_run *run, struct batch_spec *spec, cons
 	if (action != RECOVERY_RECONNECT)
 		spec->retry.attempts++;
 	note(run, err, spec->retry.attempts);
-	if (action == RECOVERY_RETRY && spec->retry.attempts > attempts_allowed(run))
+	if (action == RECOVERY_RETRY && spec->retry.attempts > attempts_allowed(run)) {
+		if (gives_up(run->session, err)) {
+			batch_spec_done(spec);
+			return;
+		}
 		action = RECOVERY_HALVE;
+	}
 	switch (action) {
 	case RECOVERY_BACK_OFF:
 	case RECOVERY_RETRY:
@@ -398,6 +429,8 @@ static void take_less(struct entity_run *run)
 			    : run->state == ENTITY_FILLING ? &run->fill_pace
 							   : &run->move_pace;
 
+	if (pace_size(pace, &limits) == 1 && cannot_wait(run))
+		return;
 	if (pace_size(pace, &limits) == 1)
 		wait_for_probe(run->session, &run->retry);
 	else
@@ -420,8 +453,11 @@ bool recovery_step_failed(struct entity_run *run, const struct error *err)
 	if (action != RECOVERY_RECONNECT)
 		run->retry.attempts++;
 	note(run, err, run->retry.attempts);
-	if (action == RECOVERY_RETRY && run->retry.attempts > attempts_allowed(run))
+	if (action == RECOVERY_RETRY && run->retry.attempts > attempts_allowed(run)) {
+		if (gives_up(run->session, err))
+			return false;
 		action = RECOVERY_HALVE;
+	}
 	switch (action) {
 	case RECOVERY_BACK_OFF:
 	case RECOVERY_RETRY:

@@ -38,6 +38,8 @@ void request_refuse(struct request *request, const struct error *err)
 		request->on_started(request->arg, NULL, err);
 	else if (request->on_detected != NULL)
 		request->on_detected(request->arg, NULL, NULL, err);
+	else if (request->dry_run != NULL)
+		dry_run_refuse(request->dry_run, err);
 	else if (request->again != NULL)
 		again_begun(request->again, NULL, err);
 	else
@@ -97,6 +99,8 @@ static struct session_means session_means(struct engine *engine)
 		.settings = &engine->config->settings,
 		.source = engine->source,
 		.target = engine->target,
+		.source_beside = engine->source,
+		.target_beside = engine->target,
 		.lanes = engine->lanes,
 		.epoch = owner_epoch(engine->owner),
 		.is_ready = is_ready,
@@ -264,6 +268,8 @@ static void begin_detection(struct request *request)
 			.lanes = engine->lanes,
 			.source = engine->source,
 			.store = engine->target,
+			.source_beside = engine->source,
+			.target_beside = engine->target,
 			.depth = detection_depth(
 				json_string_value(json_object_get(request->options, "strategy"))),
 			.work_memory_kb = engine->config->settings.work_memory_kb,
@@ -360,6 +366,10 @@ bool request_may_begin(const struct engine *engine, struct error *err)
 {
 	if (!may_ask(engine, err))
 		return false;
+	if (engine->dry_run != NULL) {
+		error_set(err, ERROR_BUSY, "a dry run is under way");
+		return error_hint(err, "migratectl cancel ends it");
+	}
 	if (engine_is_busy(engine))
 		return error_set(err, ERROR_BUSY, "%s",
 				 engine->detection != NULL || engine->request != NULL
@@ -380,7 +390,19 @@ static bool is_preparing(const struct engine *engine)
 static bool goes_beside(const struct request *request)
 {
 	return request->again != NULL && engine_is_busy(request->engine) &&
-	       !is_preparing(request->engine);
+	       request->engine->dry_run == NULL && !is_preparing(request->engine);
+}
+
+static void prepare(struct request *request)
+{
+	struct dry_run *dry = request->dry_run;
+
+	if (dry == NULL) {
+		store_upgrade(request->engine->target, on_upgraded, request);
+		return;
+	}
+	dry_run_begin(dry);
+	request_end(request);
 }
 
 static void begin(struct request *request)
@@ -389,7 +411,7 @@ static void begin(struct request *request)
 
 	engine->request = request;
 	if (!cycle_is_looking(engine->cycle))
-		store_upgrade(engine->target, on_upgraded, request);
+		prepare(request);
 	engine_changed(engine);
 }
 
@@ -397,7 +419,7 @@ bool request_go_on(struct engine *engine)
 {
 	if (engine->request == NULL)
 		return false;
-	store_upgrade(engine->target, on_upgraded, engine->request);
+	prepare(engine->request);
 	return true;
 }
 
@@ -485,6 +507,23 @@ void engine_migrate(struct engine *engine, json_t *options, const char *analysis
 				     .analysis = text_copy(analysis),
 				     .on_started = on_started,
 				     .arg = arg,
+				     .since_ms = clock_monotonic_ms() };
+	selected = selection_make(&engine->config->entities, json_object_get(options, "entities"),
+				  json_object_get(options, "exclude"), &err);
+	if (selected == NULL)
+		request_refuse(request, &err);
+	else
+		request_submit(request);
+}
+
+void request_dry_run(struct engine *engine, struct dry_run *dry, const json_t *options)
+{
+	struct request *request = memory_new(sizeof(*request));
+	_cleanup_free_ bool *selected = NULL;
+	struct error err;
+
+	*request = (struct request){ .engine = engine,
+				     .dry_run = dry,
 				     .since_ms = clock_monotonic_ms() };
 	selected = selection_make(&engine->config->entities, json_object_get(options, "entities"),
 				  json_object_get(options, "exclude"), &err);

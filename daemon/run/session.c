@@ -26,7 +26,7 @@ static void end(struct session *session);
 void session_log(const struct session *session, int priority, const char *what)
 {
 	log_event(priority, &(struct log_fields){ .session = session->id }, "session %s (%s): %s",
-		  session->id, session->mode, what);
+		  session->id, session_mode(session), what);
 }
 
 void session_set_phase(struct session *session, enum session_phase phase)
@@ -113,6 +113,8 @@ static void on_detected(void *arg, struct detection *detection, const struct err
 		session->analysis_settled = json_object_size(session->undetected) == 0;
 	}
 	detection_free(detection);
+	if (session->phase >= SESSION_ENDING)
+		return; /* it has failed meanwhile */
 	if (session->cancelled)
 		end(session);
 	else if (session_store_failed(session, err))
@@ -144,6 +146,8 @@ static void detect(struct session *session)
 			.lanes = session->means.lanes,
 			.source = session->means.source,
 			.store = session->means.target,
+			.source_beside = session->means.source_beside,
+			.target_beside = session->means.target_beside,
 			.depth = detection_depth(
 				json_string_value(json_object_get(session->options, "strategy"))),
 			.always_compare = session_is_full(session),
@@ -343,6 +347,15 @@ static void choose_final_state(struct session *session)
 	}
 }
 
+static void over(struct session *session)
+{
+	session->finished_us = clock_wall_us();
+	session_log(session, session->failure.kind == ERROR_NONE ? LOG_NOTICE : LOG_ERR,
+		    session->final_state);
+	session_set_phase(session, SESSION_ENDED);
+	session->means.on_end(session->means.arg, session);
+}
+
 static void on_end_kept(void *arg, const struct pg_answer *answer)
 {
 	struct session *session = arg;
@@ -356,21 +369,23 @@ static void on_end_kept(void *arg, const struct pg_answer *answer)
 		if (recovery_may_end_later(session, answer->error))
 			return;
 	}
-	session->finished_us = clock_wall_us();
-	session_log(session, session->failure.kind == ERROR_NONE ? LOG_NOTICE : LOG_ERR,
-		    session->final_state);
-	session_set_phase(session, SESSION_ENDED);
-	session->means.on_end(session->means.arg, session);
+	over(session);
 }
 
 static void end(struct session *session)
 {
+	if (session->phase == SESSION_ENDED)
+		return;
 	choose_final_state(session);
 	session->hold = HOLD_NONE;
 	hold_end(session);
 	session_set_phase(session, SESSION_ENDING);
 	if (session->batches_active > 0)
 		return; /* schedule_advance() comes back */
+	if (session->means.dry) {
+		over(session);
+		return;
+	}
 	fault_point("session.ending");
 	pg_submit(session->means.target, sql_store_session_end, 3,
 		  (const char *const[]){ session->id, session->final_state,
@@ -448,6 +463,15 @@ void session_abandon(struct session *session)
 	session->abandoned = true;
 }
 
+void session_lose(struct session *session, const struct error *err)
+{
+	if (session->phase == SESSION_ENDED)
+		return;
+	detection_free(session->detection);
+	session->detection = NULL;
+	session_fail(session, err);
+}
+
 void session_put_down(struct session *session)
 {
 	if (session->phase == SESSION_ENDED)
@@ -480,5 +504,6 @@ void session_free(struct session *session)
 	binding_free(session->binding);
 	json_decref(session->options);
 	json_decref(session->undetected);
+	json_decref(session->remarks);
 	free(session);
 }

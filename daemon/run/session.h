@@ -36,9 +36,13 @@ struct session_means {
 	struct event_base *base;
 	const struct entity_set *set;
 	const struct settings *settings;
-	struct pg_connection *source; /* for planning */
-	struct pg_connection *target; /* for the store */
+	struct pg_connection *source;	     /* for planning */
+	struct pg_connection *target;	     /* for the store */
+	struct pg_connection *source_beside; /* to cancel what the others run */
+	struct pg_connection *target_beside;
 	struct lane_pool *lanes;
+	/* All of it is within one transaction that is rolled back (dry_run.h): it waits for nobody, and keeps nothing. */
+	bool dry;
 	int64_t epoch; /* under which the daemon owns the store */
 	/* Are both connections up, and is the store still known to be ours? */
 	bool (*is_ready)(void *arg);
@@ -64,6 +68,7 @@ struct session {
 	json_t *steered;  /* entity → "paused" or "cancelled": asked for before its part began */
 	json_t *breach;	  /* what a breaker holds it for; NULL: nothing. See breaker.h */
 	json_t *approved; /* what was approved; NULL: nothing */
+	json_t *remarks;  /* of a dry one: where another would have stood still, in words */
 	json_t *undetected;	  /* entity → why its detection failed; NULL: all went well */
 	bool analysis_by_default; /* nobody named it: it must cover every entity, or a new one is made */
 	bool analysis_settled; /* a later life is to take the same */
@@ -121,6 +126,9 @@ void session_free(struct session *session);
 /* The daemon goes: nothing is done or kept any more, so that a later life finds the session as it is. */
 void session_abandon(struct session *session);
 
+/* The connections of a dry one are closed: it has failed, unless it was over. */
+void session_lose(struct session *session, const struct error *err);
+
 /* The store belongs to another daemon: likewise, and the owner of the session is told, who frees it later. */
 void session_put_down(struct session *session);
 
@@ -134,6 +142,9 @@ void session_store_ready(struct session *session);
 bool session_pause(struct session *session, const char *entity, struct error *err);
 bool session_continue(struct session *session, const char *entity, struct error *err);
 bool session_cancel(struct session *session, const char *entity, struct error *err);
+
+/* "initial", "differential", "full", "again"; "dry run" whatever it would be. */
+const char *session_mode(const struct session *session);
 
 /* "pending", "running", "paused", "completed", "failed", "cancelled". */
 const char *session_state(const struct session *session);

@@ -68,6 +68,14 @@ static bool is_going(struct session *session, struct error *err)
 	return error_set(err, ERROR_USAGE, "session %s is %s", session->id, session_state(session));
 }
 
+static bool may_wait(const struct session *session, struct error *err)
+{
+	if (!session->means.dry)
+		return true;
+	error_set(err, ERROR_USAGE, "a dry run holds locks in the target, so it does not pause");
+	return error_hint(err, "migratectl cancel ends it");
+}
+
 static bool is_over(const struct entity_run *run, struct error *err)
 {
 	if (run == NULL || !entity_run_is_over(run))
@@ -184,7 +192,7 @@ void steer_begin(struct entity_run *run)
 
 bool session_pause(struct session *session, const char *entity, struct error *err)
 {
-	if (!is_going(session, err))
+	if (!is_going(session, err) || !may_wait(session, err))
 		return false;
 	if (entity != NULL)
 		return pause_entity(session, entity, err);

@@ -332,6 +332,7 @@ def test_every_reply_is_of_the_type_the_interface_says(clinic, daemon):
     clinic.day(seed=1)
     ask("Detect")
     replies += [(method, frame) for method in ("Analyze", "Account") for frame in daemon.stream(method)]
+    replies += [("DryRun", frame) for frame in daemon.stream("DryRun", rows=True)]
     assert {method for method, _ in replies} == set(agreed.methods) - {"Cancel"}
     with held(clinic.target, "orders"):
         start(daemon)
