@@ -31,6 +31,8 @@ const struct command commands[] = {
 	  "resume what was paused or has stopped" },
 	{ "io.migrated.Cancel", "cancel", SECTION_WORK, ACCESS_OPERATE, false, "[SESSION]",
 	  "cancel a session, or one entity of it" },
+	{ "io.migrated.Validate", "validate", SECTION_WORK, ACCESS_OPERATE, true, "[ENTITY]...",
+	  "compare source and target, and repair what differs" },
 	{ "io.migrated.Plan", "plan", SECTION_WORK, ACCESS_OBSERVE, false, "",
 	  "show the order of work, or the SQL of one entity" },
 	{ "io.migrated.Check", "check", SECTION_WORK, ACCESS_OBSERVE, false, "",
@@ -60,8 +62,9 @@ const struct command commands[] = {
 const size_t command_count = sizeof commands / sizeof commands[0];
 
 const struct option_method option_methods[] = {
-	{ "io.migrated.Account", ACCESS_OBSERVE }, /* status --accounts */
-	{ "io.migrated.DryRun", ACCESS_OPERATE },  /* migrate --dry-run; it shows rows */
+	{ "io.migrated.Account", ACCESS_OBSERVE },	  /* status --accounts */
+	{ "io.migrated.ShowValidation", ACCESS_OBSERVE }, /* validate --show */
+	{ "io.migrated.DryRun", ACCESS_OPERATE },	  /* migrate --dry-run; it shows rows */
 	{ NULL, ACCESS_OBSERVE },
 };
 

@@ -90,6 +90,21 @@ const struct option options[] = {
 	  "only this rule, with the keys of the rows that break it" },
 	{ "--limit", 0, "N", "rules", OPTION_COUNT, AT(limit),
 	  "at most so many keys (default: 50)" },
+	{ "--checks", 0, "A,B", "validate", OPTION_NAMES, AT(checks),
+	  "only counts, references, mappings, values or rules" },
+	{ "--exclude", 0, "A,B", "validate", OPTION_NAMES, AT(exclude), "all entities but these" },
+	{ "--repair", 0, NULL, "validate", OPTION_FLAG, AT(repair),
+	  "carry again what differs, and look again" },
+	{ "--wait", 0, NULL, "validate", OPTION_FLAG, AT(wait),
+	  "show progress until it ends (default)" },
+	{ "--no-wait", 0, NULL, "validate", OPTION_FLAG, AT(no_wait),
+	  "say its id, and leave it to the daemon" },
+	{ "--show", 0, NULL, "validate", OPTION_FLAG, AT(show),
+	  "show what a validation has found: the last one, or ID" },
+	{ "--entity", 0, "ENTITY", "validate", OPTION_STRING, AT(entity),
+	  "with --show, only of this entity" },
+	{ "--limit", 0, "N", "validate", OPTION_COUNT, AT(limit),
+	  "with --show, at most so many rows (default: 50)" },
 	{ "--sql", 0, "ENTITY", "plan", OPTION_STRING, AT(sql),
 	  "the SQL that runs for this entity" },
 	{ "--socket", 'H', "SOCKET", NULL, OPTION_STRING, AT(socket),
@@ -434,6 +449,30 @@ static bool check_dry_run(const struct arguments *arguments, struct error *err)
 	return true;
 }
 
+/* Showing what was found starts nothing. */
+static bool check_validation(const struct arguments *arguments, struct error *err)
+{
+	if (strcmp(arguments->command->verb, "validate") != 0)
+		return true;
+	if (!arguments->show && (arguments->entity || arguments->limit > 0))
+		return error_set(err, ERROR_USAGE, "validate takes %s only with --show",
+				 arguments->entity ? "--entity" : "--limit");
+	if (arguments->show && (arguments->checks || arguments->repair || arguments->exclude ||
+				arguments->wait || arguments->no_wait))
+		return error_set(err, ERROR_USAGE, "validate --show only shows what was found");
+	if (arguments->wait && arguments->no_wait)
+		return error_set(err, ERROR_USAGE, "--wait or --no-wait");
+	if (!arguments->show || arguments->name_count == 0)
+		return true;
+	if (arguments->name_count > 1 || !uuid_is_prefix(arguments->names[0])) {
+		error_set(err, ERROR_USAGE, "%s is not a validation",
+			  arguments->names[arguments->name_count - 1]);
+		return error_hint(err, "validations are named by the first four or more digits of "
+				       "their id; --entity chooses an entity");
+	}
+	return true;
+}
+
 /* Only the accounts are by entity. */
 static bool check_together(const struct arguments *arguments, struct error *err)
 {
@@ -442,7 +481,8 @@ static bool check_together(const struct arguments *arguments, struct error *err)
 	if (is_status && !arguments->accounts && (arguments->entities || arguments->exclude))
 		return error_set(err, ERROR_USAGE, "status takes %s only with --accounts",
 				 arguments->entities ? "--entities" : "--exclude");
-	return check_decision(arguments, err) && check_dry_run(arguments, err);
+	return check_decision(arguments, err) && check_dry_run(arguments, err) &&
+	       check_validation(arguments, err);
 }
 
 /* --- what a verb is given ----------------------------------------------------------------------- */
@@ -472,6 +512,14 @@ static bool take_id(struct arguments *arguments, const char *word, struct error 
 	return true;
 }
 
+static bool take_name(struct arguments *arguments, const char *word, struct error *err)
+{
+	if (word[0] == '\0')
+		return error_set(err, ERROR_USAGE, "an entity has a name");
+	arguments->names[arguments->name_count++] = word;
+	return true;
+}
+
 /* The forms of `arguments` in the table of commands. */
 static const struct form {
 	const char *arguments;
@@ -483,6 +531,7 @@ static const struct form {
 	{ "[SESSION]", 0, 1, take_session },
 	{ "ID", 1, 1, take_id },
 	{ "[ID]...", 0, ARGUMENTS_MOST_IDS, take_id },
+	{ "[ENTITY]...", 0, ARGUMENTS_MOST_IDS, take_name },
 };
 
 static const struct form *form_of(const struct command *command)

@@ -33,6 +33,12 @@ struct arguments {
 	const char *session; /* an id or its beginning */
 	int64_t ids[ARGUMENTS_MOST_IDS];
 	size_t id_count;
+	const char *names[ARGUMENTS_MOST_IDS]; /* entities; or, with --show, a validation */
+	size_t name_count;
+	const char *checks;
+	bool repair;
+	bool show;
+	bool no_wait;
 	const char *parent;
 	const char *sqlstate;
 	const char *letter_state; /* of dead letters and conflicts */

@@ -95,6 +95,8 @@ static const struct error_words {
 	  "migratectl plan shows the entities" },
 	{ "io.migrated.NoSuchConflict", EXIT_NO_SUCH, "id", "there is no conflict {it}",
 	  "migratectl conflicts list --state all shows them" },
+	{ "io.migrated.NoSuchValidation", EXIT_NO_SUCH, "validation", "there is no validation {it}",
+	  "migratectl validate --show shows the last one" },
 	{ "io.migrated.NoSuchAnalysis", EXIT_NO_SUCH, "analysis", "there is no analysis {it}",
 	  "migratectl detect makes one" },
 	{ "io.migrated.NoSuchDeadLetter", EXIT_NO_SUCH, "id", "there is no dead letter {it}",

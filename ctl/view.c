@@ -15,29 +15,12 @@
 #define JSON_VERSION 1
 
 static const struct view *const views[] = {
-	&view_status,
-	&view_watch,
-	&view_list,
-	&view_logs,
-	&view_analyze,
-	&view_detect,
-	&view_migrate,
-	&view_pause,
-	&view_resume,
-	&view_cancel,
-	&view_plan,
-	&view_check,
-	&view_report,
-	&view_rules,
-	&view_letters_list,
-	&view_letters_show,
-	&view_letters_retry,
-	&view_letters_discard,
-	&view_parked,
-	&view_account,
-	&view_conflicts_list,
-	&view_conflicts_show,
-	&view_conflicts_resolve,
+	&view_status,	     &view_watch,	    &view_list,		  &view_logs,
+	&view_analyze,	     &view_detect,	    &view_migrate,	  &view_pause,
+	&view_resume,	     &view_cancel,	    &view_plan,		  &view_check,
+	&view_report,	     &view_rules,	    &view_letters_list,	  &view_letters_show,
+	&view_letters_retry, &view_letters_discard, &view_parked,	  &view_account,
+	&view_validate,	     &view_conflicts_list,  &view_conflicts_show, &view_conflicts_resolve,
 };
 
 const struct view *view_by_verb(const char *verb)

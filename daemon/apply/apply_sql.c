@@ -42,15 +42,25 @@ static bool adopts(const struct bound_entity *bound)
 	return bound->legacy_unique && entity_mints_key(bound->entity);
 }
 
-static char *joins(const struct binding *binding, const struct bound_entity *bound)
+char *apply_sql_references(const struct binding *binding, const struct bound_entity *bound)
 {
 	struct text text = TEXT_INIT;
 
+	text_append(&text, "");
 	for (size_t i = 0; i < bound->written_count; i++)
 		for (size_t j = 0; parts_is_reference(&bound->written[i]) &&
 				   j < bound->written[i].column->reference_count;
 		     j++)
 			append_reference_join(&text, binding, &bound->written[i], j);
+	return text_steal(&text);
+}
+
+static char *joins(const struct binding *binding, const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+	_cleanup_free_ char *references = apply_sql_references(binding, bound);
+
+	text_append(&text, references);
 	if (!adopts(bound))
 		return text_steal(&text);
 	text_appendf(&text, "    LEFT JOIN %s AS a\n      ON m.t1 IS NULL", bound->target_relation);
@@ -249,15 +259,36 @@ static char *as_stored(const struct written_column *written)
 			   written->length);
 }
 
+static const char *as_comparable(const struct written_column *written)
+{
+	return written->no_equality ? "::text COLLATE \"C\"" : "";
+}
+
 static void append_comparable(struct column_lists *lists, const struct written_column *written)
 {
-	const char *as_text = written->no_equality ? "::text COLLATE \"C\"" : "";
+	const char *as_text = as_comparable(written);
 	_cleanup_free_ char *value = as_stored(written);
 
 	text_separate(&lists->old_values, ", ");
 	text_appendf(&lists->old_values, "t.%s%s", written->quoted, as_text);
 	text_separate(&lists->new_values, ", ");
 	text_appendf(&lists->new_values, "%s%s", value, as_text);
+}
+
+char *apply_sql_column_differs(const struct written_column *written)
+{
+	const char *as_text = as_comparable(written);
+	_cleanup_free_ char *value = as_stored(written);
+
+	return text_format("t.%s%s IS DISTINCT FROM %s%s", written->quoted, as_text, value,
+			   as_text);
+}
+
+static char *differs(const struct bound_entity *bound, const struct column_lists *lists)
+{
+	return text_format("CASE WHEN t.%s IS NULL THEN TRUE ELSE (%s) IS DISTINCT FROM (%s) END",
+			   bound->target_key_quoted[0], text_string(&lists->old_values),
+			   text_string(&lists->new_values));
 }
 
 static void collect_columns(struct column_lists *lists, const struct bound_entity *bound)
@@ -392,12 +423,19 @@ static void add_values(struct holes *holes, const struct binding *binding,
 	holes_add(holes, "overriding", bound->overrides ? "\n  OVERRIDING SYSTEM VALUE" : "");
 	holes_give(holes, "column_values", text_steal(&lists.values));
 	holes_give(holes, "assignments", text_steal(&lists.assignments));
-	holes_give(
-		holes, "differs",
-		text_format("CASE WHEN t.%s IS NULL THEN TRUE ELSE (%s) IS DISTINCT FROM (%s) END",
-			    bound->target_key_quoted[0], text_string(&lists.old_values),
-			    text_string(&lists.new_values)));
+	holes_give(holes, "differs", differs(bound, &lists));
 	column_lists_done(&lists);
+}
+
+char *apply_sql_differs(const struct bound_entity *bound)
+{
+	struct column_lists lists = { 0 };
+	char *condition;
+
+	collect_columns(&lists, bound);
+	condition = differs(bound, &lists);
+	column_lists_done(&lists);
+	return condition;
 }
 
 /* w2 of the id map, where it is kept. */

@@ -15,4 +15,10 @@ char *apply_sql(const struct binding *binding, const struct bound_entity *bound,
 char *apply_sql_would(const struct binding *binding, const struct bound_entity *bound,
 		      const struct batch_place *place);
 
+/* For those who compare (compare_sql.h): the joins that find the parents of a staged row `s`; whether the target row `t` is another one than
+   the mapping makes of `s`; whether one column of it is. */
+char *apply_sql_references(const struct binding *binding, const struct bound_entity *bound);
+char *apply_sql_differs(const struct bound_entity *bound);
+char *apply_sql_column_differs(const struct written_column *written);
+
 #endif

@@ -17,7 +17,7 @@
 
 /* --- opening a batch --------------------------------------------------------------------------- */
 
-static char *stage_columns(const struct bound_entity *bound)
+char *entity_sql_stage_columns(const struct bound_entity *bound)
 {
 	struct text text = TEXT_INIT;
 
@@ -29,17 +29,21 @@ static char *stage_columns(const struct bound_entity *bound)
 	return text_steal(&text);
 }
 
+char *entity_sql_stage_names(const struct bound_entity *bound, bool keys_only)
+{
+	_cleanup_free_ char *all = parts_shipped_list(bound, false, true);
+
+	if (keys_only)
+		return bound_key_list(bound, "k%zu", ", ");
+	return text_format("%s, h1, h2%s", all, bound->source_time != NULL ? ", u" : "");
+}
+
 char *entity_sql_begin(const struct bound_entity *bound, const struct batch_place *place,
 		       bool keys_only)
 {
 	struct text text = TEXT_INIT;
-	_cleanup_free_ char *columns = stage_columns(bound);
-	_cleanup_free_ char *keys = bound_key_list(bound, "k%zu", ", ");
-	_cleanup_free_ char *all = parts_shipped_list(bound, false, true);
-	_cleanup_free_ char *names = keys_only
-					     ? text_copy(keys)
-					     : text_format("%s, h1, h2%s", all,
-							   bound->source_time != NULL ? ", u" : "");
+	_cleanup_free_ char *columns = entity_sql_stage_columns(bound);
+	_cleanup_free_ char *names = entity_sql_stage_names(bound, keys_only);
 	_cleanup_free_ char *batch = text_format("%d", place->batch);
 	_cleanup_free_ char *epoch = text_format("%" PRId64, place->epoch);
 	_cleanup_free_ char *memory = text_format("%" PRId64, place->work_memory_kb);

@@ -25,6 +25,10 @@ struct batch_place {
 	const char *high;
 };
 
+/* The stage: its columns with their types; the names of those that rows, or keys alone, are shipped in. */
+char *entity_sql_stage_columns(const struct bound_entity *bound);
+char *entity_sql_stage_names(const struct bound_entity *bound, bool keys_only);
+
 /* `keys_only`: the stage takes the key alone, as deletions do. */
 char *entity_sql_begin(const struct bound_entity *bound, const struct batch_place *place,
 		       bool keys_only);

@@ -337,7 +337,28 @@ void handle_resume(void *arg, struct control_call *call)
 	handle_steer(arg, call, session_continue);
 }
 
+/* A validation is ended by its id; or without, where no session is under way. True: it was one, and the call is answered. */
+static bool cancel_validation(struct handlers *handlers, struct control_call *call,
+			      const char *asked)
+{
+	struct validator *validator = engine_validator(handlers->engine);
+	const struct session *session = engine_session(handlers->engine);
+	struct error err;
+
+	if (asked == NULL && session != NULL && session->phase != SESSION_ENDED)
+		return false;
+	if (!validator_cancel(validator, asked, &err))
+		return false;
+	control_call_reply(call, json_pack("{s:s, s:s}", "session",
+					   validator_current(validator)->id, "state", "cancelled"));
+	return true;
+}
+
 void handle_cancel(void *arg, struct control_call *call)
 {
-	handle_steer(arg, call, session_cancel);
+	const json_t *parameters = control_call_parameters(call);
+	const char *asked = json_string_value(json_object_get(parameters, "session"));
+
+	if (json_object_get(parameters, "entity") != NULL || !cancel_validation(arg, call, asked))
+		handle_steer(arg, call, session_cancel);
 }

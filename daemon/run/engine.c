@@ -126,6 +126,7 @@ static void on_put_down(evutil_socket_t fd, short what, void *arg)
 	pg_connection_reset(engine->source, "another daemon has taken over");
 	pg_connection_reset(engine->target, "another daemon has taken over");
 	request_put_down(engine);
+	validator_put_down(engine->validator);
 	cycle_put_down(engine->cycle, "another daemon has taken over the target");
 	session_free(engine->session);
 	engine->session = NULL;
@@ -200,6 +201,8 @@ static bool has_work(void *arg)
 {
 	const struct engine *engine = arg;
 
+	if (validator_is_busy(engine->validator) && !engine->stopping)
+		return true;
 	return engine_is_busy(engine) && !engine->stopping &&
 	       (engine->session == NULL || engine->session->hold == HOLD_NONE ||
 		engine->session->hold == HOLD_ENVIRONMENT);
@@ -327,6 +330,7 @@ static void go_on(struct engine *engine)
 		return;
 	engine->lost = false;
 	cycle_engine_ready(engine->cycle);
+	validator_ready(engine->validator);
 	if (!engine->resumed && !engine_is_busy(engine))
 		look_for_unfinished(engine);
 	engine_changed(engine);
@@ -375,6 +379,7 @@ struct engine *engine_new_observing(struct event_base *base, const struct config
 	engine->target = pg_connection_new(base, owner_connection(engine->owner),
 					   on_connection_state, engine);
 	engine->throttle = make_throttle(engine);
+	engine->validator = validator_new(engine);
 	return engine;
 }
 
@@ -399,6 +404,7 @@ void engine_free(struct engine *engine)
 	if (engine->session != NULL)
 		session_abandon(engine->session);
 	throttle_free(engine->throttle);
+	validator_free(engine->validator);
 	lane_pool_free(engine->lanes);
 	observatory_free(engine->observatory);
 	pg_connection_close(engine->source);
@@ -462,6 +468,11 @@ const char *engine_state(const struct engine *engine, const struct error **ret_r
 struct observatory *engine_observatory(const struct engine *engine)
 {
 	return engine->observatory;
+}
+
+struct validator *engine_validator(const struct engine *engine)
+{
+	return engine->validator;
 }
 
 struct pg_connection *engine_source(const struct engine *engine)

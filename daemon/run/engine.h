@@ -12,6 +12,7 @@
 #include "run/cycle.h"
 #include "run/observe.h"
 #include "run/session.h"
+#include "run/validation.h"
 
 struct engine;
 
@@ -42,6 +43,9 @@ void engine_detect(struct engine *engine, json_t *options, engine_on_detected *o
 
 /* For those who only look. */
 struct observatory *engine_observatory(const struct engine *engine);
+
+/* Who compares source and target, beside whatever session runs. */
+struct validator *engine_validator(const struct engine *engine);
 
 /* The session under way, else the last one of this life, else NULL. */
 struct session *engine_session(const struct engine *engine);

@@ -13,6 +13,9 @@
 #include "run/engine.h"
 #include "run/owner.h"
 #include "run/throttle.h"
+#include "run/validation.h"
+
+typedef void engine_on_prepared(void *arg, const struct error *err);
 
 /* What was asked for, until it is a session or has been detected. */
 struct request {
@@ -23,7 +26,8 @@ struct request {
 	session_on_started *on_started;	 /* migrate */
 	engine_on_detected *on_detected; /* detect */
 	struct dry_run *dry_run;
-	struct again *again; /* rows are asked for again, and may need a session */
+	engine_on_prepared *on_prepared; /* nothing but the control schema is wanted */
+	struct again *again;		 /* rows are asked for again, and may need a session */
 	bool resume; /* an unfinished session, whose row is asked for again when all is prepared */
 	void *arg;
 	int64_t since_ms; /* when it came */
@@ -42,6 +46,7 @@ struct engine {
 	struct observatory *observatory;
 	struct cycle_driver *cycle;
 	struct throttle *throttle;
+	struct validator *validator;
 	struct event *
 		again; /* looks for an unfinished session once more, when it could not be resumed */
 
@@ -87,6 +92,9 @@ void engine_look_again_later(struct engine *engine);
 
 /* Why no request can be taken now; false with the reason. */
 bool request_may_begin(const struct engine *engine, struct error *err);
+
+/* Sees to it that the control schema stands, is of this version and is ours, beside whatever is under way. */
+void request_prepare(struct engine *engine, engine_on_prepared *on_prepared, void *arg);
 
 /* Goes on as soon as it may; takes it over. */
 void request_submit(struct request *request);

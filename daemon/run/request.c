@@ -42,6 +42,8 @@ void request_refuse(struct request *request, const struct error *err)
 		dry_run_refuse(request->dry_run, err);
 	else if (request->again != NULL)
 		again_begun(request->again, NULL, err);
+	else if (request->on_prepared != NULL)
+		request->on_prepared(request->arg, err);
 	else
 		log_error(LOG_WARNING, err);
 	if (request->resume)
@@ -319,6 +321,17 @@ static void on_bound(void *arg, struct binding *binding, const struct error *err
 	store_prepare(request->engine->target, binding, on_prepared, request);
 }
 
+static void tell_prepared(struct request *request)
+{
+	struct engine *engine = request->engine;
+	engine_on_prepared *told = request->on_prepared;
+	void *arg = request->arg;
+
+	request_end(request);
+	told(arg, NULL);
+	again_go_on(engine); /* what came meanwhile was left */
+}
+
 static void on_owned(void *arg, const struct error *err)
 {
 	struct request *request = arg;
@@ -328,6 +341,8 @@ static void on_owned(void *arg, const struct error *err)
 		request_refuse(request, err);
 	else if (request->again != NULL && again_only_asks(request->again))
 		again_ask(request);
+	else if (request->on_prepared != NULL)
+		tell_prepared(request);
 	else
 		binding_make(&engine->config->entities, engine->source, engine->target, on_bound,
 			     request);
@@ -389,8 +404,9 @@ static bool is_preparing(const struct engine *engine)
 /* Rows may be asked for beside what is under way. */
 static bool goes_beside(const struct request *request)
 {
-	return request->again != NULL && engine_is_busy(request->engine) &&
-	       request->engine->dry_run == NULL && !is_preparing(request->engine);
+	return (request->again != NULL || request->on_prepared != NULL) &&
+	       engine_is_busy(request->engine) && request->engine->dry_run == NULL &&
+	       !is_preparing(request->engine);
 }
 
 static void prepare(struct request *request)
@@ -439,7 +455,8 @@ static bool is_settling(const struct engine *engine)
 /* Who asks right after the start (in a script, say) is not sent away: the request waits for that word. */
 static bool is_to_wait(const struct request *request)
 {
-	if (request->again != NULL && is_preparing(request->engine))
+	if ((request->again != NULL || request->on_prepared != NULL) &&
+	    is_preparing(request->engine))
 		return true;
 	return is_settling(request->engine) &&
 	       clock_monotonic_ms() - request->since_ms < SETTLING_MS;
@@ -463,7 +480,7 @@ void request_submit(struct request *request)
 	if (is_to_wait(request))
 		wait_until_settled(request);
 	else if (goes_beside(request) && may_ask(request->engine, &err))
-		again_ask(request);
+		request->again != NULL ? again_ask(request) : tell_prepared(request);
 	else if (!request_may_begin(request->engine, &err))
 		request_refuse(request, &err);
 	else
@@ -541,6 +558,17 @@ void engine_detect(struct engine *engine, json_t *options, engine_on_detected *o
 	*request = (struct request){ .engine = engine,
 				     .options = options,
 				     .on_detected = on_detected,
+				     .arg = arg,
+				     .since_ms = clock_monotonic_ms() };
+	request_submit(request);
+}
+
+void request_prepare(struct engine *engine, engine_on_prepared *told, void *arg)
+{
+	struct request *request = memory_new(sizeof(*request));
+
+	*request = (struct request){ .engine = engine,
+				     .on_prepared = told,
 				     .arg = arg,
 				     .since_ms = clock_monotonic_ms() };
 	request_submit(request);

@@ -56,6 +56,10 @@ UPDATE migrated.validation
        finished_at = pg_catalog.clock_timestamp()
  WHERE validation = $1
 
+-- name: validations_known
+-- Asked first, since the control schema may be an older one, or not there yet.
+SELECT pg_catalog.to_regclass('migrated.validation') IS NOT NULL
+
 -- name: validation_unfinished
 -- The one that an earlier life was asked for and has not ended.
 SELECT validation,
@@ -80,3 +84,55 @@ DELETE FROM migrated.validation
    AND state <> 'running'
    AND created_at < (SELECT pg_catalog.min(kept.created_at)
                        FROM (SELECT created_at FROM migrated.validation WHERE session IS NULL ORDER BY created_at DESC LIMIT 100) AS kept)
+
+-- name: validation_show
+-- As the interface has it; the last of all when none is named ($1: how its id begins). Two rows when the beginning is not of one alone.
+SELECT v.validation,
+       pg_catalog.jsonb_build_object(
+         'validation', v.validation,
+         'state', v.state,
+         'reason', v.reason,
+         'session', v.session,
+         'step', v.step,
+         'created', pg_catalog.to_char(v.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+         'finished', pg_catalog.to_char(v.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+         'differences', coalesce(e.differences, 0),
+         'complete', coalesce(e.complete, TRUE),
+         'checks', coalesce(e.checks, '[]'::jsonb))
+  FROM migrated.validation AS v
+ CROSS JOIN LATERAL (
+         SELECT pg_catalog.sum(c.differences - c.repaired) AS differences,
+                pg_catalog.bool_and(c.state = 'done') AS complete,
+                pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
+                  'entity', c.entity,
+                  'check', c."check",
+                  'state', c.state,
+                  'rows', c.rows,
+                  'total', c.total,
+                  'waiting', c.waiting,
+                  'differences', c.differences,
+                  'repaired', c.repaired,
+                  'reason', c.reason) ORDER BY c.position, c.entity) AS checks
+           FROM migrated.validation_entity AS c
+          WHERE c.validation = v.validation) AS e
+ WHERE $1::text IS NULL
+    OR v.validation::text LIKE $1::text || '%'
+ ORDER BY v.created_at DESC
+ LIMIT CASE WHEN $1::text IS NULL THEN 1 ELSE 2 END
+
+-- name: validation_differences
+SELECT pg_catalog.count(*) OVER (),
+       pg_catalog.jsonb_build_object(
+         'entity', d.entity,
+         'check', d."check",
+         'kind', d.kind,
+         'legacy_key', d.legacy_key,
+         'target_key', d.target_key,
+         'columns', d.columns,
+         'name', d.name,
+         'state', d.state)
+  FROM migrated.validation_difference AS d
+ WHERE d.validation = $1
+   AND ($2::text IS NULL OR d.entity = $2)
+ ORDER BY d.id
+ LIMIT $3::bigint

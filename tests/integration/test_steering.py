@@ -331,8 +331,9 @@ def test_every_reply_is_of_the_type_the_interface_says(clinic, daemon):
     ask("ResolveConflicts", entity="offices", resolution="target")
     clinic.day(seed=1)
     ask("Detect")
-    replies += [(method, frame) for method in ("Analyze", "Account") for frame in daemon.stream(method)]
+    replies += [(method, frame) for method in ("Analyze", "Account", "Validate") for frame in daemon.stream(method)]
     replies += [("DryRun", frame) for frame in daemon.stream("DryRun", rows=True)]
+    ask("ShowValidation")
     assert {method for method, _ in replies} == set(agreed.methods) - {"Cancel"}
     with held(clinic.target, "orders"):
         start(daemon)

@@ -118,6 +118,7 @@ static void test_what_changes_something_is_for_operators(void **state)
 					       "pause",
 					       "resume",
 					       "cancel",
+					       "validate",
 					       "dead-letters retry",
 					       "dead-letters discard",
 					       "conflicts resolve" };
