@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "common/uuid.h"
+#include "ctl/moment.h"
 
 #define DEFAULT_SOCKET "/run/migrated/control"
 
@@ -105,6 +106,22 @@ const struct option options[] = {
 	  "with --show, only of this entity" },
 	{ "--limit", 0, "N", "validate", OPTION_COUNT, AT(limit),
 	  "with --show, at most so many rows (default: 50)" },
+	{ "--commands", 0, NULL, "audit", OPTION_FLAG, AT(commands),
+	  "calls on the control socket (default)" },
+	{ "--rows", 0, NULL, "audit", OPTION_FLAG, AT(rows), "changes of rows in the target" },
+	{ "--entity", 0, "ENTITY", "audit", OPTION_STRING, AT(entity),
+	  "only those of this entity" },
+	{ "--session", 0, "SESSION", "audit", OPTION_SESSION, AT(session),
+	  "only those of this session" },
+	{ "--key", 0, "ENTITY:KEY", "audit", OPTION_KEY, AT(keys),
+	  "with --rows, only the row with this legacy key; of several parts: A,B" },
+	{ "--user", 0, "USER", "audit", OPTION_STRING, AT(user),
+	  "only calls of this user, by name or number" },
+	{ "--since", 0, "TIME", "audit", OPTION_MOMENT, AT(since_us),
+	  "not older than that: 2h, \"2026-01-05 09:00\"" },
+	{ "--before", 0, "N", "audit", OPTION_COUNT, AT(before),
+	  "those before that one: the next page" },
+	{ "--limit", 0, "N", "audit", OPTION_COUNT, AT(limit), "at most so many (default: 50)" },
 	{ "--sql", 0, "ENTITY", "plan", OPTION_STRING, AT(sql),
 	  "the SQL that runs for this entity" },
 	{ "--socket", 'H', "SOCKET", NULL, OPTION_STRING, AT(socket),
@@ -250,6 +267,8 @@ static const char *expectation_of(enum option_kind kind)
 		return "seconds, or a time with its unit";
 	case OPTION_KEY:
 		return "an entity and a legacy key, ENTITY:KEY";
+	case OPTION_MOMENT:
+		return "a time that has passed (2h, 2026-01-05, \"2026-01-05 09:00\")";
 	case OPTION_SESSION:
 		return "the first four or more digits of a session's id";
 	}
@@ -294,6 +313,10 @@ static bool set_value(struct arguments *arguments, const struct option *option, 
 		    arguments->key_count == ARGUMENTS_MOST_IDS)
 			break;
 		arguments->keys[arguments->key_count++] = value;
+		return true;
+	case OPTION_MOMENT:
+		if (!moment_parse(value, clock_wall_us(), (int64_t *)member))
+			break;
 		return true;
 	case OPTION_SESSION:
 		if (!uuid_is_prefix(value))
@@ -473,6 +496,25 @@ static bool check_validation(const struct arguments *arguments, struct error *er
 	return true;
 }
 
+/* What is asked by only one of both kinds is not passed over. */
+static bool check_audit(const struct arguments *arguments, struct error *err)
+{
+	if (strcmp(arguments->command->verb, "audit") != 0)
+		return true;
+	if (arguments->commands && arguments->rows)
+		return error_set(err, ERROR_USAGE,
+				 "audit shows either --commands or --rows, not both at a time");
+	if (arguments->key_count > 0 && !arguments->rows)
+		return error_set(err, ERROR_USAGE, "audit takes --key only with --rows");
+	if (arguments->key_count > 1 || (arguments->key_count > 0 && arguments->entity))
+		return error_set(err, ERROR_USAGE, "audit takes one --key, which names its entity");
+	if (arguments->user && arguments->rows)
+		return error_set(
+			err, ERROR_USAGE,
+			"audit takes --user only of commands: rows are changed by sessions");
+	return true;
+}
+
 /* Only the accounts are by entity. */
 static bool check_together(const struct arguments *arguments, struct error *err)
 {
@@ -482,7 +524,7 @@ static bool check_together(const struct arguments *arguments, struct error *err)
 		return error_set(err, ERROR_USAGE, "status takes %s only with --accounts",
 				 arguments->entities ? "--entities" : "--exclude");
 	return check_decision(arguments, err) && check_dry_run(arguments, err) &&
-	       check_validation(arguments, err);
+	       check_validation(arguments, err) && check_audit(arguments, err);
 }
 
 /* --- what a verb is given ----------------------------------------------------------------------- */

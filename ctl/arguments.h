@@ -65,6 +65,11 @@ struct arguments {
 	int64_t batch_size;
 	int64_t parallel;
 	int64_t limit;
+	bool commands; /* of the audit */
+	bool rows;
+	const char *user;
+	int64_t since_us;
+	int64_t before;
 };
 
 enum option_kind {
@@ -75,6 +80,7 @@ enum option_kind {
 	OPTION_COUNT,	/* int64_t, at least 1 */
 	OPTION_SECONDS, /* int64_t milliseconds, from "30", "0.5" or "2min" */
 	OPTION_KEY,	/* one more of `keys` */
+	OPTION_MOMENT, /* int64_t microseconds since the Unix epoch, from "2h" (ago) or "2026-01-05 09:00" */
 	OPTION_SESSION, /* const char *, the beginning of a session's id */
 };
 

@@ -21,6 +21,7 @@ static const struct view *const views[] = {
 	&view_report,	     &view_rules,	    &view_letters_list,	  &view_letters_show,
 	&view_letters_retry, &view_letters_discard, &view_parked,	  &view_account,
 	&view_validate,	     &view_conflicts_list,  &view_conflicts_show, &view_conflicts_resolve,
+	&view_audit,
 };
 
 const struct view *view_by_verb(const char *verb)

@@ -17,6 +17,7 @@
 #include "base/notify.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "control/audit.h"
 #include "control/control.h"
 #include "control/handlers.h"
 #include "run/engine.h"
@@ -27,6 +28,7 @@
 struct daemon {
 	struct event_base *base;
 	struct engine *engine;
+	struct audit *audit;
 	struct handlers *handlers;
 	struct control *control;
 	struct event *term;
@@ -117,7 +119,8 @@ static int listen_fd(void)
 static bool start(struct daemon *daemon, const struct config *config, struct error *err)
 {
 	daemon->engine = engine_new(daemon->base, config);
-	daemon->handlers = handlers_new(daemon->base, daemon->engine);
+	daemon->audit = audit_new(daemon->base, daemon->engine);
+	daemon->handlers = handlers_new(daemon->base, daemon->engine, daemon->audit);
 	daemon->control = control_new(daemon->base,
 				      &(struct control_settings){
 					      .path = config->settings.control_socket,
@@ -126,6 +129,8 @@ static bool start(struct daemon *daemon, const struct config *config, struct err
 					      .operate_group = "migrated-admin",
 					      .handlers = handler_table,
 					      .handler_arg = daemon->handlers,
+					      .on_record = audit_record,
+					      .record_arg = daemon->audit,
 				      },
 				      err);
 	if (daemon->control == NULL)
@@ -150,7 +155,10 @@ static void event_free_any(struct event *event)
 
 static void stop(struct daemon *daemon)
 {
+	audit_let_go(daemon->audit);
 	control_free(daemon->control);
+	audit_finish(daemon->audit);
+	audit_free(daemon->audit);
 	engine_free(daemon->engine);
 	handlers_free(daemon->handlers);
 	notify_watchdog_free(daemon->watchdog);

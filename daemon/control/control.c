@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "common/varlink.h"
@@ -25,7 +26,8 @@
 #define OPERATOR_RESERVE 16   /* places that observers cannot fill */
 #define STRANGERS_MAX 16      /* at a time; further ones are closed unheard */
 #define OTHER_DESCRIPTORS 128 /* for databases and files, of the process's limit */
-#define PAUSE_MS 200	      /* of accepting, when there are no descriptors */
+#define TOO_MANY_PEERS "io.migrated.TooManyPeers"
+#define PAUSE_MS 200 /* of accepting, when there are no descriptors */
 
 TAILQ_HEAD(peer_list, peer);
 
@@ -85,6 +87,14 @@ static void on_call(void *arg, struct control_call *call)
 	route_call(control->settings.handlers, control->settings.handler_arg, call);
 }
 
+static bool on_record(void *arg, const struct control_record *record)
+{
+	const struct control *control = arg;
+
+	return control->settings.on_record &&
+	       control->settings.on_record(control->settings.record_arg, record);
+}
+
 static size_t limit_of(const struct control *control, enum standing standing)
 {
 	switch (standing) {
@@ -99,13 +109,21 @@ static size_t limit_of(const struct control *control, enum standing standing)
 }
 
 /* Answers what has not even been asked: it is all the same, and costs no place. */
-static void turn_away(struct control *control, int fd)
+static void turn_away(struct control *control, int fd,
+		      const struct control_credentials *credentials)
 {
+	int64_t now_us = clock_wall_us();
 	_cleanup_text_ struct text message = TEXT_INIT;
 	json_auto_t *parameters = json_pack("{s:I}", "limit",
 					    (json_int_t)control->settings.max_peers);
 
-	varlink_append_error(&message, "io.migrated.TooManyPeers", parameters);
+	on_record(control, &(struct control_record){ .uid = credentials->uid,
+						     .gid = credentials->gid,
+						     .pid = credentials->pid,
+						     .result = TOO_MANY_PEERS,
+						     .at_us = now_us,
+						     .ended_us = now_us });
+	varlink_append_error(&message, TOO_MANY_PEERS, parameters);
 	(void)!send(fd, message.data, message.length, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(fd);
 }
@@ -119,11 +137,12 @@ static void admit(struct control *control, int fd, const struct control_credenti
 			    control->settings.output_hard },
 		.on_call = on_call,
 		.on_dead = on_peer_dead,
+		.on_record = on_record,
 		.arg = control,
 	};
 
 	if (*count_of(control, standing) >= limit_of(control, standing)) {
-		turn_away(control, fd);
+		turn_away(control, fd, credentials);
 		return;
 	}
 	struct peer *peer = peer_new(fd, credentials, standing, &settings);

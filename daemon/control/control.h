@@ -22,6 +22,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/error.h"
@@ -66,6 +67,29 @@ void control_call_fail(struct control_call *call, const struct error *err);
 /* org.varlink.service.InvalidParameter for the named parameter. */
 void control_call_invalid(struct control_call *call, const char *parameter);
 
+/* What became of a call, or of what was none: for the audit. Strings and parameters are borrowed for as long as on_record lasts. */
+struct control_record {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+	const char *method; /* NULL: it was no call */
+	json_t *parameters; /* NULL for those who may not speak here: theirs are not kept */
+	/* CONTROL_BEGUN, CONTROL_OK, CONTROL_GONE, CONTROL_MALFORMED, or the name of an error. */
+	const char *result;
+	int64_t at_us;		   /* when it came */
+	int64_t ended_us;	   /* 0: it goes on */
+	bool operates;		   /* of a method that operates, and its peer may */
+	struct control_call *call; /* whose last answer may be kept back; NULL: there is none */
+};
+
+#define CONTROL_BEGUN "begun" /* it is not answered yet; its end is recorded, too */
+#define CONTROL_OK "ok"
+#define CONTROL_GONE "gone"	      /* the peer went before it was answered */
+#define CONTROL_MALFORMED "malformed" /* no call of Varlink's */
+
+/* Lets a last answer go that was kept back. */
+void control_call_release(struct control_call *call);
+
 struct control_handler {
 	const char *method; /* "io.migrated.Status" */
 	void (*handle)(void *arg, struct control_call *call);
@@ -90,6 +114,12 @@ struct control_settings {
 
 	const struct control_handler *handlers; /* ends with a NULL method */
 	void *handler_arg;
+
+	/* Told of every call once when it ends, and of those that go on after their handler has returned (streams, and methods that
+	   operate) also when they begin. True: the answer waits for control_call_release(), which must come soon, and before
+	   control_free(). NULL: nobody is told. */
+	bool (*on_record)(void *arg, const struct control_record *record);
+	void *record_arg;
 
 	/* Bounds; 0 stands for the default in brackets. */
 	size_t max_peers;   /* [1024], and a few more for those who may operate */

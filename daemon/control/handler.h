@@ -10,6 +10,7 @@
 struct handlers {
 	struct event_base *base;
 	struct engine *engine;
+	struct audit *audit;
 	int64_t started_us;
 	struct log_follower *log_followers; /* handlers_logs.c */
 };
@@ -71,5 +72,6 @@ void handle_list_conflicts(void *arg, struct control_call *call);
 void handle_show_conflict(void *arg, struct control_call *call);
 void handle_resolve_conflicts(void *arg, struct control_call *call);
 void handle_report(void *arg, struct control_call *call);
+void handle_audit(void *arg, struct control_call *call);
 
 #endif

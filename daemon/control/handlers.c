@@ -40,15 +40,17 @@ const struct control_handler handler_table[] = {
 	{ "io.migrated.ShowConflict", handle_show_conflict },
 	{ "io.migrated.ResolveConflicts", handle_resolve_conflicts },
 	{ "io.migrated.Report", handle_report },
+	{ "io.migrated.Audit", handle_audit },
 	{ NULL, NULL },
 };
 
-struct handlers *handlers_new(struct event_base *base, struct engine *engine)
+struct handlers *handlers_new(struct event_base *base, struct engine *engine, struct audit *audit)
 {
 	struct handlers *handlers = memory_new(sizeof(*handlers));
 
 	*handlers = (struct handlers){ .base = base,
 				       .engine = engine,
+				       .audit = audit,
 				       .started_us = clock_wall_us() };
 	return handlers;
 }

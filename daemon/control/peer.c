@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 #define INPUT_MAX (64 * 1024) /* bytes read ahead of the requests that are being answered */
@@ -25,6 +26,8 @@ struct control_call {
 	struct varlink_call message;
 	void (*on_gone)(void *arg);
 	void *on_gone_arg;
+	int64_t at_us;
+	struct text answer; /* the last one, while it is kept back */
 };
 
 static size_t output_length(const struct peer *peer)
@@ -75,7 +78,48 @@ static void call_free(struct control_call *call)
 	if (!call)
 		return;
 	varlink_call_done(&call->message);
+	text_done(&call->answer);
 	free(call);
+}
+
+/* True: its answer is to be kept back; only with `answered`. */
+static bool call_record(struct control_call *call, const char *result, int64_t ended_us,
+			bool answered)
+{
+	const struct peer *peer = call->peer;
+	const char *method = call->message.method;
+	const struct command *command = command_by_method(method);
+	bool is_stranger = peer->standing == STANDING_STRANGER;
+
+	return peer->settings.on_record(
+		peer->settings.arg,
+		&(struct control_record){
+			.uid = peer->uid,
+			.gid = peer->gid,
+			.pid = peer->pid,
+			.method = is_stranger && !command ? NULL : method,
+			.parameters = is_stranger ? NULL : call->message.parameters,
+			.result = result,
+			.at_us = call->at_us,
+			.ended_us = ended_us,
+			.operates = command && command->access == ACCESS_OPERATE &&
+				    credentials_suffice(peer->standing, ACCESS_OPERATE),
+			.call = answered ? call : NULL,
+		});
+}
+
+/* Of bytes that are no call. */
+static void record_malformed(const struct peer *peer)
+{
+	int64_t now_us = clock_wall_us();
+
+	peer->settings.on_record(peer->settings.arg,
+				 &(struct control_record){ .uid = peer->uid,
+							   .gid = peer->gid,
+							   .pid = peer->pid,
+							   .result = CONTROL_MALFORMED,
+							   .at_us = now_us,
+							   .ended_us = now_us });
 }
 
 static void peer_send(struct peer *peer, const struct text *message)
@@ -139,26 +183,34 @@ void control_call_on_gone(struct control_call *call, void (*on_gone)(void *arg),
 	call->on_gone_arg = arg;
 }
 
+void control_call_release(struct control_call *call)
+{
+	if (!call->message.oneway)
+		peer_send(call->peer, &call->answer);
+	text_done(&call->answer);
+	call_finish(call);
+}
+
+/* Its last answer stands in it. While that is kept back the handler has done with it, and the peer waits as for any answer. */
+static void call_end(struct control_call *call, const char *result)
+{
+	call->on_gone = NULL;
+	if (!call_record(call, result, clock_wall_us(), true))
+		control_call_release(call);
+}
+
 void control_call_reply(struct control_call *call, json_t *parameters)
 {
-	_cleanup_text_ struct text message = TEXT_INIT;
-
-	varlink_append_reply(&message, parameters, false);
+	varlink_append_reply(&call->answer, parameters, false);
 	json_decref(parameters);
-	if (!call->message.oneway)
-		peer_send(call->peer, &message);
-	call_finish(call);
+	call_end(call, CONTROL_OK);
 }
 
 void control_call_error(struct control_call *call, const char *error_name, json_t *parameters)
 {
-	_cleanup_text_ struct text message = TEXT_INIT;
-
-	varlink_append_error(&message, error_name, parameters);
+	varlink_append_error(&call->answer, error_name, parameters);
 	json_decref(parameters);
-	if (!call->message.oneway)
-		peer_send(call->peer, &message);
-	call_finish(call);
+	call_end(call, error_name);
 }
 
 void control_call_invalid(struct control_call *call, const char *parameter)
@@ -237,6 +289,15 @@ bool control_call_continue(struct control_call *call, json_t *parameters)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
+/* What ends soon is recorded when it has ended; a stream, or what may change something, must be known of even if it never does. */
+static void record_begun(struct control_call *call)
+{
+	const struct command *command = command_by_method(call->message.method);
+
+	if (call->message.more || (command && command->access == ACCESS_OPERATE))
+		call_record(call, CONTROL_BEGUN, 0, false);
+}
+
 static void enter_request(struct peer *peer, const char *bytes, size_t length)
 {
 	struct control_call *call = memory_new(sizeof *call);
@@ -244,12 +305,16 @@ static void enter_request(struct peer *peer, const char *bytes, size_t length)
 
 	if (!varlink_parse_call(bytes, length, &call->message, &err)) {
 		call_free(call);
+		record_malformed(peer);
 		peer_set_state(peer, PEER_CLOSING, err.message);
 		return;
 	}
 	call->peer = peer;
+	call->at_us = clock_wall_us();
 	peer->call = call;
 	peer->settings.on_call(peer->settings.arg, call);
+	if (peer->call == call && call->answer.length == 0)
+		record_begun(call);
 }
 
 /* Moves what has arrived to the splitter; false when nothing has. */
@@ -277,6 +342,7 @@ static bool take_request(struct peer *peer)
 			enter_request(peer, bytes, length);
 			return true;
 		case VARLINK_SPLIT_TOO_LARGE:
+			record_malformed(peer);
 			peer_set_state(peer, PEER_CLOSING, "its request is too large");
 			return false;
 		case VARLINK_SPLIT_MORE:
@@ -381,6 +447,7 @@ struct peer *peer_new(int fd, const struct control_credentials *credentials, enu
 	peer->settings = *settings;
 	peer->standing = standing;
 	peer->uid = credentials->uid;
+	peer->gid = credentials->gid;
 	peer->pid = credentials->pid;
 	peer->stream = stream;
 	peer->turn = event_new(settings->base, -1, 0, on_turn, peer);
@@ -406,6 +473,7 @@ void peer_kill(struct peer *peer, const char *why)
 	if (call && call->on_gone) {
 		peer->call = NULL;
 		call->on_gone(call->on_gone_arg);
+		call_record(call, CONTROL_GONE, clock_wall_us(), false);
 		call_free(peer->answered);
 		peer->answered = call;
 	}

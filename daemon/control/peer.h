@@ -40,6 +40,8 @@ struct peer_settings {
 	/* A peer is dead: to be freed, but later, and only once it is not held. Called again when
 	   it no longer is. */
 	void (*on_dead)(void *arg);
+	/* What became of a call; true: its answer waits for control_call_release(). */
+	bool (*on_record)(void *arg, const struct control_record *record);
 	void *arg;
 };
 
@@ -48,6 +50,7 @@ struct peer {
 	struct peer_settings settings;
 	enum standing standing;
 	uid_t uid;
+	gid_t gid;
 	pid_t pid;
 
 	enum peer_state state;

@@ -27,10 +27,10 @@ static const struct {
 
 #define INTERFACE_COUNT (sizeof interfaces / sizeof interfaces[0])
 
-static const char *description_of(const char *interface)
+const char *route_interface(const char *name)
 {
 	for (size_t i = 0; i < INTERFACE_COUNT; i++)
-		if (strcmp(interfaces[i].name, interface) == 0)
+		if (strcmp(interfaces[i].name, name) == 0)
 			return interfaces[i].description;
 	return NULL;
 }
@@ -68,11 +68,11 @@ static void get_interface_description(void *arg, struct control_call *call)
 	(void)arg;
 	if (!interface || json_object_size(parameters) != 1)
 		control_call_invalid(call, "interface");
-	else if (!description_of(interface))
+	else if (!route_interface(interface))
 		refuse_interface(call, interface);
 	else
 		control_call_reply(call,
-				   json_pack("{s:s}", "description", description_of(interface)));
+				   json_pack("{s:s}", "description", route_interface(interface)));
 }
 
 static const struct control_handler service_handlers[] = {
@@ -101,7 +101,7 @@ static void refuse_method(struct control_call *call)
 	_cleanup_free_ char *interface = text_copy(method);
 
 	interface[dot ? dot - method : 0] = '\0';
-	if (!description_of(interface))
+	if (!route_interface(interface))
 		refuse_interface(call, interface);
 	else if (command_by_method(method))
 		control_call_error(call, "org.varlink.service.MethodNotImplemented",

@@ -7,6 +7,9 @@
 
 #include "control/control.h"
 
+/* The description of an interface that is served here; NULL: there is none of that name. */
+const char *route_interface(const char *name);
+
 void route_call(const struct control_handler *handlers, void *handler_arg,
 		struct control_call *call);
 

@@ -71,7 +71,7 @@ class Interface:
             return self.problems(kind, value, path)
         if kind in self.types:
             return self.problems(self.types[kind], value, path)
-        right = {"string": isinstance(value, str), "bool": isinstance(value, bool),
+        right = {"string": isinstance(value, str), "bool": isinstance(value, bool), "object": isinstance(value, dict),
                  "int": isinstance(value, int) and not isinstance(value, bool),
                  "float": isinstance(value, (int, float)) and not isinstance(value, bool)}[kind]
         return [] if right else [f"{path} is no {kind}: {value!r}"]

@@ -329,6 +329,8 @@ def test_every_reply_is_of_the_type_the_interface_says(clinic, daemon):
     ask("ListConflicts", state="all")
     ask("ShowConflict", id=replies[-1][1]["conflicts"][0]["id"])
     ask("ResolveConflicts", entity="offices", resolution="target")
+    for kind in ("commands", "rows"):
+        ask("Audit", kind=kind, limit=1000)
     clinic.day(seed=1)
     ask("Detect")
     replies += [(method, frame) for method in ("Analyze", "Account", "Validate") for frame in daemon.stream(method)]
