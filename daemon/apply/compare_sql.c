@@ -450,6 +450,13 @@ static char *marked(const struct bound_entity *bound, struct text *names)
 	return text_steal(&text);
 }
 
+char *compare_sql_marked(const struct bound_entity *bound)
+{
+	_cleanup_text_ struct text names = TEXT_INIT;
+
+	return marked(bound, &names);
+}
+
 /* Another source row, which is there, may lead to the same target row. */
 static char *unshared(const struct bound_entity *bound)
 {

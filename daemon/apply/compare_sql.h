@@ -34,6 +34,8 @@ char *compare_sql_extra(const struct bound_entity *bound, key_arrays keys);
 
 /* Is anything done to the target's row when its source row is gone? */
 bool compare_sql_has_gone(const struct bound_entity *bound);
+/* A condition over the target row `t`: it shows that its source row is gone. */
+char *compare_sql_marked(const struct bound_entity *bound);
 /* Target: (0, last, rows, array of keys…) of rows that it ought to have been done to. */
 char *compare_sql_gone(const struct bound_entity *bound, key_arrays after, int64_t rows);
 /* CTEs: the same, of these keys, less those that are staged. */

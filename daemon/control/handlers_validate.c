@@ -215,12 +215,10 @@ void handle_validate(void *arg, struct control_call *call)
 {
 	struct validate_parameters parameters = { 0 };
 
-	if (handler_decode(call, validate_fields, &parameters) && parameters.repair)
-		control_call_invalid(call, "repair");
-	else if (handler_decode(call, validate_fields, &parameters) &&
-		 handler_names(call, "entities", parameters.entities) &&
-		 handler_names(call, "exclude", parameters.exclude) &&
-		 handler_names(call, "checks", parameters.checks))
+	if (handler_decode(call, validate_fields, &parameters) &&
+	    handler_names(call, "entities", parameters.entities) &&
+	    handler_names(call, "exclude", parameters.exclude) &&
+	    handler_names(call, "checks", parameters.checks))
 		validate(arg, call, &parameters);
 	json_decref(parameters.entities);
 	json_decref(parameters.exclude);

@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply/repair_sql.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "run/engine_internal.h"
-#include "run/selection.h"
+#include "run/repair.h"
 #include "sql_store.h"
 #include "store/store.h"
 
@@ -20,6 +21,9 @@
 #define CANCEL_AGAIN_MS 200
 /* How long it rests when a value on the target is too high. */
 #define THROTTLED_MS 1000
+/* How often it is asked whether what is to be repaired has been carried, and after how many answers nobody is going to carry it. */
+#define REPAIR_LOOK_MS 250
+#define REPAIR_PATIENCE 8
 
 struct validator {
 	struct engine *engine;
@@ -32,6 +36,9 @@ struct validator {
 	bool asking; /* the store is being asked for it, or told of its end */
 	bool cancelled;
 	struct event *cancel; /* asks the servers again */
+	struct event *repair; /* looks whether what is to be repaired has been carried */
+	unsigned idle_looks;  /* in a row, while nothing is under way that could carry it */
+	bool looking_again;   /* repair_look_start() */
 	validation_on_started *on_started;
 	void *on_started_arg;
 };
@@ -41,27 +48,6 @@ static void end(struct validator *validator, const char *state, const char *reas
 static struct lane_pool *make_lanes(struct validator *validator);
 
 /* --- looks ------------------------------------------------------------------------------------------- */
-
-int64_t validation_differences(const struct validation *validation)
-{
-	int64_t left = 0;
-
-	for (size_t i = 0; i < validation->count; i++)
-		for (size_t j = 0; j < INSPECTION_CHECKS; j++)
-			left += validation->entities[i].checks[j].differences -
-				validation->entities[i].checks[j].repaired;
-	return left;
-}
-
-bool validation_is_incomplete(const struct validation *validation)
-{
-	for (size_t i = 0; i < validation->count; i++)
-		for (size_t j = 0; j < INSPECTION_CHECKS; j++)
-			if (validation->entities[i].checks[j].wanted &&
-			    validation->entities[i].checks[j].state != INSPECTED_DONE)
-				return true;
-	return false;
-}
 
 const struct validation *validator_current(const struct validator *validator)
 {
@@ -88,43 +74,6 @@ static void changed(struct validator *validator)
 
 /* --- life -------------------------------------------------------------------------------------------- */
 
-static void validation_free(struct validation *validation)
-{
-	if (validation == NULL)
-		return;
-	for (size_t i = 0; i < validation->count; i++)
-		inspected_entity_done(&validation->entities[i]);
-	free(validation->entities);
-	json_decref(validation->options);
-	free(validation);
-}
-
-/* A validation of these entities, whose checks are wanted as the options say; NULL with the error. */
-static struct validation *validation_new(const struct entity_set *set, json_t *options,
-					 struct error *err)
-{
-	struct validation *validation = memory_new(sizeof(*validation));
-	_cleanup_free_ bool *selected = selection_make(set, json_object_get(options, "entities"),
-						       json_object_get(options, "exclude"), err);
-
-	*validation = (struct validation){ .state = "running", .options = options };
-	validation->entities = memory_new((set->count + 1) * sizeof(*validation->entities));
-	for (size_t i = 0; selected != NULL && i < set->count; i++) {
-		struct inspected_entity *entity = &validation->entities[validation->count];
-
-		if (!selected[i])
-			continue;
-		validation->count++;
-		entity->entity = text_copy(set->entities[i].name);
-		if (!inspected_entity_want(entity, json_object_get(options, "checks"), err))
-			break;
-	}
-	if (selected != NULL && err->kind == ERROR_NONE)
-		return validation;
-	validation_free(validation);
-	return NULL;
-}
-
 /* What is running on the lane is answered with an error while its connections are closed, and may need the binding for that. */
 static void forget(struct validator *validator)
 {
@@ -135,6 +84,7 @@ static void forget(struct validator *validator)
 	validator->asking = false;
 	validator->cancelled = false;
 	event_del(validator->cancel);
+	event_del(validator->repair);
 	pg_forget(validator->engine->target, validator);
 	lane_pool_free(validator->lanes);
 	validator->lanes = NULL;
@@ -225,6 +175,7 @@ static void end(struct validator *validator, const char *state, const char *reas
 	struct validation *validation = validator->validation;
 
 	event_del(validator->cancel);
+	event_del(validator->repair);
 	validator->cancelled = false;
 	leave_lane(validator);
 	validation->phase = VALIDATION_ENDING;
@@ -301,14 +252,129 @@ static void inspect(struct validator *validator)
 	});
 }
 
+/* --- repairing ----------------------------------------------------------------------------------------- */
+
+static void look_again(struct validator *validator)
+{
+	event_del(validator->repair);
+	validator->validation->phase = VALIDATION_LOOKING_AGAIN;
+	lane_pool_wake(validator->lanes);
+	changed(validator);
+}
+
+static void look_later(struct validator *validator)
+{
+	event_add(validator->repair, &(struct timeval){ .tv_usec = REPAIR_LOOK_MS * 1000 });
+}
+
+static void on_left(void *arg, const struct pg_answer *answer)
+{
+	struct validator *validator = arg;
+	int64_t left;
+
+	if (answer->error != NULL) {
+		look_later(validator);
+		return;
+	}
+	left = strtoll(PQgetvalue(pg_answer_rows(answer), 0, 0), NULL, 10);
+	validator->idle_looks = engine_is_busy(validator->engine) ? 0 : validator->idle_looks + 1;
+	if (left == 0 || validator->idle_looks > REPAIR_PATIENCE)
+		look_again(validator);
+	else
+		look_later(validator);
+}
+
+static void on_repair_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct validator *validator = arg;
+	_cleanup_free_ char *sql = NULL;
+
+	(void)fd;
+	(void)what;
+	if (!validator_is_busy(validator) || validator->validation->phase != VALIDATION_REPAIRING)
+		return;
+	sql = repair_sql_left(validator->validation->id);
+	pg_submit(validator->engine->target, sql, 0, NULL, on_left, validator);
+}
+
+/* Whoever carries them, it is seen in the store when they have been. */
+static void on_asked(void *arg, const struct again_outcome *outcome, const struct error *err)
+{
+	struct engine *engine = arg;
+	struct validator *validator = engine->validator;
+
+	(void)outcome;
+	if (!validator_is_busy(validator) || validator->validation->phase != VALIDATION_REPAIRING)
+		return;
+	if (err != NULL)
+		end(validator, "failed", err->message);
+	else
+		look_later(validator);
+}
+
+static void begin_repair(struct validator *validator)
+{
+	_cleanup_free_ char *sql = repair_sql_ask(validator->binding, validator->validation->id);
+
+	validator->validation->phase = VALIDATION_REPAIRING;
+	validator->idle_looks = 0;
+	leave_lane(validator);
+	changed(validator);
+	engine_again(validator->engine, &(struct again_question){ .sql = sql }, on_asked,
+		     validator->engine);
+}
+
+static void on_repaired_read(void *arg, const struct pg_answer *answer)
+{
+	struct validator *validator = arg;
+
+	if (answer->error != NULL) {
+		interrupted(validator, answer->error);
+		return;
+	}
+	validation_read(validator->validation, pg_answer_rows(answer));
+	end(validator, "completed", NULL);
+}
+
+static void on_looked_again(void *arg, const struct error *err)
+{
+	struct validator *validator = arg;
+
+	validator->looking_again = false;
+	if (err != NULL || validator->cancelled)
+		interrupted(validator, err);
+	else
+		pg_submit(validator->engine->target, sql_store_validation_checks, 1,
+			  (const char *const[]){ validator->validation->id }, on_repaired_read,
+			  validator);
+}
+
+static void start_looking_again(struct validator *validator)
+{
+	validator->looking_again = true;
+	repair_look_start(&(struct repair_look_request){
+		.binding = validator->binding,
+		.lane = validator->lane,
+		.epoch = owner_epoch(validator->engine->owner),
+		.validation = validator->validation->id,
+		.on_done = on_looked_again,
+		.arg = validator,
+	});
+}
+
 static void go_on(struct validator *validator)
 {
 	struct validation *validation = validator->validation;
+	bool repairs = json_is_true(json_object_get(validation->options, "repair"));
 
 	if (validator->cancelled)
 		end(validator, "cancelled", "somebody cancelled it");
+	else if (validation->phase == VALIDATION_LOOKING_AGAIN)
+		start_looking_again(validator);
 	else if (validation->current < validation->count)
 		inspect(validator);
+	else if (repairs && validation_differences(validation) > 0)
+		begin_repair(validator);
 	else
 		end(validator, "completed", NULL);
 }
@@ -343,8 +409,8 @@ static void on_idle(void *arg, struct lane *lane)
 	const struct validation *validation = validator->validation;
 
 	if (!validator_is_busy(validator) || validation->phase == VALIDATION_STARTING ||
-	    validation->phase == VALIDATION_ENDING || validator->lane != NULL ||
-	    !is_ready(validator))
+	    validation->phase == VALIDATION_ENDING || validation->phase == VALIDATION_REPAIRING ||
+	    validator->lane != NULL || !is_ready(validator))
 		return;
 	lane_take(lane);
 	validator->lane = lane;
@@ -449,26 +515,6 @@ void validator_start(struct validator *validator, json_t *options,
 
 /* --- one that an earlier life has left -------------------------------------------------------------------- */
 
-static struct inspected_entity *entity_of(struct validation *validation, const char *name)
-{
-	for (size_t i = 0; i < validation->count; i++)
-		if (strcmp(validation->entities[i].entity, name) == 0)
-			return &validation->entities[i];
-	return NULL;
-}
-
-/* Those whose entity is not in the configuration any more are unchecked when it ends. */
-static void read_checks(struct validation *validation, const PGresult *result)
-{
-	for (int row = 0; row < PQntuples(result); row++) {
-		struct inspected_entity *entity = entity_of(validation, PQgetvalue(result, row, 0));
-
-		for (size_t i = 0; entity != NULL && i < INSPECTION_CHECKS; i++)
-			if (strcmp(PQgetvalue(result, row, 1), inspection_checks[i]) == 0)
-				inspected_check_read(&entity->checks[i], result, row, 2);
-	}
-}
-
 static void on_checks(void *arg, const struct pg_answer *answer)
 {
 	struct validator *validator = arg;
@@ -481,7 +527,7 @@ static void on_checks(void *arg, const struct pg_answer *answer)
 		validator->looked = false;
 		return;
 	}
-	read_checks(validation, pg_answer_rows(answer));
+	validation_read(validation, pg_answer_rows(answer));
 	validation->phase = VALIDATION_CHECKING;
 	log_info("validation %s goes on", validation->id);
 	lane_pool_resize(validator->lanes, 1);
@@ -556,6 +602,8 @@ static void on_cancel(evutil_socket_t fd, short what, void *arg)
 	if (validator->inspection != NULL)
 		inspection_cancel(validator->inspection, validator->engine->source,
 				  validator->engine->target);
+	else if (validator->looking_again)
+		return; /* soon done */
 	else if (validator->lane == NULL && validator->validation->phase != VALIDATION_STARTING)
 		end(validator, "cancelled", "somebody cancelled it");
 }
@@ -580,6 +628,7 @@ struct validator *validator_new(struct engine *engine)
 
 	*validator = (struct validator){ .engine = engine };
 	validator->cancel = event_new(engine->base, -1, 0, on_cancel, validator);
+	validator->repair = event_new(engine->base, -1, 0, on_repair_timer, validator);
 	validator->lanes = make_lanes(validator);
 	return validator;
 }
@@ -592,5 +641,6 @@ void validator_free(struct validator *validator)
 	forget(validator);
 	validation_free(validator->validation);
 	event_free(validator->cancel);
+	event_free(validator->repair);
 	free(validator);
 }

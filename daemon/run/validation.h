@@ -45,6 +45,15 @@ struct validation {
 int64_t validation_differences(const struct validation *validation);
 bool validation_is_incomplete(const struct validation *validation);
 
+/* A validation of these entities, whose checks are wanted as the options say, which it takes over; NULL with the error. */
+struct validation *validation_new(const struct entity_set *set, json_t *options,
+				  struct error *err) _warn_unused_;
+void validation_free(struct validation *validation);
+
+/* How its checks stand, from sql_store_validation_checks. Those whose entity is not in the configuration any more are left out: they are
+   unchecked when it ends. */
+void validation_read(struct validation *validation, const PGresult *result);
+
 struct validator *validator_new(struct engine *engine);
 void validator_free(struct validator *validator);
 

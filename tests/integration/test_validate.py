@@ -81,3 +81,55 @@ def test_an_entity_that_was_never_migrated_is_unchecked(pair):
     assert not validation.complete
     assert validation.checks["things", "values"]["state"] == "unchecked"
     assert validation.checks["things", "values"]["reason"] == "it was never migrated"
+
+
+# --- repairing -------------------------------------------------------------------------------------------------------------------
+
+
+def repaired(world, *entities, **parameters):
+    """What was found and what of it is left, after a validation that repairs."""
+    validation = validate(world.daemon, world.databases, entities=list(entities) or ["things"], repair=True,
+                          **{"checks": ["values"], **parameters})
+    return validation.found(states=("found", "repaired")), validation.found()
+
+
+def test_what_differs_is_repaired_and_nothing_else_is_touched(world):
+    world.target_sql("UPDATE things SET value = 'other' WHERE legacy_id = 7")
+    world.target_sql("DELETE FROM things WHERE legacy_id IN (1, 1000)")
+    world.target_sql("INSERT INTO things (id, legacy_id, value) VALUES (gen_random_uuid(), 5000, 'extra'), (gen_random_uuid(), NULL, 'native')")
+    untouched = world.target_sql("SELECT xmin::text, * FROM things WHERE legacy_id NOT IN (1, 7, 1000, 5000) ORDER BY id")
+    ids = world.target_sql("SELECT k1, t1 FROM migrated.id_map_things WHERE k1 <> 5000 ORDER BY k1")
+    found, left = repaired(world)
+    assert [(kind, key) for _, kind, key, _ in found] == [("changed", "7"), ("extra", "5000"), ("missing", "1"), ("missing", "1000")]
+    assert left == [] and oracle(world) == set()
+    assert world.target_sql("SELECT xmin::text, * FROM things WHERE legacy_id NOT IN (1, 7, 1000, 5000) ORDER BY id") == untouched
+    assert world.target_sql("SELECT k1, t1 FROM migrated.id_map_things WHERE k1 <> 5000 ORDER BY k1") == ids
+    assert world.target_sql("SELECT count(*) FROM things WHERE value = 'native'") == [(1,)]
+
+
+def test_swapped_rows_are_led_back_to_their_own(world):
+    ids = world.target_sql("SELECT k1, t1 FROM migrated.id_map_things ORDER BY k1")
+    world.target_sql("""
+        UPDATE migrated.id_map_things AS m
+           SET t1 = (SELECT o.t1 FROM migrated.id_map_things AS o WHERE o.k1 = 7 - m.k1)
+         WHERE k1 IN (3, 4)""")
+    found, left = repaired(world)
+    assert [(kind, key) for _, kind, key, _ in found] == [("swapped", "3"), ("swapped", "4")]
+    assert left == [] and oracle(world) == set()
+    assert world.target_sql("SELECT k1, t1 FROM migrated.id_map_things ORDER BY k1") == ids
+
+
+def test_the_client_says_what_differs_and_ends_with_status_6(world):
+    assert world.daemon.ctl("validate", "things").returncode == 0
+    world.target_sql("UPDATE things SET value = 'very secret' WHERE legacy_id = 7")
+    run = world.daemon.ctl("validate", "things", check=False)
+    assert run.returncode == 6 and "1 difference." in run.stdout
+    shown = world.daemon.ctl("validate", "--show", check=False)
+    assert shown.returncode == 6
+    line = next(line for line in shown.stdout.splitlines() if "changed" in line)
+    assert line.split()[:4] == ["things", "values", "changed", "7"] and "value" in line
+    assert "secret" not in run.stdout + shown.stdout + world.daemon.log()
+    assert world.daemon.ctl("validate", "things", "--repair").returncode == 0
+    assert oracle(world) == set()
+    begun = world.daemon.ctl_json("validate", "--no-wait")
+    assert begun["validation"]["state"] == "running"
