@@ -78,6 +78,7 @@ endif
 COMMON_SOURCES := $(wildcard common/*.c)
 CTL_SOURCES := $(wildcard ctl/*.c)
 VARLINK_FILES := $(wildcard common/*.varlink)
+PAGE_FILES := $(wildcard ctl/*.html)
 SCHEMA_FILES := $(sort $(wildcard daemon/store/schema/*.sql))
 TEST_SOURCES := $(wildcard tests/unit/test_*.c)
 TEST_HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(wildcard tests/unit/*.c))
@@ -86,12 +87,13 @@ TEST_HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(wildcard tests/unit/*.c))
 SQL_ROOMS := $(sort $(foreach file,$(SQL_FILES),$(word 2,$(subst /, ,$(file)))))
 DAEMON_EMBEDDED := $(SQL_ROOMS:%=$(GEN)/sql_%) $(if $(SCHEMA_FILES),$(GEN)/sql_store_schema)
 COMMON_EMBEDDED := $(if $(VARLINK_FILES),$(GEN)/interface)
+CTL_EMBEDDED := $(if $(PAGE_FILES),$(GEN)/page)
 
 object = $(patsubst %.c,$(OBJ)/%.o,$(1))
 embedded_object = $(patsubst $(GEN)/%,$(OBJ)/gen/%.o,$(1))
 COMMON_OBJECTS := $(call object,$(COMMON_SOURCES)) $(call embedded_object,$(COMMON_EMBEDDED))
 DAEMON_OBJECTS := $(call object,$(DAEMON_SOURCES)) $(call embedded_object,$(DAEMON_EMBEDDED))
-CTL_OBJECTS := $(call object,$(CTL_SOURCES))
+CTL_OBJECTS := $(call object,$(CTL_SOURCES)) $(call embedded_object,$(CTL_EMBEDDED))
 TEST_HELPER_OBJECTS := $(call object,$(TEST_HELPER_SOURCES))
 
 LIBCOMMON := $(BUILD_DIR)/libcommon.a
@@ -136,6 +138,7 @@ $(OBJ)/gen/%.o: $(GEN)/%.c $(BUILD_DIR)/flags
 
 # Generated headers stand before anything is compiled; afterwards the .d files know who uses which.
 $(COMMON_OBJECTS) $(CTL_OBJECTS): | $(COMMON_EMBEDDED:%=%.h)
+$(CTL_OBJECTS): | $(CTL_EMBEDDED:%=%.h)
 $(DAEMON_OBJECTS) $(TEST_HELPER_OBJECTS): | $(COMMON_EMBEDDED:%=%.h) $(DAEMON_EMBEDDED:%=%.h)
 $(call object,$(TEST_SOURCES)): | $(COMMON_EMBEDDED:%=%.h) $(DAEMON_EMBEDDED:%=%.h)
 -include $(wildcard $(OBJ)/*/*.d $(OBJ)/*/*/*.d)
@@ -155,6 +158,8 @@ $(GEN)/sql_%.c: $$(sort $$(wildcard daemon/$$*/*.sql)) $(EMBED)
 	$(call run_embed,queries,$*)
 $(GEN)/interface.h $(GEN)/interface.c: $(VARLINK_FILES) $(EMBED)
 	$(call run_embed,interface,common)
+$(GEN)/page.h $(GEN)/page.c: $(PAGE_FILES) $(EMBED)
+	$(call run_embed,page,ctl)
 
 # --- what was built with what -----------------------------------------------------------------
 
@@ -169,7 +174,7 @@ $(BUILD_DIR)/flags: FORCE
 $(BUILD_DIR)/sources: FORCE
 	$(call write_if_changed,$(COMMON_OBJECTS) $(DAEMON_OBJECTS) $(CTL_OBJECTS) $(TEST_HELPER_OBJECTS))
 $(BUILD_DIR)/texts: FORCE
-	$(call write_if_changed,$(SQL_FILES) $(SCHEMA_FILES) $(VARLINK_FILES))
+	$(call write_if_changed,$(SQL_FILES) $(SCHEMA_FILES) $(VARLINK_FILES) $(PAGE_FILES))
 
 .PHONY: FORCE
 FORCE:

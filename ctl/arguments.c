@@ -122,6 +122,8 @@ const struct option options[] = {
 	{ "--before", 0, "N", "audit", OPTION_COUNT, AT(before),
 	  "those before that one: the next page" },
 	{ "--limit", 0, "N", "audit", OPTION_COUNT, AT(limit), "at most so many (default: 50)" },
+	{ "--html", 0, "FILE", "report", OPTION_STRING, AT(html),
+	  "write a page for a browser to this file (-: standard output)" },
 	{ "--sql", 0, "ENTITY", "plan", OPTION_STRING, AT(sql),
 	  "the SQL that runs for this entity" },
 	{ "--socket", 'H', "SOCKET", NULL, OPTION_STRING, AT(socket),

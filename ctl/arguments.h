@@ -51,6 +51,7 @@ struct arguments {
 	const char *analysis_id;
 	const char *entity;
 	const char *sql;
+	const char *html;
 	const char *rule;
 	const char *strategy;
 	bool full;

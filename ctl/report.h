@@ -30,7 +30,8 @@ struct report_column {
 	const char *
 		member; /* of a row; what is not a member of the reply is made by report_complete() */
 	enum report_kind kind;
-	bool rare; /* left out when it would be empty, or 0, in every row */
+	bool rare;	 /* left out when it would be empty, or 0, in every row */
+	const char *sum; /* the member that the last line sums up; NULL: none */
 };
 
 #define REPORT_COLUMNS_MOST 12
@@ -61,11 +62,17 @@ bool report_column_is_shown(const struct report_column *column, const json_t *ro
 /* The cell as text, without colour or markup; false when it is not known. */
 bool report_cell(struct text *out, const struct report_column *column, const json_t *row);
 
+/* Sentences about the sections that are empty: "" when none is. The caller frees. */
+char *report_nothing(const json_t *report);
+
 /* "detecting" and so on, as people say it. */
 const char *report_phase_name(const char *phase);
 
 /* What a SQLSTATE means, in a few words; NULL when it is none of those that one meets. */
 const char *report_sqlstate_meaning(const char *sqlstate);
+
+/* How many dead letters there are of each SQLSTATE: a list of { sqlstate, meaning, rows }, which the caller owns. */
+json_t *report_sqlstates(const json_t *letters);
 
 enum report_severity { REPORT_GOOD, REPORT_ACTIVE, REPORT_WARNING, REPORT_BAD };
 

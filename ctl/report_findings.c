@@ -33,10 +33,20 @@ static const struct {
 	{ "pending", REPORT_ACTIVE, "The session has not begun" },
 };
 
+/* "paused by an operator" as the reason of a session that is paused. */
+static const char *without_state(const char *reason, const char *state)
+{
+	size_t length = strlen(state);
+
+	return strncmp(reason, state, length) == 0 && reason[length] == ' ' ? reason + length
+									    : NULL;
+}
+
 static void add_state(struct report_findings *findings, const json_t *session)
 {
 	const char *state = reply_string_or(session, "state", "unknown");
 	const char *reason = reply_string(session, "reason");
+	const char *rest = reason ? without_state(reason, state) : NULL;
 	struct text sentence = TEXT_INIT;
 	enum report_severity severity = REPORT_WARNING;
 	const char *words = "The session is in a state unknown here";
@@ -47,7 +57,9 @@ static void add_state(struct report_findings *findings, const json_t *session)
 			words = states[i].words;
 		}
 	text_append(&sentence, words);
-	if (reason)
+	if (rest)
+		text_append(&sentence, rest);
+	else if (reason)
 		text_appendf(&sentence, ": %s", reason);
 	add(findings, severity, NULL, text_steal(&sentence));
 }
@@ -110,25 +122,33 @@ static int64_t count_of(const struct count *count, const json_t *report)
 	return total;
 }
 
-/* Each with its reason, but not all of very many. */
+/* Entities that failed by themselves each with its reason, but not all of very many; those that refer to them are counted. */
 static void add_failed_entities(struct report_findings *findings, const json_t *entities)
 {
-	size_t i, named = 0, unnamed = 0;
+	static const char because_of_others[] = "it refers to ";
+	int64_t named = 0, others = 0;
+	char number[32];
+	size_t i;
 	json_t *entity;
 
 	json_array_foreach(entities, i, entity) {
+		const char *reason = reply_string_or(entity, "reason", "no reason is known");
+
 		if (strcmp(reply_string_or(entity, "state", ""), "failed") != 0)
 			continue;
-		if (named++ < NAMED_MOST)
-			add(findings, REPORT_BAD, "carried",
-			    text_format("%s failed: %s", reply_string_or(entity, "entity", "?"),
-					reply_string_or(entity, "reason", "no reason is known")));
-		else
-			unnamed++;
-	}
-	if (unnamed > 0)
+		if (strncmp(reason, because_of_others, strlen(because_of_others)) == 0 ||
+		    named == NAMED_MOST) {
+			others++;
+			continue;
+		}
+		named++;
 		add(findings, REPORT_BAD, "carried",
-		    text_format("%zu further entities failed", unnamed));
+		    text_format("%s failed: %s", reply_string_or(entity, "entity", "?"), reason));
+	}
+	if (others > 0)
+		add(findings, REPORT_BAD, "carried",
+		    text_format("%s more %s failed", text_thousands(number, others),
+				others == 1 ? "entity" : "entities"));
 }
 
 void report_findings_make(struct report_findings *findings, const json_t *report)

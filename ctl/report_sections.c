@@ -18,16 +18,16 @@ const struct report_section report_carried = {
 	.list = "entities",
 	.remark = "Source: rows that detection counted there. Before, after: rows of the source that the target "
 		  "carries, by the id map, when the entity's part was opened and when it was over.",
-	.none = "No entity took part.",
+	.none = NULL,
 	.columns = {
 		{ "Entity", "entity", REPORT_NAME, false },
 		{ "State", "state", REPORT_STATE, false },
-		{ "Source", "source_rows", REPORT_COUNT, false },
-		{ "Before", "rows_before", REPORT_COUNT, false },
-		{ "After", "rows_after_text", REPORT_FIGURE, false },
-		{ "Change", "rows_change", REPORT_CHANGE, false },
-		{ "Set aside", "failed", REPORT_COUNT, false },
-		{ "Waiting", "parked", REPORT_COUNT, false },
+		{ "Source", "source_rows", REPORT_COUNT, false, "source_rows" },
+		{ "Before", "rows_before", REPORT_COUNT, false, "rows_before" },
+		{ "After", "rows_after_text", REPORT_FIGURE, false, "rows_after" },
+		{ "Change", "rows_change", REPORT_CHANGE, false, "rows_change" },
+		{ "Set aside", "failed", REPORT_COUNT, false, "failed" },
+		{ "Waiting", "parked", REPORT_COUNT, false, "parked" },
 		{ "Reason", "reason", REPORT_TEXT, true },
 		{ 0 },
 	},
@@ -42,16 +42,16 @@ const struct report_section report_done = {
 	.none = NULL,
 	.columns = {
 		{ "Entity", "entity", REPORT_NAME, false },
-		{ "Rows", "done", REPORT_COUNT, false },
-		{ "Inserted", "inserted", REPORT_COUNT, false },
-		{ "Updated", "updated", REPORT_COUNT, false },
-		{ "Deleted", "deleted", REPORT_COUNT, false },
-		{ "Unchanged", "unchanged", REPORT_COUNT, false },
-		{ "Warned", "warned", REPORT_COUNT, true },
-		{ "Overwritten", "overwritten", REPORT_COUNT, true },
-		{ "Kept", "kept", REPORT_COUNT, true },
-		{ "Held", "held", REPORT_COUNT, true },
-		{ "Retries", "retries", REPORT_COUNT, false },
+		{ "Rows", "done", REPORT_COUNT, false, "done" },
+		{ "Inserted", "inserted", REPORT_COUNT, false, "inserted" },
+		{ "Updated", "updated", REPORT_COUNT, false, "updated" },
+		{ "Deleted", "deleted", REPORT_COUNT, false, "deleted" },
+		{ "Unchanged", "unchanged", REPORT_COUNT, false, "unchanged" },
+		{ "Warned", "warned", REPORT_COUNT, true, "warned" },
+		{ "Overwritten", "overwritten", REPORT_COUNT, true, "overwritten" },
+		{ "Kept", "kept", REPORT_COUNT, true, "kept" },
+		{ "Held", "held", REPORT_COUNT, true, "held" },
+		{ "Retries", "retries", REPORT_COUNT, false, "retries" },
 		{ "Rows/s", "rows_per_second", REPORT_RATE, false },
 		{ 0 },
 	},
@@ -82,7 +82,7 @@ const struct report_section report_letters = {
 	.title = "Rows set aside",
 	.list = "dead_letters",
 	.remark = "Dead letters that were last tried in this session, by SQLSTATE, in the state they are in now.",
-	.none = "No row was set aside.",
+	.none = "No row of this session is set aside now.",
 	.columns = {
 		{ "SQLSTATE", "sqlstate", REPORT_NAME, false },
 		{ "Meaning", "meaning", REPORT_TEXT, false },
@@ -91,7 +91,7 @@ const struct report_section report_letters = {
 		{ "Constraint or rule", "constraint", REPORT_NAME, true },
 		{ "Column", "column", REPORT_NAME, true },
 		{ "State", "state", REPORT_STATE, false },
-		{ "Rows", "rows", REPORT_COUNT, false },
+		{ "Rows", "rows", REPORT_COUNT, false, "rows" },
 		{ 0 },
 	},
 };
@@ -101,13 +101,13 @@ const struct report_section report_parked = {
 	.title = "Waiting for a parent",
 	.list = "parked",
 	.remark = "They follow by themselves once their parent has come.",
-	.none = "Nothing waits for a parent.",
+	.none = "None of its rows waits for a parent now.",
 	.columns = {
 		{ "Entity", "entity", REPORT_NAME, false },
 		{ "What waits", "what", REPORT_TEXT, false },
 		{ "Column", "column", REPORT_NAME, false },
 		{ "For", "parent_entity", REPORT_NAME, false },
-		{ "Rows", "rows", REPORT_COUNT, false },
+		{ "Rows", "rows", REPORT_COUNT, false, "rows" },
 		{ 0 },
 	},
 };
@@ -116,7 +116,7 @@ const struct report_section report_conflicts = {
 	.id = "conflicts",
 	.title = "Edited in the target",
 	.list = "conflicts",
-	.none = "No row had been edited in the target.",
+	.none = "None had been edited in the target.",
 	.columns = {
 		{ "Entity", "entity", REPORT_NAME, false },
 		{ "State", "state", REPORT_STATE, false },
@@ -132,7 +132,7 @@ const struct report_section report_rules = {
 	.id = "rules",
 	.title = "Business rules",
 	.list = "rules",
-	.none = "No row broke a rule.",
+	.none = "None broke a rule.",
 	.columns = {
 		{ "Entity", "entity", REPORT_NAME, false },
 		{ "Rule", "rule", REPORT_NAME, false },
@@ -194,7 +194,7 @@ const struct report_section report_settings = {
 	.title = "Settings in force",
 	.list = "settings",
 	.remark = "Secrets are not among them.",
-	.none = "They were not kept.",
+	.none = "The settings in force were not kept.",
 	.columns = {
 		{ "Setting", "name", REPORT_NAME, false },
 		{ "Value", "value", REPORT_TEXT, false },
@@ -235,23 +235,49 @@ const char *report_sqlstate_meaning(const char *sqlstate)
 	return NULL;
 }
 
+json_t *report_sqlstates(const json_t *letters)
+{
+	json_t *sums = json_array();
+	size_t i, j;
+	json_t *letter, *sum;
+
+	json_array_foreach(letters, i, letter) {
+		const char *sqlstate = reply_string_or(letter, "sqlstate", "?");
+
+		json_array_foreach(sums, j, sum) {
+			if (strcmp(reply_string_or(sum, "sqlstate", ""), sqlstate) == 0)
+				break;
+		}
+		if (j == json_array_size(sums))
+			json_array_append_new(sums, json_pack("{s:s, s:s?, s:i}", "sqlstate",
+							      sqlstate, "meaning",
+							      report_sqlstate_meaning(sqlstate),
+							      "rows", 0));
+		sum = json_array_get(sums, j);
+		json_object_set_new(sum, "rows",
+				    json_integer(reply_integer(sum, "rows") +
+						 reply_integer(letter, "rows")));
+	}
+	return sums;
+}
+
 static void set_text(json_t *row, const char *member, const char *text)
 {
 	json_object_set_new(row, member, text ? json_string(text) : json_null());
 }
 
+/* While it is not over what was not counted is exact as long as nothing was done. */
 static void complete_entity(json_t *entity)
 {
 	const json_t *before = json_object_get(entity, "rows_before");
 	const json_t *after = json_object_get(entity, "rows_after");
+	bool exact = reply_bool(entity, "rows_counted") || json_equal(before, after);
 	char number[32];
 
 	if (!json_is_integer(after))
 		return;
 	text_thousands(number, json_integer_value(after));
-	_cleanup_free_ char *shown = text_format("%s%s",
-						 reply_bool(entity, "rows_counted") ? "" : "about ",
-						 number);
+	_cleanup_free_ char *shown = text_format("%s%s", exact ? "" : "about ", number);
 
 	set_text(entity, "rows_after_text", shown);
 	if (json_is_integer(before))
@@ -381,6 +407,22 @@ bool report_cell(struct text *out, const struct report_column *column, const jso
 		text_appendf(out, "%s%s", column->kind == REPORT_CHANGE && number > 0 ? "+" : "",
 			     text_thousands(buffer, llround(number)));
 	return true;
+}
+
+char *report_nothing(const json_t *report)
+{
+	static const struct report_section *const sections[] = {
+		&report_letters, &report_parked,      &report_conflicts,
+		&report_rules,	 &report_validations, &report_settings,
+	};
+	struct text out = TEXT_INIT;
+
+	for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
+		if (json_array_size(json_object_get(report, sections[i]->list)) == 0) {
+			text_separate(&out, " ");
+			text_append(&out, sections[i]->none);
+		}
+	return text_steal(&out);
 }
 
 const char *report_phase_name(const char *phase)

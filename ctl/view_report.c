@@ -1,10 +1,13 @@
 /*
  * report: what a session has done, as text, as JSON, or as a page (--html).
  */
+#include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "ctl/format.h"
 #include "ctl/look.h"
 #include "ctl/reply.h"
@@ -200,15 +203,20 @@ static void print_section(const struct look *look, struct text *out,
 {
 	const json_t *rows = json_object_get(report, section->list);
 
-	if (json_array_size(rows) == 0 && !section->none)
+	if (json_array_size(rows) == 0)
 		return;
 	text_append(out, "\n");
 	look_append(look, out, STYLE_BOLD, section->title);
 	text_append(out, "\n");
-	if (json_array_size(rows) > 0)
-		print_rows(look, out, section, rows);
-	else
-		text_appendf(out, "%s\n", section->none);
+	print_rows(look, out, section, rows);
+}
+
+static void print_nothing(struct text *out, const json_t *report)
+{
+	_cleanup_free_ char *nothing = report_nothing(report);
+
+	if (nothing[0])
+		text_appendf(out, "\n%s\n", nothing);
 }
 
 /* --- the order ------------------------------------------------------------------------------------ */
@@ -264,13 +272,59 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 	print_sparks(look, out, json_object_get(report, "timeline"));
 	for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
 		print_section(look, out, sections[i], report);
+	print_nothing(out, report);
 	print_order(look, out, json_object_get(report, "entities"));
 	print_section(look, out, &report_options, report);
 	print_section(look, out, &report_settings, report);
+}
+
+/* --- the page ------------------------------------------------------------------------------------- */
+
+static bool write_page(const char *file, const json_t *reply, struct error *err)
+{
+	json_auto_t *report = json_deep_copy(reply);
+	FILE *stream = strcmp(file, "-") == 0 ? stdout : fopen(file, "we");
+	_cleanup_free_ char *page = NULL;
+	bool written;
+
+	if (!stream)
+		return error_set(err, ERROR_USAGE, "cannot write %s: %s", file, strerror(errno));
+	report_complete(report);
+	page = report_html(report);
+	written = fputs(page, stream) >= 0 && fflush(stream) == 0;
+	if (stream != stdout && fclose(stream) != 0)
+		written = false;
+	return written ||
+	       error_set(err, ERROR_ENVIRONMENT, "cannot write %s: %s", file, strerror(errno));
+}
+
+static enum exit_status run(const struct view *view, const struct arguments *arguments,
+			    struct client *client)
+{
+	json_auto_t *parameters = parameters_of(arguments);
+	_cleanup_text_ struct text out = TEXT_INIT;
+	struct failure failure;
+	struct error err;
+
+	if (!arguments->html)
+		return view_call(view, arguments, client);
+	json_auto_t *reply = client_call(client, arguments->command->method, parameters, &failure);
+
+	if (!reply)
+		return view_fail(&failure);
+	if (!write_page(arguments->html, reply, &err)) {
+		log_error(LOG_ERR, &err);
+		return EXIT_FAILED;
+	}
+	if (arguments->json)
+		view_append_json(&out, reply, false);
+	fputs(text_string(&out), stdout);
+	return EXIT_DONE;
 }
 
 const struct view view_report = {
 	.verb = "report",
 	.parameters = parameters_of,
 	.print = print,
+	.run = run,
 };

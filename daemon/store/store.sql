@@ -268,15 +268,21 @@ UPDATE migrated.session
  WHERE session = $1
 
 -- name: session_entity_insert
--- From now on what was counted before is not true any more; an id map of more than $12 rows is not counted.
-WITH opened AS (
-  UPDATE migrated.known_id_map
-     SET live = NULL
-   WHERE entity = $2
+-- From now on what was counted before is not true any more, unless it is over already; an id map of more than $12 rows is not counted.
+WITH found AS MATERIALIZED (
+  SELECT migrated.live_before($2, $12) AS live,
+         $6 IN ('completed', 'failed', 'cancelled') AS over
+),
+opened AS (
+  UPDATE migrated.known_id_map AS k
+     SET live = CASE WHEN f.over THEN f.live END
+    FROM found AS f
+   WHERE k.entity = $2
 )
 INSERT INTO migrated.session_entity (session, entity, level, whole, total, state, reason,
-                                     source, target, refers_to, deferred_to, rows_before)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, migrated.live_before($2, $12))
+                                     source, target, refers_to, deferred_to, rows_before, rows_after)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, f.live, CASE WHEN f.over THEN f.live END
+  FROM found AS f
     ON CONFLICT (session, entity) DO NOTHING
 
 -- name: session_entities

@@ -246,8 +246,8 @@ WITH span AS (
 ),
 whole AS (
   SELECT span.from_at,
-         greatest(100, pg_catalog.ceil(span.ms / 60.0))::bigint AS step_ms,
-         pg_catalog.ceil(span.ms / greatest(100, pg_catalog.ceil(span.ms / 60.0)))::integer AS steps
+         greatest(20, pg_catalog.ceil(span.ms / 60.0))::bigint AS step_ms,
+         pg_catalog.ceil(span.ms / greatest(20, pg_catalog.ceil(span.ms / 60.0)))::integer AS steps
     FROM span
 ),
 stretch AS (

@@ -185,12 +185,16 @@ def test_retries_are_counted_and_survive_the_daemon(library):
 
 
 def test_a_failed_session_says_which_entity_failed_and_why(library):
+    library.migrate()
+    before = live(library, "books")
     library.target_sql("ALTER TABLE books DROP COLUMN title")
     library.migrate(expect="failed")
     made = report(library)
     assert made["session"]["state"] == "failed"
     assert made["entities"]["books"]["state"] == "failed" and "title" in made["entities"]["books"]["reason"]
-    assert made["entities"]["shelves"]["rows_after"] == 20
+    for name, rows in (("shelves", 20), ("books", before)):  # also of one that was never begun
+        part = made["entities"][name]
+        assert (part["rows_before"], part["rows_after"], part["rows_counted"]) == (rows, rows, True)
 
 
 # --- who asks what ---------------------------------------------------------------------------------------
@@ -203,6 +207,13 @@ def test_a_report_names_what_it_cannot_find(library):
         library.daemon.call("Report", session="00000000")
     assert library.daemon.ctl("report", "00000000", check=False).returncode == 4
     assert library.daemon.ctl_json("report")["session"]["state"] == "completed"
+
+
+def test_an_older_control_schema_is_named_as_the_reason_why_there_is_no_report(library):
+    library.migrate()
+    library.target_sql("ALTER TABLE migrated.session_hold RENAME TO something_else")
+    refused = library.daemon.ctl("report", check=False)
+    assert refused.returncode == 1 and "older version" in refused.stderr
 
 
 def test_no_secret_is_among_the_settings(library):
