@@ -51,7 +51,8 @@ static char *find_missing(const struct check_request *request, const char *range
 	_cleanup_free_ char *t_is_m = check_sql_target_is(bound, "t", "m.t");
 	_cleanup_free_ char *r_key = check_sql_key(bound, "r.k");
 	_cleanup_free_ char *r_target = check_sql_target_key(bound, "r.t");
-	_cleanup_free_ char *aside = check_sql_aside(bound, r_key);
+	_cleanup_free_ char *name = pg_quote_literal(bound->entity->name);
+	_cleanup_free_ char *s_key = check_sql_key(bound, "s.k");
 	_cleanup_free_ char *key_columns = check_sql_names(&bound->entity->source_key);
 	_cleanup_free_ char *twice = duplicates(bound, key_columns);
 
@@ -68,7 +69,8 @@ static char *find_missing(const struct check_request *request, const char *range
 					      { "t_is_m", t_is_m },
 					      { "r_key", r_key },
 					      { "r_target", r_target },
-					      { "aside", aside },
+					      { "name", name },
+					      { "s_key", s_key },
 					      { "key_columns", key_columns },
 					      { "duplicates", twice },
 					      { NULL, NULL } });

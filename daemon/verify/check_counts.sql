@@ -3,11 +3,26 @@
 -- name: check_counts_rows
 -- Target, of rows that were staged. Whose version is not the one that was handled waits for the next session; all others must be there. What was
 -- set aside has its own list.
+aside AS MATERIALIZED (
+  SELECT d.legacy_key
+    FROM migrated.dead_letter AS d
+   WHERE d.entity = {name}
+     AND d.state IN ('open', 'discarded')
+   UNION
+  SELECT p.legacy_key
+    FROM migrated.parked AS p
+   WHERE p.entity = {name}
+   UNION
+  SELECT c.legacy_key
+    FROM migrated.conflict AS c
+   WHERE c.entity = {name}
+     AND c.state = 'held'
+),
 seen AS MATERIALIZED (
   SELECT {s_k},
          {m_t},
          m.w1,
-         m.gone IS NULL AND (m.h1, m.h2) = (s.h1, s.h2) IS TRUE AS handled,
+         m.gone IS NULL AND (m.h1, m.h2) = (s.h1, s.h2) IS TRUE AND {s_key} NOT IN (SELECT a.legacy_key FROM aside AS a) AS handled,
          t.{any_target_key} IS NULL AS absent,
          {keyless} AS keyless
     FROM {stage} AS s
@@ -22,7 +37,6 @@ found AS (
    WHERE r.handled
      AND r.absent
      AND r.w1 IS DISTINCT FROM 0
-     AND NOT {aside}
    UNION ALL
   SELECT 'missing', NULL, NULL, ARRAY[{key_columns}], NULL
     FROM seen AS r

@@ -31,6 +31,8 @@ struct check_run {
 	char *next; /* cursor */
 	char *unchecked;
 	struct check_chunk chunk;
+	bool reading; /* the source has a transaction for it */
+	bool committed;
 	bool foreign;	  /* its cursor says nothing to us */
 	unsigned closing; /* sides whose transaction is being ended */
 	struct error error;
@@ -275,9 +277,10 @@ static void end(struct check_run *run, const struct error *err)
 	if (err != NULL)
 		run->error = *err;
 	run->closing = 1;
-	if (!is_over(run) && look_of(run)->along == ALONG_SOURCE)
+	if (run->reading)
 		close_side(run, run->request.source);
-	close_side(run, run->request.target);
+	if (!run->committed)
+		close_side(run, run->request.target);
 	if (--run->closing == 0)
 		finish(run);
 }
@@ -300,6 +303,7 @@ static void on_kept(void *arg, const struct pg_answer *answer)
 		end(run, answer->error);
 		return;
 	}
+	run->committed = true;
 	run->chunk.rows = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
 	run->chunk.differences = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
 	run->chunk.waiting = strtoll(PQgetvalue(result, 0, 2), NULL, 10);
@@ -462,6 +466,7 @@ static void find_range(struct check_run *run)
 	_cleanup_free_ char *opening =
 		text_format("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n%s", sql);
 
+	run->reading = of_source;
 	pg_submit(of_source ? run->request.source : run->request.target, of_source ? opening : sql,
 		  0, NULL, on_range, run);
 }
