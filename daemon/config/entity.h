@@ -123,6 +123,18 @@ struct conflict_config {
 	char *target_time; /* and of the target; NULL: "updated_at" */
 };
 
+/* When an entity is checked by a session that carries it. */
+enum validate_step { VALIDATE_BEFORE = 1, VALIDATE_AFTER = 2 };
+
+/* What its file says of that; what it does not say, the settings do (validate.h). */
+struct validate_config {
+	bool says_steps;
+	unsigned steps;	 /* bits of enum validate_step */
+	unsigned checks; /* bits by the places of validate_check_names; 0: it does not say */
+	bool says_stop;
+	bool stop; /* what differs stops the entity */
+};
+
 struct entity {
 	char *name;
 	char *file; /* for messages */
@@ -152,6 +164,7 @@ struct entity {
 	struct mark *marks; /* ON_DELETE_MARK */
 	size_t mark_count;
 	struct conflict_config conflict;
+	struct validate_config validate;
 	enum uuid_kind uuid;
 	char *uuid_namespace; /* UUID_V5: NULL for ours (catalog/mint.c) */
 

@@ -11,6 +11,7 @@
 #include "config/column_parse.h"
 #include "config/conflict_parse.h"
 #include "config/rule_parse.h"
+#include "config/validate.h"
 
 #define ENTITY(name) offsetof(struct entity, name)
 
@@ -299,6 +300,7 @@ static const struct json_field entity_fields[] = {
 	{ .key = "on_delete", .type = JSON_FIELD_ANY, .decode = decode_on_delete },
 	{ .key = "on_conflict", .type = JSON_FIELD_ANY, .decode = conflict_parse },
 	{ .key = "uuid", .type = JSON_FIELD_ANY, .decode = decode_uuid },
+	{ .key = "validate", .type = JSON_FIELD_ANY, .decode = validate_parse },
 	{ .key = "columns", .type = JSON_FIELD_OBJECT, .required = true, .decode = decode_columns },
 	{ .key = "rules", .type = JSON_FIELD_OBJECT, .decode = decode_rules },
 	{ .key = NULL },

@@ -75,6 +75,13 @@ const struct setting setting_table[] = {
 	{ "settings", "validation_keep_differences", NULL, SETTING_COUNT,
 	  MEMBER(validation_keep_differences), "10000", 0, INT_MAX, false,
 	  "differences of an entity and a check that a validation keeps one by one; all are counted" },
+	{ "settings", "validate_steps", NULL, SETTING_TEXT, MEMBER(validate_steps), "off", 0, 0,
+	  false,
+	  "when a session checks its entities: \"before\" it carries them, \"after\", \"both\" or \"off\"" },
+	{ "settings", "validate_checks", NULL, SETTING_WORDS, MEMBER(validate_checks),
+	  "counts, references", 0, 0, false, "what it checks then" },
+	{ "settings", "validate_stop", NULL, SETTING_FLAG, MEMBER(validate_stop), "false", 0, 0,
+	  false, "whether an entity that differs then is stopped" },
 	{ "schedule", "every", NULL, SETTING_DURATION, MEMBER(schedule_every_ms), "0", 0, 365 * DAY,
 	  false, "how often changes are detected and migrated; 0: only when asked" },
 	{ "schedule", "window", NULL, SETTING_TEXT, MEMBER(schedule_window), "", 0, 0, false,
@@ -122,6 +129,11 @@ const struct setting *setting_find(const char *section, const char *key)
 	return NULL;
 }
 
+static bool setting_is_on(const struct setting *setting, const struct settings *settings)
+{
+	return *(const bool *)((const char *)settings + setting->offset);
+}
+
 static char **text_member(const struct setting *setting, struct settings *settings)
 {
 	return (char **)((char *)settings + setting->offset);
@@ -134,11 +146,14 @@ char *setting_format(const struct setting *setting, const struct settings *setti
 	if (setting->secret)
 		return text_copy("(secret)");
 	switch (setting->type) {
-	case SETTING_TEXT: {
+	case SETTING_TEXT:
+	case SETTING_WORDS: {
 		const char *text = *(char *const *)((const char *)settings + setting->offset);
 
 		return text_copy(text ? text : "");
 	}
+	case SETTING_FLAG:
+		return text_copy(setting_is_on(setting, settings) ? "true" : "false");
 	case SETTING_COUNT:
 		return text_format("%" PRId64, setting_number(setting, settings));
 	case SETTING_DURATION:
@@ -150,14 +165,35 @@ char *setting_format(const struct setting *setting, const struct settings *setti
 	abort();
 }
 
+/* ["a", "b"] as "a, b". */
+static void decode_words(struct json_report *report, const char *path, json_t *value,
+			 const struct json_field *field, void *target)
+{
+	char **member = (char **)((char *)target + field->offset);
+	struct text words = TEXT_INIT;
+	const json_t *each;
+	size_t i;
+
+	json_array_foreach(value, i, each) {
+		_cleanup_free_ char *each_path = json_path_index(path, i);
+
+		if (json_is_string(each))
+			text_appendf(&words, "%s%s", i > 0 ? ", " : "", json_string_value(each));
+		else
+			json_problem(report, each_path, "expected a string, found %s",
+				     json_found(each));
+	}
+	free(*member);
+	*member = text_steal(&words);
+}
+
 /* The row of json_decode() that reads this setting under this name. */
 static struct json_field setting_field(const struct setting *setting, const char *key)
 {
 	static const enum json_field_type types[] = {
-		[SETTING_TEXT] = JSON_FIELD_STRING,
-		[SETTING_COUNT] = JSON_FIELD_INTEGER,
-		[SETTING_DURATION] = JSON_FIELD_DURATION,
-		[SETTING_MEMORY] = JSON_FIELD_SIZE,
+		[SETTING_TEXT] = JSON_FIELD_STRING,	  [SETTING_COUNT] = JSON_FIELD_INTEGER,
+		[SETTING_DURATION] = JSON_FIELD_DURATION, [SETTING_MEMORY] = JSON_FIELD_SIZE,
+		[SETTING_FLAG] = JSON_FIELD_BOOL,	  [SETTING_WORDS] = JSON_FIELD_ARRAY,
 	};
 
 	return (struct json_field){
@@ -168,7 +204,20 @@ static struct json_field setting_field(const struct setting *setting, const char
 		.minimum = setting->minimum,
 		.maximum = setting->maximum,
 		.scale = 1024,
+		.decode = setting->type == SETTING_WORDS ? decode_words : NULL,
 	};
+}
+
+static json_t *words_value(const char *text)
+{
+	_cleanup_free_ char *copy = text_copy(text);
+	json_t *words = json_array();
+	char *rest = NULL;
+
+	for (char *word = strtok_r(copy, ", ", &rest); word != NULL;
+	     word = strtok_r(NULL, ", ", &rest))
+		json_array_append_new(words, json_string(word));
+	return words;
 }
 
 /* A value that was written as text (a default, a variable) as it would stand in the file. */
@@ -178,6 +227,11 @@ static json_t *text_value(const struct setting *setting, const char *text)
 
 	if (setting->type == SETTING_DURATION && number)
 		return json_sprintf("%ss", text); /* MIGRATION_TIMEOUT=300 means seconds */
+	if (setting->type == SETTING_FLAG &&
+	    (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
+		return json_boolean(text[0] == 't');
+	if (setting->type == SETTING_WORDS)
+		return words_value(text);
 	if (setting->type == SETTING_COUNT) {
 		char *end;
 		long long count = strtoll(text, &end,
@@ -323,7 +377,7 @@ void settings_load(struct settings *settings, const char *file, json_t *root,
 void settings_done(struct settings *settings)
 {
 	for (size_t i = 0; i < setting_count; i++)
-		if (setting_table[i].type == SETTING_TEXT)
+		if (setting_table[i].type == SETTING_TEXT || setting_table[i].type == SETTING_WORDS)
 			free(*text_member(&setting_table[i], settings));
 	*settings = (struct settings){ 0 };
 }

@@ -40,6 +40,9 @@ struct settings {
 	int64_t work_memory_kb;	  /* work_mem of the statements of a batch on the target */
 
 	int64_t validation_keep_differences; /* one by one, of an entity and a check */
+	char *validate_steps;		     /* of a session's entities: off, before, after, both */
+	char *validate_checks;		     /* "counts, references" */
+	bool validate_stop;		     /* what differs stops the entity */
 
 	int64_t schedule_every_ms;	 /* detect-and-migrate cycles; 0: only when asked */
 	char *schedule_window;		 /* "22:00-06:00": cycles begin only within; "" any time */
@@ -62,6 +65,8 @@ enum setting_type {
 	SETTING_COUNT,	  /* int64_t */
 	SETTING_DURATION, /* int64_t, milliseconds */
 	SETTING_MEMORY,	  /* int64_t, kilobytes; written with its unit */
+	SETTING_FLAG,	  /* bool */
+	SETTING_WORDS,	  /* char *, "a, b"; a list of strings in the file */
 };
 
 /* One row of the table. */

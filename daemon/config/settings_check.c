@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "config/time_window.h"
+#include "config/validate.h"
 
 #define SECOND INT64_C(1000)
 
@@ -241,6 +242,25 @@ static void check_socket(const struct settings_loader *loader)
 		blame(loader, setting, "too long: the path of a Unix socket has at most 107 bytes");
 }
 
+static void check_validate(const struct settings_loader *loader)
+{
+	const struct setting *setting = setting_find("settings", "validate_checks");
+	const char *steps_word = loader->settings->validate_steps;
+	_cleanup_free_ char *word = NULL;
+	unsigned steps, checks = 0;
+
+	if (!validate_steps_read(steps_word, &steps))
+		blame(loader, setting_find("settings", "validate_steps"),
+		      "\"%s\" is none of off, before, after and both", steps_word);
+	if (!validate_checks_read(loader->settings->validate_checks, &checks, &word))
+		blame(loader, setting,
+		      "there is no check \"%s\": counts, references, mappings, values and rules "
+		      "are",
+		      word);
+	else if (checks == 0)
+		blame(loader, setting, "names no check; validate_steps says whether there are any");
+}
+
 void settings_check(const struct settings_loader *loader)
 {
 	for (size_t i = 0; i < sizeof leasts / sizeof leasts[0]; i++)
@@ -253,4 +273,5 @@ void settings_check(const struct settings_loader *loader)
 	check_window(loader);
 	check_query(loader);
 	check_socket(loader);
+	check_validate(loader);
 }
