@@ -41,6 +41,19 @@ static void append_edited(struct text *sentence, const json_t *session)
 	}
 }
 
+/* What was found before and after; not to have looked is no pass either. */
+static enum exit_status checked(const json_t *session, struct text *sentence)
+{
+	int64_t differences = reply_integer(session, "differences");
+	int64_t unchecked = reply_integer(session, "unchecked");
+
+	append_count(sentence, differences, "difference was found", "differences were found");
+	append_count(sentence, unchecked, "check could not be made", "checks could not be made");
+	if (differences + unchecked > 0)
+		text_append(sentence, " (migratectl validate --show)");
+	return differences + unchecked > 0 ? EXIT_PAUSED : EXIT_DONE;
+}
+
 static enum exit_status completed(const json_t *session, struct text *sentence)
 {
 	char done[32];
@@ -57,7 +70,7 @@ static enum exit_status completed(const json_t *session, struct text *sentence)
 	append_count(sentence, reply_integer(session, "warned"),
 		     "row was carried although it breaks a rule",
 		     "rows were carried although they break a rule");
-	return EXIT_DONE;
+	return checked(session, sentence);
 }
 
 static const char *words_of(const char *state)

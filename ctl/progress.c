@@ -93,7 +93,7 @@ void progress_overall(const struct look *look, struct text *out, const json_t *s
 
 /* --- the entities ----------------------------------------------------------------------------- */
 
-enum { ENTITY, STATUS, PROGRESS, RATE, ETA, FAILED, PARKED, WARNED, REASON, COLUMN_COUNT };
+enum { ENTITY, STATUS, PROGRESS, RATE, ETA, FAILED, PARKED, WARNED, DIFFERS, REASON, COLUMN_COUNT };
 
 static const struct table_column columns[COLUMN_COUNT] = {
 	[ENTITY] = { "Entity", false, 12 },
@@ -104,12 +104,14 @@ static const struct table_column columns[COLUMN_COUNT] = {
 	[FAILED] = { "Failed", true, 0 },
 	[PARKED] = { "Parked", true, 0 },
 	[WARNED] = { "Warned", true, 0 },
+	[DIFFERS] = { "Differ", true, 0 },
 	[REASON] = { "Reason", false, 0 },
 };
 
 /* Which of the last columns are shown: those that any entity has something to say in. */
 struct said {
 	bool warned;
+	bool differs;
 	bool reason;
 };
 
@@ -124,6 +126,7 @@ static struct said what_is_said(const json_t *entities)
 
 		said.reason |= reason[0] != '\0';
 		said.warned |= reply_integer(entity, "warned") > 0;
+		said.differs |= reply_integer(entity, "differences") > 0;
 	}
 	return said;
 }
@@ -152,7 +155,8 @@ static size_t choose_columns(struct table_column chosen[COLUMN_COUNT], const str
 	int width = progress_name_width(entities);
 
 	for (int i = 0; i < COLUMN_COUNT; i++)
-		if ((i != WARNED || said->warned) && (i != REASON || said->reason))
+		if ((i != WARNED || said->warned) && (i != DIFFERS || said->differs) &&
+		    (i != REASON || said->reason))
 			chosen[count++] = columns[i];
 	if (width > chosen[ENTITY].min_width)
 		chosen[ENTITY].min_width = width;
@@ -184,6 +188,8 @@ static void add_entity(struct table *table, const json_t *entity, const struct s
 	reply_cell_integer(table, entity, "parked");
 	if (said->warned)
 		reply_cell_integer(table, entity, "warned");
+	if (said->differs)
+		reply_cell_integer(table, entity, "differences");
 	if (said->reason)
 		table_add(table, reason);
 }
@@ -268,7 +274,8 @@ static json_t *those_with_work(const json_t *session, const json_t *entities)
 
 	json_array_foreach(entities, i, entity)
 		if (!is_over || !is_state(entity, "status", "completed") ||
-		    reply_integer(entity, "total") > 0 || reply_string(entity, "reason"))
+		    reply_integer(entity, "total") > 0 ||
+		    reply_integer(entity, "differences") > 0 || reply_string(entity, "reason"))
 			json_array_append(chosen, entity);
 	return chosen;
 }

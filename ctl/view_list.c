@@ -35,23 +35,31 @@ static bool are_short_ids_distinct(const json_t *sessions)
 	return true;
 }
 
-static bool has_warnings(const json_t *sessions)
+/* Is there any of it in one of these sessions? */
+static bool has_any(const json_t *sessions, const char *key)
 {
 	size_t i;
 	json_t *session;
 
 	json_array_foreach(sessions, i, session)
-		if (reply_integer(session, "warned") > 0)
+		if (reply_integer(session, key) > 0)
 			return true;
 	return false;
 }
 
-static void add_session(struct table *table, const json_t *session, bool short_ids, bool warned)
+/* Columns that are shown only where there is something to say in them. */
+struct said {
+	bool short_ids;
+	bool warned;
+	bool differs;
+};
+
+static void add_session(struct table *table, const json_t *session, const struct said *said)
 {
 	const char *id = reply_string_or(session, "session", "-");
 	char shown[FORMAT_SIZE], elapsed[32], percent[FORMAT_SIZE];
 
-	table_add(table, short_ids ? format_short_id(shown, id) : id);
+	table_add(table, said->short_ids ? format_short_id(shown, id) : id);
 	reply_cell_string(table, session, "mode");
 	reply_cell_state(table, session, "state");
 	reply_cell_time(table, session, "created");
@@ -61,29 +69,41 @@ static void add_session(struct table *table, const json_t *session, bool short_i
 	table_add(table, percent);
 	reply_cell_integer(table, session, "failed");
 	reply_cell_integer(table, session, "parked");
-	if (warned)
+	if (said->warned)
 		reply_cell_integer(table, session, "warned");
+	if (said->differs)
+		reply_cell_integer(table, session, "differences");
 	table_add(table, reply_string_or(session, "reason", ""));
+}
+
+enum { BEFORE_SAID = 9, MOST_COLUMNS = 12 };
+
+/* Returns how many columns there are. */
+static size_t choose_columns(struct table_column columns[MOST_COLUMNS], const struct said *said)
+{
+	static const struct table_column always[BEFORE_SAID] = {
+		{ "Session", false, 0 }, { "Mode", false, 0 },	 { "State", false, 9 },
+		{ "Created", false, 0 }, { "Elapsed", true, 0 }, { "Rows", true, 9 },
+		{ "Done", true, 0 },	 { "Failed", true, 0 },	 { "Parked", true, 0 },
+	};
+	size_t count = BEFORE_SAID;
+
+	memcpy(columns, always, sizeof always);
+	if (said->warned)
+		columns[count++] = (struct table_column){ "Warned", true, 0 };
+	if (said->differs)
+		columns[count++] = (struct table_column){ "Differ", true, 0 };
+	columns[count++] = (struct table_column){ "Reason", false, 0 };
+	return count;
 }
 
 static void print(const struct look *look, struct text *out, const json_t *reply,
 		  const struct arguments *arguments)
 {
-	static const struct table_column columns[] = {
-		{ "Session", false, 0 }, { "Mode", false, 0 },	 { "State", false, 9 },
-		{ "Created", false, 0 }, { "Elapsed", true, 0 }, { "Rows", true, 9 },
-		{ "Done", true, 0 },	 { "Failed", true, 0 },	 { "Parked", true, 0 },
-		{ "Reason", false, 0 },
-	};
-	static const struct table_column with_warnings[] = {
-		{ "Session", false, 0 }, { "Mode", false, 0 },	 { "State", false, 9 },
-		{ "Created", false, 0 }, { "Elapsed", true, 0 }, { "Rows", true, 9 },
-		{ "Done", true, 0 },	 { "Failed", true, 0 },	 { "Parked", true, 0 },
-		{ "Warned", true, 0 },	 { "Reason", false, 0 },
-	};
 	const json_t *sessions = json_object_get(reply, "sessions");
-	bool short_ids = are_short_ids_distinct(sessions);
-	bool warned = has_warnings(sessions);
+	const struct said said = { are_short_ids_distinct(sessions), has_any(sessions, "warned"),
+				   has_any(sessions, "differences") };
+	struct table_column columns[MOST_COLUMNS];
 	_cleanup_table_ struct table table = { 0 };
 	size_t i;
 	json_t *session;
@@ -93,10 +113,9 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 		text_append(out, "There has been no session yet.\n");
 		return;
 	}
-	table_init(&table, warned ? with_warnings : columns,
-		   sizeof columns / sizeof columns[0] + warned);
+	table_init(&table, columns, choose_columns(columns, &said));
 	json_array_foreach(sessions, i, session) {
-		add_session(&table, session, short_ids, warned);
+		add_session(&table, session, &said);
 	}
 	table_print(&table, look, out);
 }

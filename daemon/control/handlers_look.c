@@ -306,7 +306,7 @@ static json_t *listed_session(const PGresult *result, int row)
 		total = done;
 	return json_pack(
 		"{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-		"s:f, s:o, s:o, s:n}",
+		"s:I, s:I, s:f, s:o, s:o, s:n}",
 		"session", PQgetvalue(result, row, 0), "analysis", text_or_null(result, row, 1),
 		"mode", PQgetvalue(result, row, 2), "state", PQgetvalue(result, row, 3), "hold",
 		text_or_null(result, row, 13), "reason", text_or_null(result, row, 4), "created",
@@ -317,7 +317,9 @@ static json_t *listed_session(const PGresult *result, int row)
 		(json_int_t)strtoll(PQgetvalue(result, row, 14), NULL, 10), "overwritten",
 		(json_int_t)strtoll(PQgetvalue(result, row, 15), NULL, 10), "kept",
 		(json_int_t)strtoll(PQgetvalue(result, row, 16), NULL, 10), "held",
-		(json_int_t)strtoll(PQgetvalue(result, row, 17), NULL, 10), "percent",
+		(json_int_t)strtoll(PQgetvalue(result, row, 17), NULL, 10), "differences",
+		(json_int_t)strtoll(PQgetvalue(result, row, 18), NULL, 10), "unchecked",
+		(json_int_t)strtoll(PQgetvalue(result, row, 19), NULL, 10), "percent",
 		total > 0   ? (double)(done * 1000 / total) / 10
 		: completed ? 100.0
 			    : 0.0,

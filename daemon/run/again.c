@@ -136,9 +136,10 @@ static const char *passed_over(const struct session *session, const char *entity
 
 		if (strcmp(run->bound->entity->name, entity) != 0)
 			continue;
-		return run->state > ENTITY_PENDING ? "the session under way has counted what "
-						     "there is to do of it"
-						   : NULL;
+		return run->state > ENTITY_CHECKING_BEFORE
+			       ? "the session under way has counted what "
+				 "there is to do of it"
+			       : NULL;
 	}
 	return session->phase < SESSION_OPENING ? NULL : "the session under way leaves it out";
 }

@@ -37,6 +37,11 @@ bool entity_run_has_moved(const struct entity_run *run)
 	return run->state >= ENTITY_MOVED && run->state <= ENTITY_COMPLETED;
 }
 
+bool entity_run_is_checked(const struct entity_run *run)
+{
+	return run->state == ENTITY_CHECKING_BEFORE || run->state == ENTITY_CHECKING_AFTER;
+}
+
 struct pace_limits entity_run_limits(const struct entity_run *run)
 {
 	const struct settings *settings = run->session->means.settings;

@@ -4,6 +4,9 @@
  *   PENDING ──▶ PLANNING ──▶ MOVING ──▶ MOVED ──▶ FILLING ──▶ FILLED ──▶ DELETING ──▶ COMPLETED
  *      parents moved   batches made   rows carried    references filled in     gone rows marked or deleted
  *
+ * Where that is asked for, it is checked before (PENDING ──▶ CHECKING_BEFORE ──▶ PENDING) and after its last batch
+ * (CHECKING_AFTER ──▶ COMPLETED).
+ *
  * any of them ──▶ FAILED or CANCELLED. A paused entity stays in its state and is given no lane.
  */
 #ifndef DAEMON_RUN_ENTITY_RUN_H
@@ -15,12 +18,14 @@
 
 enum entity_state {
 	ENTITY_PENDING,
+	ENTITY_CHECKING_BEFORE,
 	ENTITY_PLANNING,
 	ENTITY_MOVING,
 	ENTITY_MOVED,
 	ENTITY_FILLING,
 	ENTITY_FILLED,
 	ENTITY_DELETING,
+	ENTITY_CHECKING_AFTER,
 	ENTITY_COMPLETED,
 	ENTITY_FAILED,
 	ENTITY_CANCELLED,
@@ -37,6 +42,7 @@ enum stretch {
 };
 
 struct session;
+struct validation_step;
 
 struct entity_run {
 	struct session *session;
@@ -76,6 +82,12 @@ struct entity_run {
 	size_t fill_alternative;
 	bool fill_isolates; /* the last round was refused: the next finds the rows at fault */
 
+	/* Checks before and after (validation_step.c). */
+	bool checked_before;
+	struct validation_step *step; /* under way */
+	int64_t differences;	      /* that both have found */
+	int64_t unchecked;	      /* checks that could not be made */
+
 	/* Trouble (recovery.c). */
 	struct retry retry; /* of all its work; a batch of it has its own */
 	unsigned attempts;  /* of what has failed and is not done yet, the most */
@@ -102,6 +114,9 @@ bool entity_run_is_over(const struct entity_run *run);
 
 /* Has carried its rows, so children may go. */
 bool entity_run_has_moved(const struct entity_run *run);
+
+/* Is being checked, before or after. */
+bool entity_run_is_checked(const struct entity_run *run);
 
 /* The most rows a batch may have. */
 struct pace_limits entity_run_limits(const struct entity_run *run);

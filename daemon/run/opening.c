@@ -273,6 +273,8 @@ static void resume_run(struct entity_run *run, const PGresult *result, int row)
 	};
 	run->retries = number(result, row, 16);
 	record_restore(run, PQgetvalue(result, row, 17));
+	run->differences = number(result, row, 18);
+	run->unchecked = number(result, row, 19);
 	snprintf(run->reason, sizeof(run->reason), "%s", PQgetvalue(result, row, 3));
 	if (strcmp(state, "completed") == 0)
 		run->state = ENTITY_COMPLETED;

@@ -87,6 +87,12 @@ static double run_rate(const struct entity_run *run)
 	return (double)run->moved_here * 1000 / (double)(elapsed > 0 ? elapsed : 1);
 }
 
+static void set_checked(json_t *described, int64_t differences, int64_t unchecked)
+{
+	json_object_set_new(described, "differences", json_integer((json_int_t)differences));
+	json_object_set_new(described, "unchecked", json_integer((json_int_t)unchecked));
+}
+
 static json_t *describe_entity(const struct entity_run *run)
 {
 	int64_t total = total_of(run), done = done_of(run);
@@ -95,8 +101,7 @@ static json_t *describe_entity(const struct entity_run *run)
 		      clock_monotonic_ms() - run->started_ms >= RATE_KNOWN_AFTER_MS);
 	bool going = strcmp(entity_run_status(run), "running") == 0;
 	struct pace_limits limits = entity_run_limits(run);
-
-	return json_pack(
+	json_t *described = json_pack(
 		"{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:i, "
 		"s:o, s:I}",
 		"entity", run->bound->entity->name, "level", (json_int_t)run->bound->level,
@@ -113,6 +118,9 @@ static json_t *describe_entity(const struct entity_run *run)
 		entity_run_is_over(run) ? 0 : (int)run->attempts, "retry_at",
 		time_or_null(recovery_retry_at_us(run)), "batch_size",
 		(json_int_t)pace_size(entity_run_pace(run), &limits));
+
+	set_checked(described, run->differences, run->unchecked);
+	return described;
 }
 
 json_t *session_describe_entities(const struct session *session)
@@ -159,7 +167,8 @@ static const char *reason_of(const struct session *session)
 json_t *session_describe(const struct session *session)
 {
 	int64_t total = 0, done = 0, failed = 0, parked = 0, warned = 0;
-	int64_t overwritten = 0, kept = 0, held = 0;
+	int64_t overwritten = 0, kept = 0, held = 0, differences = 0, unchecked = 0;
+	json_t *described;
 	bool going = strcmp(session_state(session), "running") == 0;
 
 	for (size_t i = 0; i < session->run_count; i++) {
@@ -171,8 +180,10 @@ json_t *session_describe(const struct session *session)
 		overwritten += session->runs[i].counts.overwritten;
 		kept += session->runs[i].counts.kept;
 		held += session->runs[i].counts.held;
+		differences += session->runs[i].differences;
+		unchecked += session->runs[i].unchecked;
 	}
-	return json_pack(
+	described = json_pack(
 		"{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o, "
 		"s:o}",
 		"session", session->id, "analysis", string_or_null(session->analysis), "mode",
@@ -189,4 +200,6 @@ json_t *session_describe(const struct session *session)
 			 : json_null(),
 		"rows_per_second", rate_or_null(session->rate, going), "eta_ms",
 		eta_or_null(total - done, session->rate, going));
+	set_checked(described, differences, unchecked);
+	return described;
 }

@@ -467,7 +467,8 @@ bool recovery_step_failed(struct entity_run *run, const struct error *err)
 		take_less(run);
 		return true;
 	case RECOVERY_HOLD_SESSION:
-		run->session->planning_held = run->state != ENTITY_FILLING;
+		run->session->planning_held = run->state != ENTITY_FILLING &&
+					      !entity_run_is_checked(run);
 		recovery_hold(run->session, err);
 		return true;
 	case RECOVERY_RECONNECT:

@@ -71,6 +71,13 @@ static bool is_ready(void *arg)
 	return engine_down(arg) == NULL && engine_owns(arg, &err);
 }
 
+static bool is_stopping(void *arg)
+{
+	const struct engine *engine = arg;
+
+	return engine->stopping;
+}
+
 static void on_session_change(void *arg)
 {
 	engine_changed(arg);
@@ -106,6 +113,7 @@ static struct session_means session_means(struct engine *engine)
 		.lanes = engine->lanes,
 		.epoch = owner_epoch(engine->owner),
 		.is_ready = is_ready,
+		.is_stopping = is_stopping,
 		.on_change = on_session_change,
 		.on_end = on_session_end,
 		.on_taken_over = on_taken_over,

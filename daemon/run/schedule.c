@@ -15,10 +15,8 @@
 #include "common/text.h"
 #include "run/breaker.h"
 #include "run/plan.h"
-#include "run/record.h"
 #include "run/recovery.h"
-#include "sql_store.h"
-#include "store/store.h"
+#include "run/validation_step.h"
 
 /* Weight of the newest second in the session's smoothed rate. */
 #define RATE_WEIGHT 0.3
@@ -34,92 +32,6 @@ struct errand {
 static const char *name_of(const struct entity_run *run)
 {
 	return run->bound->entity->name;
-}
-
-/* --- keeping an entity's state ------------------------------------------------------------------- */
-
-const char *schedule_kept_state(const struct entity_run *run)
-{
-	if (run->state < ENTITY_COMPLETED && run->paused)
-		return "paused";
-	if (run->state > ENTITY_PENDING && run->state < ENTITY_COMPLETED)
-		return "running";
-	return entity_run_status(run);
-}
-
-static void on_kept(void *arg, const struct pg_answer *answer)
-{
-	struct entity_run *run = arg;
-
-	if (answer->error == NULL || run->session->phase == SESSION_ENDED)
-		return;
-	run->unkept = true;
-	if (answer->error->kind != ERROR_CONNECTION)
-		log_error(LOG_ERR, answer->error);
-}
-
-void schedule_keep(struct entity_run *run)
-{
-	_cleanup_free_ char *retries = text_format("%" PRId64, run->retries);
-	_cleanup_free_ char *timings = NULL;
-
-	record_time(run);
-	timings = record_timings(run);
-	run->unkept = false;
-	pg_submit(run->session->means.target, sql_store_session_entity_state, 7,
-		  (const char *const[]){ run->session->id, name_of(run), schedule_kept_state(run),
-					 run->reason[0] != '\0' ? run->reason : NULL, retries,
-					 timings, RECORD_COUNT_MOST },
-		  on_kept, run);
-	run->session->means.on_change(run->session->means.arg);
-}
-
-static void keep_completed(struct entity_run *run)
-{
-	int64_t elapsed = run->finished_ms - run->started_ms;
-	_cleanup_free_ char *rate = NULL;
-	_cleanup_free_ char *filled = store_id_map_filled_sql(run->bound);
-
-	fault_point("entity.completed");
-	if (run->moved_here > 0 && !session_is_again(run->session))
-		rate = text_format("%.1f", (double)run->moved_here * 1000 /
-						   (double)(elapsed > 0 ? elapsed : 1));
-	pg_submit(run->session->means.target, sql_store_entity_migrated, 5,
-		  (const char *const[]){ name_of(run), run->bound->fingerprint, rate,
-					 run->whole ? "t" : "f", run->session->analysis },
-		  on_kept, run);
-	if (run->whole)
-		pg_submit(run->session->means.target, filled, 0, NULL, on_kept, run);
-	schedule_keep(run);
-}
-
-void schedule_set_state(struct entity_run *run, enum entity_state state, const char *reason)
-{
-	bool was_over = entity_run_is_over(run);
-
-	record_time(run);
-	run->state = state;
-	if (reason != NULL || !run->paused || state >= ENTITY_COMPLETED)
-		snprintf(run->reason, sizeof(run->reason), "%s", reason != NULL ? reason : "");
-	if (run->started_ms == 0 && state > ENTITY_PENDING)
-		run->started_ms = clock_monotonic_ms();
-	if (was_over || !entity_run_is_over(run)) {
-		run->session->means.on_change(run->session->means.arg);
-		return;
-	}
-	run->finished_ms = clock_monotonic_ms();
-	if (state == ENTITY_COMPLETED)
-		keep_completed(run);
-	else
-		schedule_keep(run);
-}
-
-void schedule_fail_entity(struct entity_run *run, const char *reason)
-{
-	log_event(LOG_ERR,
-		  &(struct log_fields){ .session = run->session->id, .entity = name_of(run) },
-		  "%s stops: %s", name_of(run), reason);
-	schedule_set_state(run, ENTITY_FAILED, reason);
 }
 
 /* --- from state to state ----------------------------------------------------------------------- */
@@ -174,16 +86,25 @@ static bool children_have_deleted(const struct entity_run *run)
 	const struct session *session = run->session;
 
 	for (size_t i = 0; i < session->run_count; i++)
-		if (&session->runs[i] != run && !entity_run_is_over(&session->runs[i]) &&
+		if (&session->runs[i] != run && session->runs[i].state < ENTITY_CHECKING_AFTER &&
 		    bound_depends_on(session->runs[i].bound, run->bound))
 			return false;
 	return true;
 }
 
+/* All of its batches are done. */
+static void complete(struct entity_run *run)
+{
+	schedule_set_state(run,
+			   validation_step_is_wanted(run, VALIDATE_AFTER) ? ENTITY_CHECKING_AFTER
+									  : ENTITY_COMPLETED,
+			   NULL);
+}
+
 static void complete_or_go_on(struct entity_run *run)
 {
 	if (run->delete_count == 0 && run->deletes_planned && !has_references_to_fill(run))
-		schedule_set_state(run, ENTITY_COMPLETED, NULL);
+		complete(run);
 	else
 		schedule_set_state(run, ENTITY_MOVED, NULL);
 }
@@ -217,6 +138,11 @@ static bool step(struct entity_run *run)
 
 	switch (run->state) {
 	case ENTITY_PENDING:
+		if (!run->checked_before && validation_step_is_wanted(run, VALIDATE_BEFORE)) {
+			schedule_set_state(run, ENTITY_CHECKING_BEFORE, NULL);
+			schedule_keep(run);
+			return true;
+		}
 		if (!may_plan(run) || !parents_have_moved(run))
 			return run->state != ENTITY_PENDING;
 		plan(run);
@@ -247,7 +173,7 @@ static bool step(struct entity_run *run)
 			return false;
 		if (plan_release(run))
 			return false;
-		schedule_set_state(run, ENTITY_COMPLETED, NULL);
+		complete(run);
 		return true;
 	default:
 		return false;
@@ -301,15 +227,6 @@ void session_entity_planned(struct entity_run *run, const struct error *err)
 		schedule_read_again(run, err);
 	}
 	schedule_advance(run->session);
-}
-
-void schedule_keep_unkept(struct session *session)
-{
-	for (size_t i = 0; i < session->run_count; i++)
-		if (session->runs[i].unkept && session->runs[i].state == ENTITY_COMPLETED)
-			keep_completed(&session->runs[i]);
-		else if (session->runs[i].unkept)
-			schedule_keep(&session->runs[i]);
 }
 
 void schedule_store_ready(struct session *session)
@@ -476,13 +393,13 @@ static const struct written_column *column_to_fill(struct entity_run *run)
 	return NULL;
 }
 
-static void fill_failed(struct errand *errand, const struct error *failure)
+static void step_failed(struct errand *errand, const struct error *failure, const char *phase)
 {
 	struct entity_run *run = errand->run;
 	struct error err = *failure;
 
 	snprintf(err.entity, sizeof(err.entity), "%s", name_of(run));
-	snprintf(err.phase, sizeof(err.phase), "fill");
+	snprintf(err.phase, sizeof(err.phase), "%s", phase);
 	recovery_lane_failed(errand->lane, &err);
 	recovery_step_failed(run, &err);
 }
@@ -511,7 +428,7 @@ static void on_filled(void *arg, const struct pg_answer *answer)
 	if (answer->error != NULL && answer->error->kind == ERROR_DATA && !run->fill_isolates)
 		run->fill_isolates = true;
 	else if (answer->error != NULL)
-		fill_failed(errand, answer->error);
+		step_failed(errand, answer->error, "fill");
 	else
 		filled(errand, atoll(PQcmdTuples(answer->results[answer->count - 1])));
 	errand_over(errand);
@@ -538,6 +455,60 @@ static bool offer_fill(struct entity_run *run, struct lane *lane)
 	return true;
 }
 
+/* --- checks before and after -------------------------------------------------------------------- */
+
+/* Its references lead to what these have yet to bring or to take away. */
+static bool parents_have_batches(const struct entity_run *run)
+{
+	const struct session *session = run->session;
+
+	for (size_t i = 0; i < session->run_count; i++)
+		if (session->runs[i].state < ENTITY_CHECKING_AFTER &&
+		    entity_refers_to(run->bound->entity, session->runs[i].bound->entity))
+			return true;
+	return false;
+}
+
+static void checked(struct entity_run *run, bool stops)
+{
+	bool before = run->state == ENTITY_CHECKING_BEFORE;
+
+	recovery_succeeded(run, run->retry.attempts);
+	run->checked_before |= before;
+	if (stops)
+		schedule_fail_entity(run, before ? "it differed before its rows were carried "
+						   "(validate_stop)"
+						 : "it differs after its rows were carried "
+						   "(validate_stop)");
+	else
+		schedule_set_state(run, before ? ENTITY_PENDING : ENTITY_COMPLETED, NULL);
+}
+
+static void on_checked(void *arg, bool stops, const struct error *failure)
+{
+	struct errand *errand = arg;
+	struct entity_run *run = errand->run;
+
+	if (failure != NULL && failure->kind != ERROR_CANCELLED)
+		step_failed(errand, failure, "check");
+	else if (failure == NULL && entity_run_is_checked(run))
+		checked(run, stops);
+	errand_over(errand);
+}
+
+static bool offer_check(struct entity_run *run, struct lane *lane)
+{
+	bool before = run->state == ENTITY_CHECKING_BEFORE;
+
+	if (run->active > 0 || (!before && parents_have_batches(run)))
+		return false;
+	validation_step_start(run, lane, before ? VALIDATE_BEFORE : VALIDATE_AFTER, on_checked,
+			      errand_new(run, lane));
+	return true;
+}
+
+/* --- which of them ------------------------------------------------------------------------------ */
+
 /* Rows whose parents come with other rows of the same entity come one batch after the other, and so do rows go that refer to
    each other. */
 static bool goes_alone(const struct entity_run *run)
@@ -553,6 +524,9 @@ static bool offer(struct entity_run *run, struct lane *lane)
 	if (run->paused || entity_run_waits(run) || (goes_alone(run) && run->active > 0))
 		return false;
 	switch (run->state) {
+	case ENTITY_CHECKING_BEFORE:
+	case ENTITY_CHECKING_AFTER:
+		return offer_check(run, lane);
 	case ENTITY_MOVING:
 		return offer_batch(run, lane, false);
 	case ENTITY_FILLING:

@@ -18,6 +18,7 @@
 #include "run/schedule.h"
 #include "run/selection.h"
 #include "run/steer.h"
+#include "run/validation_step.h"
 #include "sql_store.h"
 
 static void detect_or_load(struct session *session);
@@ -387,6 +388,7 @@ static void end(struct session *session)
 		return;
 	}
 	fault_point("session.ending");
+	validation_steps_end(session);
 	pg_submit(session->means.target, sql_store_session_end, 3,
 		  (const char *const[]){ session->id, session->final_state,
 					 session->reason[0] != '\0' ? session->reason : NULL },
@@ -460,6 +462,7 @@ void session_store_ready(struct session *session)
 void session_abandon(struct session *session)
 {
 	session->phase = SESSION_ENDED;
+	validation_steps_drop(session);
 	session->abandoned = true;
 }
 
@@ -479,6 +482,7 @@ void session_put_down(struct session *session)
 	session_log(session, LOG_WARNING, "left to the daemon that has taken over");
 	hold_end(session);
 	session->phase = SESSION_ENDED;
+	validation_steps_drop(session);
 	session->means.on_taken_over(session->means.arg);
 }
 

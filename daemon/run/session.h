@@ -46,6 +46,8 @@ struct session_means {
 	int64_t epoch; /* under which the daemon owns the store */
 	/* Are both connections up, and is the store still known to be ours? */
 	bool (*is_ready)(void *arg);
+	bool (*is_stopping)(
+		void *arg); /* the daemon ends: what can go on in its next life need not now */
 	void (*on_change)(void *arg); /* something one may wish to see has changed */
 	/* It is over; the owner frees it, not before the callback has returned. */
 	void (*on_end)(void *arg, struct session *session);

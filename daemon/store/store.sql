@@ -304,7 +304,9 @@ SELECT e.entity,
        coalesce(b.kept, 0),
        coalesce(b.held, 0),
        e.retries,
-       e.timings
+       e.timings,
+       e.differences,
+       e.unchecked
   FROM migrated.session_entity AS e
   LEFT JOIN (
          SELECT entity,
@@ -549,13 +551,17 @@ SELECT s.session,
        coalesce(b.warned, 0),
        coalesce(b.overwritten, 0),
        coalesce(b.kept, 0),
-       coalesce(b.held, 0)
+       coalesce(b.held, 0),
+       coalesce(e.differences, 0),
+       coalesce(e.unchecked, 0)
   FROM migrated.session AS s
  CROSS JOIN (SELECT 0 AS warned, 0 AS overwritten, 0 AS kept, 0 AS held) AS none
   LEFT JOIN LATERAL (
-         SELECT pg_catalog.sum(total) AS total
-           FROM migrated.session_entity
-          WHERE session = s.session) AS e
+         SELECT pg_catalog.sum(p.total) AS total,
+                pg_catalog.sum((pg_catalog.to_jsonb(p) ->> 'differences')::bigint) AS differences,
+                pg_catalog.sum((pg_catalog.to_jsonb(p) ->> 'unchecked')::bigint) AS unchecked
+           FROM migrated.session_entity AS p
+          WHERE p.session = s.session) AS e
     ON true
   LEFT JOIN LATERAL (
          SELECT pg_catalog.sum(inserted + updated + unchanged + deleted + failed + parked) AS done,

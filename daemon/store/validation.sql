@@ -136,3 +136,37 @@ SELECT pg_catalog.count(*) OVER (),
    AND ($2::text IS NULL OR d.entity = $2)
  ORDER BY d.id
  LIMIT $3::bigint
+
+-- name: validation_step_kept
+-- A step is over for one entity. That it could not be checked before it was ever migrated is as it must be.
+UPDATE migrated.session_entity AS e
+   SET differences = s.differences,
+       unchecked = s.unchecked
+  FROM (SELECT coalesce(pg_catalog.sum(c.differences), 0) AS differences,
+               pg_catalog.count(*) FILTER (WHERE c.state = 'failed' OR c.state = 'unchecked' AND v.step = 'after') AS unchecked
+          FROM migrated.validation AS v
+          JOIN migrated.validation_entity AS c
+            ON c.validation = v.validation
+         WHERE v.session = $1
+           AND c.entity = $2) AS s
+ WHERE e.session = $1
+   AND e.entity = $2
+RETURNING e.differences, e.unchecked
+
+-- name: validation_steps_end
+-- The session is over.
+WITH ended AS (
+  UPDATE migrated.validation
+     SET state = 'completed',
+         finished_at = pg_catalog.clock_timestamp()
+   WHERE session = $1
+     AND state = 'running'
+  RETURNING validation
+)
+UPDATE migrated.validation_entity AS e
+   SET state = 'unchecked',
+       reason = 'the session ended before',
+       finished_at = pg_catalog.clock_timestamp()
+  FROM ended AS v
+ WHERE e.validation = v.validation
+   AND e.state IN ('pending', 'running')
