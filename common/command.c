@@ -41,6 +41,8 @@ const struct command commands[] = {
 	  "report on a session, the last one by default" },
 	{ "io.migrated.ListRules", "rules", SECTION_WORK, ACCESS_OBSERVE, false, "",
 	  "list the business rules, and how many rows break each" },
+	{ "io.migrated.Explain", "explain", SECTION_WORK, ACCESS_OBSERVE, false, "ENTITY KEY",
+	  "say where a row is, and why it is not as in the source" },
 	{ "io.migrated.Audit", "audit", SECTION_WORK, ACCESS_OPERATE, false, "",
 	  "show who has asked what here, or which rows were changed" },
 	{ "io.migrated.ListDeadLetters", "dead-letters list", SECTION_ASIDE, ACCESS_OBSERVE, false,

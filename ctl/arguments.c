@@ -124,6 +124,9 @@ const struct option options[] = {
 	{ "--limit", 0, "N", "audit", OPTION_COUNT, AT(limit), "at most so many (default: 50)" },
 	{ "--html", 0, "FILE", "report", OPTION_STRING, AT(html),
 	  "write a page for a browser to this file (-: standard output)" },
+	{ "--target", 0, NULL, "explain", OPTION_FLAG, AT(target), "KEY is a key of the target" },
+	{ "--values", 0, NULL, "explain", OPTION_FLAG, AT(values),
+	  "show the row's values, too (needs the right to operate)" },
 	{ "--sql", 0, "ENTITY", "plan", OPTION_STRING, AT(sql),
 	  "the SQL that runs for this entity" },
 	{ "--socket", 'H', "SOCKET", NULL, OPTION_STRING, AT(socket),
@@ -564,6 +567,17 @@ static bool take_name(struct arguments *arguments, const char *word, struct erro
 	return true;
 }
 
+static bool take_row(struct arguments *arguments, const char *word, struct error *err)
+{
+	const char **member = arguments->entity ? &arguments->key : &arguments->entity;
+
+	if (word[0] == '\0')
+		return error_set(err, ERROR_USAGE, "%s needs a name and a key that are not empty",
+				 arguments->command->verb);
+	*member = word;
+	return true;
+}
+
 /* The forms of `arguments` in the table of commands. */
 static const struct form {
 	const char *arguments;
@@ -576,6 +590,7 @@ static const struct form {
 	{ "ID", 1, 1, take_id },
 	{ "[ID]...", 0, ARGUMENTS_MOST_IDS, take_id },
 	{ "[ENTITY]...", 0, ARGUMENTS_MOST_IDS, take_name },
+	{ "ENTITY KEY", 2, 2, take_row },
 };
 
 static const struct form *form_of(const struct command *command)
@@ -599,7 +614,8 @@ static bool take_arguments(struct arguments *arguments, const char *const *words
 			       : error_set(err, ERROR_USAGE, "there is one argument too many: %s",
 					   words[form->most]);
 	if (count < form->least && !arguments->help && !arguments->version) {
-		error_set(err, ERROR_USAGE, "%s needs an argument: %s", verb, form->arguments);
+		error_set(err, ERROR_USAGE, "%s needs %s: %s", verb,
+			  form->least > 1 ? "arguments" : "an argument", form->arguments);
 		return error_hint(err, "migratectl %s --help shows what it takes", verb);
 	}
 	for (size_t i = 0; i < count; i++)

@@ -39,6 +39,8 @@ struct arguments {
 	bool repair;
 	bool show;
 	bool no_wait;
+	const char *key; /* of a row of `entity` */
+	bool values;
 	const char *parent;
 	const char *sqlstate;
 	const char *letter_state; /* of dead letters and conflicts */

@@ -201,8 +201,8 @@ static void offer_words(const struct line *line, const struct command *command)
 		offer_verbs(line);
 	else if (line->word_count == 1 && command_is_group(line->words[0]))
 		offer_second_words(line, line->words[0]);
-	else if (command)
-		offer_values_called(line, command->arguments);
+	else if (command && (line->word_count == 1 || !strchr(command->arguments, ' ')))
+		offer_values_called(line, command->arguments); /* of "ENTITY KEY", the first */
 }
 
 void completion_append(struct text *out, const char *const *words, size_t count)

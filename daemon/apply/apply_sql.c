@@ -251,12 +251,11 @@ struct column_lists {
 };
 
 /* A value as it will stand in the table: what is too long for varchar(n) by blanks alone is cut, as an assignment does. */
-static char *as_stored(const struct written_column *written)
+static char *as_stored(const struct written_column *written, const char *value)
 {
 	if (written->length < 0)
-		return text_copy(written->expression);
-	return text_format("pg_catalog.\"varchar\"(%s, %d, false)", written->expression,
-			   written->length);
+		return text_copy(value);
+	return text_format("pg_catalog.\"varchar\"(%s, %d, false)", value, written->length);
 }
 
 static const char *as_comparable(const struct written_column *written)
@@ -267,7 +266,7 @@ static const char *as_comparable(const struct written_column *written)
 static void append_comparable(struct column_lists *lists, const struct written_column *written)
 {
 	const char *as_text = as_comparable(written);
-	_cleanup_free_ char *value = as_stored(written);
+	_cleanup_free_ char *value = as_stored(written, written->expression);
 
 	text_separate(&lists->old_values, ", ");
 	text_appendf(&lists->old_values, "t.%s%s", written->quoted, as_text);
@@ -275,13 +274,19 @@ static void append_comparable(struct column_lists *lists, const struct written_c
 	text_appendf(&lists->new_values, "%s%s", value, as_text);
 }
 
-char *apply_sql_column_differs(const struct written_column *written)
+static char *column_differs(const struct written_column *written, const char *value)
 {
 	const char *as_text = as_comparable(written);
-	_cleanup_free_ char *value = as_stored(written);
 
 	return text_format("t.%s%s IS DISTINCT FROM %s%s", written->quoted, as_text, value,
 			   as_text);
+}
+
+char *apply_sql_column_differs(const struct written_column *written)
+{
+	_cleanup_free_ char *value = as_stored(written, written->expression);
+
+	return column_differs(written, value);
 }
 
 static char *differs(const struct bound_entity *bound, const struct column_lists *lists)
@@ -560,6 +565,46 @@ char *apply_sql_would(const struct binding *binding, const struct bound_entity *
 					      { NULL, NULL } });
 	text_done(&old);
 	text_done(&columns);
+	holes_done(&holes);
+	return text_steal(&text);
+}
+
+static char *row_columns(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->written_count; i++) {
+		const struct written_column *written = &bound->written[i];
+		_cleanup_free_ char *name = pg_quote_literal(written->name);
+		_cleanup_free_ char *resolved = text_format("r.v%zu", written->number);
+		_cleanup_free_ char *value = as_stored(written, resolved);
+		_cleanup_free_ char *differs = column_differs(written, value);
+
+		text_separate(&text, ",\n       ");
+		text_appendf(&text, "(%s::text, %s, %s::text, t.%s::text)", name, differs, value,
+			     written->quoted);
+	}
+	return text_steal(&text);
+}
+
+char *apply_sql_row(const struct binding *binding, const struct bound_entity *bound, bool values)
+{
+	const struct batch_place nowhere = { .session = "" };
+	struct text text = TEXT_INIT;
+	_cleanup_free_ char *columns = row_columns(bound);
+	struct holes holes = { 0 };
+
+	collect_holes(&holes, binding, bound, &nowhere, false);
+	text_fill(&text, sql_apply_row,
+		  (const struct text_hole[]){ { "resolve", holes_value(&holes, "resolve") },
+					      { "kin", holes_value(&holes, "kin") },
+					      { "judged", holes_value(&holes, "judged") },
+					      { "target", bound->target_relation },
+					      { "t_is_old", holes_value(&holes, "t_is_old") },
+					      { "columns", columns },
+					      { "value", values ? "c.value" : "NULL" },
+					      { "stands", values ? "c.stands" : "NULL" },
+					      { NULL, NULL } });
 	holes_done(&holes);
 	return text_steal(&text);
 }

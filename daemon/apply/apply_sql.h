@@ -21,4 +21,8 @@ char *apply_sql_references(const struct binding *binding, const struct bound_ent
 char *apply_sql_differs(const struct bound_entity *bound);
 char *apply_sql_column_differs(const struct written_column *written);
 
+/* What a batch would make of the one row that is staged, column by column, beside what stands in the target: template `row` of row.sql.
+   Its rows are name, is the target row there, does the column differ, and, with `values`, what it would be and what it is. */
+char *apply_sql_row(const struct binding *binding, const struct bound_entity *bound, bool values);
+
 #endif

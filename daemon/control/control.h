@@ -25,6 +25,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/command.h"
 #include "common/error.h"
 
 struct control;
@@ -42,6 +43,10 @@ bool control_call_wants_more(const struct control_call *call);
 /* Whose call it is, for the audit. */
 uid_t control_call_uid(const struct control_call *call);
 pid_t control_call_pid(const struct control_call *call);
+
+/* For what a parameter asks beyond the method's own access. Answers PermissionDenied, and logs it, when the peer may not; what it may
+   operate is logged, too. */
+bool control_call_may(struct control_call *call, enum access needed) _warn_unused_;
 
 /* Asks to be told when the peer goes before the call is answered to its end. Never called from
    within one of the functions below, so a handler's state does not vanish under it. */

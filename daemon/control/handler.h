@@ -63,6 +63,7 @@ void handle_list_rules(void *arg, struct control_call *call);
 void handle_account(void *arg, struct control_call *call);
 void handle_validate(void *arg, struct control_call *call);
 void handle_show_validation(void *arg, struct control_call *call);
+void handle_explain(void *arg, struct control_call *call);
 void handle_list_dead_letters(void *arg, struct control_call *call);
 void handle_show_dead_letter(void *arg, struct control_call *call);
 void handle_retry_dead_letters(void *arg, struct control_call *call);

@@ -1,8 +1,8 @@
 /*
  * The table of handlers, and what they share; see handler.h. Those that look at the daemon stand in handlers_look.c and
- * handlers_logs.c, those that steer it in handlers_steer.c, those that ask the databases in handlers_observe.c and
- * handlers_account.c, those about rows that were set aside in handlers_letters.c and handlers_parked.c, of rules in
- * handlers_rules.c, about validations in handlers_validate.c.
+ * handlers_logs.c, those that steer it in handlers_steer.c, those that ask the databases in handlers_observe.c,
+ * handlers_account.c and handlers_explain.c, those about rows that were set aside in handlers_letters.c and handlers_parked.c, of
+ * rules in handlers_rules.c, about validations in handlers_validate.c.
  */
 #include "control/handlers.h"
 
@@ -31,6 +31,7 @@ const struct control_handler handler_table[] = {
 	{ "io.migrated.Account", handle_account },
 	{ "io.migrated.Validate", handle_validate },
 	{ "io.migrated.ShowValidation", handle_show_validation },
+	{ "io.migrated.Explain", handle_explain },
 	{ "io.migrated.ListDeadLetters", handle_list_dead_letters },
 	{ "io.migrated.ShowDeadLetter", handle_show_dead_letter },
 	{ "io.migrated.RetryDeadLetters", handle_retry_dead_letters },

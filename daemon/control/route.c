@@ -111,10 +111,9 @@ static void refuse_method(struct control_call *call)
 				   json_pack("{s:s}", "method", method));
 }
 
-static bool is_permitted(struct control_call *call)
+static bool is_permitted(struct control_call *call, enum access needed)
 {
 	const char *method = control_call_method(call);
-	enum access needed = command_access(method);
 
 	if (credentials_suffice(peer_standing_of_call(call), needed))
 		return true;
@@ -130,12 +129,27 @@ static bool is_permitted(struct control_call *call)
 	return false;
 }
 
+static void log_operating(const struct control_call *call)
+{
+	log_notice("control: %s by uid %lu (pid %ld)", control_call_method(call),
+		   (unsigned long)control_call_uid(call), (long)control_call_pid(call));
+}
+
+bool control_call_may(struct control_call *call, enum access needed)
+{
+	if (!is_permitted(call, needed))
+		return false;
+	if (needed == ACCESS_OPERATE)
+		log_operating(call);
+	return true;
+}
+
 void route_call(const struct control_handler *handlers, void *handler_arg,
 		struct control_call *call)
 {
 	const char *method = control_call_method(call);
 
-	if (!is_permitted(call))
+	if (!is_permitted(call, command_access(method)))
 		return;
 	const struct control_handler *handler = find_handler(service_handlers, method);
 
@@ -146,7 +160,6 @@ void route_call(const struct control_handler *handlers, void *handler_arg,
 		return;
 	}
 	if (command_access(method) == ACCESS_OPERATE)
-		log_notice("control: %s by uid %lu (pid %ld)", method,
-			   (unsigned long)control_call_uid(call), (long)control_call_pid(call));
+		log_operating(call);
 	handler->handle(handler_arg, call);
 }

@@ -60,3 +60,57 @@ char **store_key_parse(const char *literal, size_t *ret_count)
 	*ret_count = count;
 	return parts;
 }
+
+/* --- as people write it --------------------------------------------------------------------------- */
+
+/* Reads one part at *next, in double quotes (twice for one of them) or plain, up to the comma or `end`, and leaves *next there. */
+static char *split_part(const char **next, const char *end)
+{
+	struct text text = TEXT_INIT;
+	const char *c = *next;
+
+	text_append(&text, "");
+	while (c < end && *c == ' ')
+		c++;
+	if (c < end && *c == '"') {
+		for (c++; c < end && (*c != '"' || (c + 1 < end && c[1] == '"')); c++) {
+			c += *c == '"';
+			text_append_bytes(&text, c, 1);
+		}
+		c += c < end;
+	}
+	for (; c < end && *c != ','; c++)
+		text_append_bytes(&text, c, 1);
+	*next = c;
+	return text_steal(&text);
+}
+
+char **store_key_split(const char *key, size_t count, size_t *ret_count)
+{
+	char **parts = memory_new(sizeof(*parts));
+	const char *end = key + strlen(key), *next = key;
+
+	*ret_count = 1;
+	if (count <= 1) {
+		parts[0] = text_copy(key);
+		return parts;
+	}
+	if (*next == '(' && end[-1] == ')') {
+		next++;
+		end--;
+	}
+	parts[0] = split_part(&next, end);
+	while (next < end) {
+		next++;
+		parts = memory_grow(parts, *ret_count + 1, sizeof(*parts));
+		parts[(*ret_count)++] = split_part(&next, end);
+	}
+	return parts;
+}
+
+void store_key_free(char **parts, size_t count)
+{
+	for (size_t i = 0; parts != NULL && i < count; i++)
+		free(parts[i]);
+	free(parts);
+}

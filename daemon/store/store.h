@@ -53,4 +53,10 @@ char *store_key_literal(const char *const *parts, size_t count);
 /* Splits a text[] value as the server prints it into its parts; both the array and the strings are the caller's. */
 char **store_key_parse(const char *literal, size_t *ret_count);
 
+/* Splits a key of `count` columns as people write it: "A,B", or as lists show it, "(A, B)"; a part that holds a comma, or begins with a blank
+   or a quote, in double quotes, as in CSV. A key of one column is taken as it is. How many parts there are is for the caller to judge, who
+   frees them with store_key_free(). */
+char **store_key_split(const char *key, size_t count, size_t *ret_count);
+void store_key_free(char **parts, size_t count);
+
 #endif
