@@ -217,12 +217,17 @@ static char *next_cursor(const struct check_run *run)
 
 /* --- the end ------------------------------------------------------------------------------------ */
 
-static void run_free(struct check_run *run)
+/* Whoever is told may take the binding away, so nothing of it is looked at afterwards. */
+static void forget_range(struct check_run *run)
 {
 	size_t count = is_over(run) ? 0 : key_count(run);
 
 	keys_free(run->low, count);
 	keys_free(run->high, count);
+}
+
+static void run_free(struct check_run *run)
+{
 	free(run->validation);
 	free(run->cursor);
 	free(run->next);
@@ -248,6 +253,7 @@ static void finish(struct check_run *run)
 
 	if (failed)
 		explain(run);
+	forget_range(run);
 	run->chunk.cursor = run->next;
 	run->chunk.unchecked = run->unchecked;
 	run->on_chunk(run->arg, failed ? NULL : &run->chunk, failed ? &run->error : NULL);
