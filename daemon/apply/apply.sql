@@ -46,7 +46,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS {stage_name} (
 WITH marked AS MATERIALIZED (
   SELECT {m_k},
          {m_t},
-         {written_hash} = m.w1 AS is_ours
+         {written_hash} = m.w1 AS is_ours{standing}
     FROM {stage} AS s
     JOIN {id_map} AS m
       ON {m_is_s}
@@ -60,8 +60,8 @@ unmarked AS (
      SET {unmark}
     FROM marked AS r
    WHERE {t_is_r}
-  RETURNING {r_k}, r.is_ours, {written_hash} AS w1
-)
+  RETURNING {r_k}, {r_t}, r.is_ours, {written_hash} AS w1{returned}
+){logged}
 UPDATE {id_map} AS m
    SET w1 = r.w1
   FROM unmarked AS r
@@ -102,7 +102,7 @@ WITH {resolved} AS MATERIALIZED (
     FROM resolved AS r
    WHERE {writes}
      AND NOT r.present
-  RETURNING {t_keys}, {written_hash} AS w1
+  RETURNING {t_keys}, {written_hash} AS w1{inserts_returned}
 ),
 updated AS (
   UPDATE {target} AS t
@@ -111,8 +111,14 @@ updated AS (
    WHERE {t_is_old}
      AND {overwrites}
      AND t.xmin = r.version
-  RETURNING {r_o}, {t_keys}, {written_hash} AS w1
+  RETURNING {r_o}, {r_k}, {t_keys}, {written_hash} AS w1{updates_returned}
 ),
+placed AS (
+  SELECT {r_k}, {w_t}, w.change, r.mapped
+    FROM inserted AS w
+    JOIN resolved AS r
+      ON {w_is_r}
+){inserts_logged}{updates_logged},
 written AS (
   SELECT {t_names}, w1
     FROM inserted

@@ -13,6 +13,7 @@
 #include "apply/holes.h"
 #include "apply/kin_sql.h"
 #include "apply/letter_row.h"
+#include "apply/logged.h"
 #include "apply/parts.h"
 #include "apply/reuse_sql.h"
 #include "common/text.h"
@@ -356,18 +357,6 @@ static void add_names(struct holes *holes, const struct bound_entity *bound,
 	holes_give(holes, "batch", text_format("%d", place->batch));
 }
 
-/* "t.id AS t1": the key of a row as it was written. */
-static char *target_key_columns(const struct bound_entity *bound)
-{
-	struct text text = TEXT_INIT;
-
-	for (size_t i = 0; i < bound->entity->target_key.count; i++) {
-		text_separate(&text, ", ");
-		text_appendf(&text, "t.%s AS t%zu", bound->target_key_quoted[i], i + 1);
-	}
-	return text_steal(&text);
-}
-
 static char *old_key_list(const struct bound_entity *bound)
 {
 	struct text text = TEXT_INIT;
@@ -388,6 +377,7 @@ static void add_keys(struct holes *holes, const struct bound_entity *bound)
 	holes_give(holes, "r_k", bound_key_list(bound, "r.k%zu", ", "));
 	holes_give(holes, "t_names", parts_target_keys(bound, ""));
 	holes_give(holes, "r_t", parts_target_keys(bound, "r."));
+	holes_give(holes, "w_t", parts_target_keys(bound, "w."));
 	holes_give(holes, "m_t", parts_target_keys(bound, "m."));
 	holes_give(holes, "m_is_s", parts_equal_keys(keys, "m.k", "s.k"));
 	holes_give(holes, "m_is_r", parts_equal_keys(keys, "m.k", "r.k"));
@@ -397,7 +387,7 @@ static void add_keys(struct holes *holes, const struct bound_entity *bound)
 	holes_give(holes, "new_keys", new_keys(bound));
 	holes_give(holes, "t_is_located", located_condition(bound));
 	holes_give(holes, "t_is_old", parts_target_is(bound, "r.o"));
-	holes_give(holes, "t_keys", target_key_columns(bound));
+	holes_give(holes, "t_keys", parts_written_keys(bound));
 	holes_give(holes, "r_o", old_key_list(bound));
 	holes_give(holes, "w_is_r",
 		   parts_equal_keys(bound->entity->target_key.count, "w.t", "r.t"));
@@ -482,6 +472,16 @@ static void add_conflicts(struct holes *holes, const struct bound_entity *bound,
 	holes_add(holes, "conflict_again", sql_apply_conflict_again);
 }
 
+static void add_log(struct holes *holes, const struct logged *logged)
+{
+	holes_give(holes, "inserts_returned", logged_returned(logged, LOGGED_INSERTED, NULL));
+	holes_give(holes, "updates_returned", logged_returned(logged, LOGGED_UPDATED, NULL));
+	holes_give(holes, "inserts_logged",
+		   logged_ctes(logged, LOGGED_INSERTED, "placed", "inserted", NULL));
+	holes_give(holes, "updates_logged",
+		   logged_ctes(logged, LOGGED_UPDATED, "updated", "updated", "w.o"));
+}
+
 /* Which rows are written as they are, and what becomes of the others: fault, parent that is waited for, column that is. */
 static void add_asides(struct holes *holes, const struct bound_entity *bound)
 {
@@ -522,6 +522,8 @@ static void collect_holes(struct holes *holes, const struct binding *binding,
 	add_identity(holes, bound);
 	add_values(holes, binding, bound);
 	add_asides(holes, bound);
+	add_log(holes,
+		&(struct logged){ .binding = binding, .bound = bound, .place = place });
 	holes_add(holes, "rows", isolate ? "s.ctid = ANY ($1)" : "TRUE");
 	text_fill(&resolve, sql_apply_resolve, holes->list);
 	holes_give(holes, "resolve", text_steal(&resolve));
@@ -534,7 +536,7 @@ char *apply_sql(const struct binding *binding, const struct bound_entity *bound,
 	struct holes holes = { 0 };
 
 	collect_holes(&holes, binding, bound, place, isolate);
-	reuse_sql_append_before(&text, bound, place, isolate);
+	reuse_sql_append_before(&text, binding, bound, place, isolate);
 	text_fill(&text, sql_apply_apply, holes.list);
 	reuse_sql_append_after(&text, binding, bound, place, isolate);
 	holes_done(&holes);

@@ -45,7 +45,7 @@ WITH {found} AS MATERIALIZED (
 ),{held}
 written AS (
   {write}
-),
+){logged},
 unmapped AS (
   UPDATE {id_map} AS m
      SET gone = pg_catalog.now(),

@@ -7,6 +7,7 @@
 
 #include "apply/conflict.h"
 #include "apply/fill_sql.h"
+#include "apply/logged.h"
 #include "apply/parts.h"
 #include "apply/referrers.h"
 #include "apply/rule_sql.h"
@@ -53,13 +54,16 @@ static char *spared(const struct bound_entity *bound, const char *edited)
 }
 
 /* What becomes of a target row whose source row is gone; returns its key, and the hash of what is left of it. */
-static char *deletion(const struct bound_entity *bound, const char *spares)
+static char *deletion(const struct logged *logged, enum logged_change change, const char *spares)
 {
 	struct text text = TEXT_INIT;
+	const struct bound_entity *bound = logged->bound;
 	_cleanup_free_ char *t_is_g = parts_target_is(bound, "g.t");
 	_cleanup_free_ char *unshared = unless_shared(bound);
 	_cleanup_free_ char *marks = parts_marks(bound);
+	_cleanup_free_ char *legacy = bound_key_list(bound, "g.k%zu", ", ");
 	_cleanup_free_ char *key = parts_target_keys(bound, "g.");
+	_cleanup_free_ char *returned = logged_returned(logged, change, NULL);
 	_cleanup_free_ char *hash = bound_written_hash(bound, "t");
 
 	switch (bound->entity->on_delete) {
@@ -75,9 +79,10 @@ static char *deletion(const struct bound_entity *bound, const char *spares)
 			     bound->target_relation, marks);
 		break;
 	}
-	text_appendf(&text, "   WHERE %s%s\n     AND NOT (%s)\n  RETURNING %s, %s AS w1", t_is_g,
-		     unshared, spares, key,
-		     bound->entity->on_delete == ON_DELETE_DELETE ? CONFLICT_NO_ROW : hash);
+	text_appendf(&text, "   WHERE %s%s\n     AND NOT (%s)\n  RETURNING %s, %s, %s AS w1%s", t_is_g,
+		     unshared, spares, legacy, key,
+		     bound->entity->on_delete == ON_DELETE_DELETE ? CONFLICT_NO_ROW : hash,
+		     returned);
 	return text_steal(&text);
 }
 
@@ -90,6 +95,9 @@ static char *delete_statement(const struct binding *binding, const struct bound_
 	size_t keys = bound->entity->source_key.count;
 	size_t target_keys = bound->entity->target_key.count;
 	bool holds = bound->entity->conflict.policy == ON_CONFLICT_HOLD;
+	bool deletes = bound->entity->on_delete == ON_DELETE_DELETE;
+	enum logged_change change = deletes ? LOGGED_DELETED : LOGGED_UPDATED;
+	const struct logged logged = { .binding = binding, .bound = bound, .place = place };
 	_cleanup_free_ char *batch = text_format("%d", place->batch);
 	_cleanup_free_ char *m_k = bound_key_list(bound, "m.k%zu", ", ");
 	_cleanup_free_ char *m_t = parts_target_keys(bound, "m.");
@@ -102,7 +110,11 @@ static char *delete_statement(const struct binding *binding, const struct bound_
 	_cleanup_free_ char *before = conflict_before(bound);
 	_cleanup_free_ char *is_edited = edited(bound);
 	_cleanup_free_ char *is_spared = spared(bound, is_edited);
-	_cleanup_free_ char *write = deletion(bound, is_spared);
+	_cleanup_free_ char *write = deletion(&logged, change, is_spared);
+	_cleanup_free_ char *ctes =
+		writes(bound) ? logged_ctes(&logged, change, "written",
+					    deletes ? "deleted" : "marked", "w.t")
+			      : text_copy("");
 	_cleanup_free_ char *held = referrers_held(binding, bound, place, is_spared);
 	const struct text_hole holes[] = {
 		{ "m_k", m_k },
@@ -126,6 +138,7 @@ static char *delete_statement(const struct binding *binding, const struct bound_
 		{ "stage", bound->stage },
 		{ "rows", isolate ? "c.ctid = ANY ($1)" : "TRUE" },
 		{ "write", write },
+		{ "logged", ctes },
 		{ "found", held[0] != '\0' ? "found" : "gone" },
 		{ "held", held },
 		{ "failed", held[0] != '\0' ? FAILED : "" },

@@ -10,6 +10,7 @@
 
 #include "apply/apply_sql.h"
 #include "apply/isolate_sql.h"
+#include "apply/logged.h"
 #include "apply/parts.h"
 #include "apply/rule_sql.h"
 #include "common/text.h"
@@ -67,8 +68,10 @@ char *entity_sql_begin(const struct bound_entity *bound, const struct batch_plac
 
 /* --- writing ----------------------------------------------------------------------------------- */
 
-static void append_revive(struct text *text, const struct bound_entity *bound)
+static void append_revive(struct text *text, const struct binding *binding,
+			  const struct bound_entity *bound, const struct batch_place *place)
 {
+	const struct logged logged = { .binding = binding, .bound = bound, .place = place };
 	_cleanup_text_ struct text unmark = TEXT_INIT;
 	size_t keys = bound->entity->source_key.count;
 	_cleanup_free_ char *m_is_s = parts_equal_keys(keys, "m.k", "s.k");
@@ -76,9 +79,14 @@ static void append_revive(struct text *text, const struct bound_entity *bound)
 	_cleanup_free_ char *m_k = bound_key_list(bound, "m.k%zu", ", ");
 	_cleanup_free_ char *r_k = bound_key_list(bound, "r.k%zu", ", ");
 	_cleanup_free_ char *m_t = parts_target_keys(bound, "m.");
+	_cleanup_free_ char *r_t = parts_target_keys(bound, "r.");
 	_cleanup_free_ char *t_is_m = parts_target_is(bound, "m.t");
 	_cleanup_free_ char *t_is_r = parts_target_is(bound, "r.t");
 	_cleanup_free_ char *hash = bound_written_hash(bound, "t");
+	_cleanup_free_ char *standing = logged_standing(&logged);
+	_cleanup_free_ char *returned = logged_returned(&logged, LOGGED_UPDATED_LOCKED, "r");
+	_cleanup_free_ char *ctes =
+		logged_ctes(&logged, LOGGED_UPDATED_LOCKED, "unmarked", "unmarked", NULL);
 
 	if (bound->entity->on_delete != ON_DELETE_MARK)
 		return;
@@ -103,9 +111,13 @@ static void append_revive(struct text *text, const struct bound_entity *bound)
 			  { "m_k", m_k },
 			  { "r_k", r_k },
 			  { "m_t", m_t },
+			  { "r_t", r_t },
 			  { "t_is_m", t_is_m },
 			  { "t_is_r", t_is_r },
 			  { "written_hash", hash },
+			  { "standing", standing },
+			  { "returned", returned },
+			  { "logged", ctes },
 			  { "same", parts_has_identity(bound)
 					    ? "\n     AND (m.i1 <> s.i1) IS NOT TRUE"
 					    : "" },
@@ -155,7 +167,7 @@ char *entity_sql_write(const struct binding *binding, const struct bound_entity 
 	struct text text = TEXT_INIT;
 
 	text_append(&text, isolate ? "ROLLBACK TO SAVEPOINT applying;\n" : "SAVEPOINT applying;\n");
-	append_revive(&text, bound);
+	append_revive(&text, binding, bound, place);
 	if (isolate) {
 		_cleanup_free_ char *isolated = isolate_sql(binding, bound, place);
 

@@ -7,6 +7,7 @@
 #ifndef DAEMON_APPLY_ENTITY_SQL_H
 #define DAEMON_APPLY_ENTITY_SQL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "catalog/binding.h"
@@ -19,6 +20,7 @@ struct batch_place {
 	int session_number;
 	const char *analysis; /* keys and deletes */
 	int batch;
+	bool before_images; /* what rows were before is kept */
 	int64_t epoch; /* under which the daemon owns the control schema */
 	int64_t work_memory_kb;
 	const char *low; /* first and last ordinal of the change set: keys and deletes */

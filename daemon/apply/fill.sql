@@ -41,7 +41,7 @@ standing AS MATERIALIZED (
   SELECT {r_k},
          {r_t},
          r.parent,
-         {written_hash} = r.w1 AS is_ours
+         {written_hash} = r.w1 AS is_ours{standing}
     FROM ready AS r
     JOIN {target} AS t
       ON {t_is_r}
@@ -53,8 +53,8 @@ filled AS (
      SET {column} = r.parent
     FROM standing AS r
    WHERE {t_is_r}
-  RETURNING {r_k}, r.is_ours, {written_hash} AS w1
-),
+  RETURNING {r_k}, {r_t}, r.is_ours, {written_hash} AS w1{returned}
+){logged},
 known AS (
   UPDATE {id_map} AS m
      SET w1 = r.w1
@@ -115,8 +115,9 @@ WITH going AS (
 standing AS MATERIALIZED (
   SELECT d.legacy_key,
          g.legacy_key AS parent_key,
+         {m_k},
          {m_t},
-         {written_hash} = m.w1 AS is_ours
+         {written_hash} = m.w1 AS is_ours{standing}
     FROM migrated.change AS d
     JOIN {child_map} AS m
       ON {m_is_d}
@@ -135,8 +136,8 @@ let_go AS (
      SET {column} = NULL
     FROM standing AS r
    WHERE {t_is_r}
-  RETURNING r.legacy_key, r.parent_key, r.is_ours, {written_hash} AS w1
-),
+  RETURNING r.legacy_key, r.parent_key, {r_k}, {r_t}, r.is_ours, {written_hash} AS w1{returned}
+){logged},
 known AS (
   UPDATE {child_map} AS m
      SET w1 = r.w1

@@ -9,6 +9,7 @@
 
 #include "apply/conflict.h"
 #include "apply/holes.h"
+#include "apply/logged.h"
 #include "apply/parts.h"
 #include "apply/rule_sql.h"
 #include "common/text.h"
@@ -48,6 +49,14 @@ static void add_parent(struct holes *holes, const struct bound_entity *parent)
 	holes_give(holes, "parent_present", text_copy(parts_parent_present(parent, "p", present)));
 }
 
+static void add_log(struct holes *holes, const struct logged *logged)
+{
+	holes_give(holes, "standing", logged_standing(logged));
+	holes_give(holes, "returned", logged_returned(logged, LOGGED_UPDATED_LOCKED, "r"));
+	holes_give(holes, "logged",
+		   logged_ctes(logged, LOGGED_UPDATED_LOCKED, "filled", "filled", NULL));
+}
+
 static void add_rules(struct holes *holes, const struct bound_entity *bound)
 {
 	_cleanup_free_ char *asked = rule_sql_fill_assertion(bound);
@@ -71,8 +80,8 @@ static void add_isolated(struct holes *holes)
 }
 
 char *fill_sql(const struct binding *binding, const struct bound_entity *bound,
-	       const struct written_column *written, size_t alternative, int64_t epoch,
-	       int64_t limit, bool isolate)
+	       const struct written_column *written, size_t alternative,
+	       const struct batch_place *place, int64_t limit, bool isolate)
 {
 	struct text text = TEXT_INIT;
 	struct holes holes = { 0 };
@@ -80,12 +89,13 @@ char *fill_sql(const struct binding *binding, const struct bound_entity *bound,
 	add_row(&holes, bound, written);
 	add_parent(&holes,
 		   binding_find(binding, written->column->references[alternative].entity_name));
+	add_log(&holes, &(struct logged){ .binding = binding, .bound = bound, .place = place });
 	add_rules(&holes, bound);
 	holes_add(&holes, "rows", isolate ? "l.ctid = ANY ($1)" : "TRUE");
 	holes_give(&holes, "limit", text_format("%" PRId64, limit));
 	if (isolate)
 		add_isolated(&holes);
-	text_appendf(&text, "SELECT migrated.hold_epoch(%" PRId64 ");\n", epoch);
+	text_appendf(&text, "SELECT migrated.hold_epoch(%" PRId64 ");\n", place->epoch);
 	rule_sql_append_fill_begin(&text, bound);
 	text_fill(&text, isolate ? sql_apply_fill_isolate : sql_apply_fill, holes.list);
 	rule_sql_append_fill_end(&text, bound, isolate);
@@ -95,20 +105,28 @@ char *fill_sql(const struct binding *binding, const struct bound_entity *bound,
 
 /* --- before rows are deleted ----------------------------------------------------------------------- */
 
-static void append_unlink(struct text *text, const struct bound_entity *bound,
-			  const struct batch_place *place, const struct bound_entity *child,
-			  const struct written_column *written)
+static void append_unlink(struct text *text, const struct binding *binding,
+			  const struct bound_entity *bound, const struct batch_place *place,
+			  const struct bound_entity *child, const struct written_column *written)
 {
+	const struct logged logged = { .binding = binding, .bound = child, .place = place };
 	_cleanup_free_ char *batch = text_format("%d", place->batch);
 	_cleanup_free_ char *p_is_c = parts_keys_from_text(bound, "p", "c.legacy_key");
 	_cleanup_free_ char *s_is_c = parts_keys_from_text(bound, "s", "c.legacy_key");
 	_cleanup_free_ char *m_is_d = parts_keys_from_text(child, "m", "d.legacy_key");
 	_cleanup_free_ char *m_is_r = parts_keys_from_text(child, "m", "r.legacy_key");
+	_cleanup_free_ char *m_k = bound_key_list(child, "m.k%zu", ", ");
+	_cleanup_free_ char *r_k = bound_key_list(child, "r.k%zu", ", ");
 	_cleanup_free_ char *m_t = parts_target_keys(child, "m.");
+	_cleanup_free_ char *r_t = parts_target_keys(child, "r.");
 	_cleanup_free_ char *t_is_m = parts_target_is(child, "m.t");
 	_cleanup_free_ char *t_is_r = parts_target_is(child, "r.t");
 	_cleanup_free_ char *hash = bound_written_hash(child, "t");
 	_cleanup_free_ char *column_name = pg_quote_literal(written->name);
+	_cleanup_free_ char *standing = logged_standing(&logged);
+	_cleanup_free_ char *returned = logged_returned(&logged, LOGGED_UPDATED_LOCKED, "r");
+	_cleanup_free_ char *ctes =
+		logged_ctes(&logged, LOGGED_UPDATED_LOCKED, "let_go", "unlinked", NULL);
 
 	text_fill(text, sql_apply_unlink,
 		  (const struct text_hole[]){ { "id_map", bound->id_map },
@@ -125,7 +143,13 @@ static void append_unlink(struct text *text, const struct bound_entity *bound,
 					      { "m_is_d", m_is_d },
 					      { "t_is_m", t_is_m },
 					      { "m_is_r", m_is_r },
+					      { "m_k", m_k },
+					      { "r_k", r_k },
 					      { "m_t", m_t },
+					      { "r_t", r_t },
+					      { "standing", standing },
+					      { "returned", returned },
+					      { "logged", ctes },
 					      { "t_is_r", t_is_r },
 					      { "written_hash", hash },
 					      { "column", written->quoted },
@@ -155,6 +179,7 @@ void fill_sql_append_unlink(struct text *text, const struct binding *binding,
 			continue;
 		for (size_t j = 0; j < child->written_count; j++)
 			if (refers_to(&child->written[j], bound))
-				append_unlink(text, bound, place, child, &child->written[j]);
+				append_unlink(text, binding, bound, place, child,
+					      &child->written[j]);
 	}
 }

@@ -56,6 +56,17 @@ char *parts_target_is(const struct bound_entity *bound, const char *right)
 	return text_steal(&text);
 }
 
+char *parts_written_keys(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->entity->target_key.count; i++) {
+		text_separate(&text, ", ");
+		text_appendf(&text, "t.%s AS t%zu", bound->target_key_quoted[i], i + 1);
+	}
+	return text_steal(&text);
+}
+
 char *parts_legacy_key(const struct bound_entity *bound, const char *alias)
 {
 	_cleanup_free_ char *format = text_format("%s.k%%zu::text", alias);

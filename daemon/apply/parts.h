@@ -18,6 +18,9 @@ char *parts_target_keys(const struct bound_entity *bound, const char *prefix);
 /* "t.id = m.t1": the target row that `right`, with a number behind it, points to. */
 char *parts_target_is(const struct bound_entity *bound, const char *right);
 
+/* "t.id AS t1": the key of the target row `t` as it is returned. */
+char *parts_written_keys(const struct bound_entity *bound);
+
 /* "ARRAY[s.k1::text]". */
 char *parts_legacy_key(const struct bound_entity *bound, const char *alias);
 

@@ -22,16 +22,34 @@ kept AS (
   SELECT '{entity}', {legacy_key}, ARRAY[r.t1::text], r.i1, r.session, 'reused', '{session}', {batch}
     FROM reused AS r
 ),
-let_go AS (
-  {let_go}
-)
-UPDATE {id_map} AS m
+{released}UPDATE {id_map} AS m
    SET t1 = r.new_t1,
        session = {session_number},
        w1 = NULL,
        w2 = NULL{known}
   FROM reused AS r
  WHERE {m_is_r}
+
+-- name: released
+-- The old row of each of `rows` is locked, and changed.
+standing AS MATERIALIZED (
+  SELECT r.*{standing}
+    FROM {rows} AS r
+    JOIN {target} AS t
+      ON {t_is_r}
+     FOR UPDATE OF t
+),
+released AS (
+  {write}
+  RETURNING {r_k}, r.t1{returned}
+){logged},
+
+-- name: alone
+-- Where there was none to be changed, the id map alone is.
+alone AS MATERIALIZED (
+  SELECT {r_k}, r.t1{returned}
+    FROM {rows} AS r{unreleased}
+){logged}
 
 -- name: withdraw
 -- Target. Where the new row could not be written after all, everything is as it was: the old row stands until there is another.
@@ -49,10 +67,7 @@ WITH withdrawn AS (
             h.i1,
             h.since_session{values}
 ),
-taken_back AS (
-  {take_back}
-)
-UPDATE {id_map} AS m
+{released}UPDATE {id_map} AS m
    SET t1 = r.t1,
        i1 = r.i1,
        session = r.since_session
@@ -67,7 +82,7 @@ WITH moved AS MATERIALIZED (
          {c_t},
          h.target_key[1] AS old_key,
          m.t1 AS new_key,
-         {written_hash} = c.w1 AS is_ours
+         {written_hash} = c.w1 AS is_ours{standing}
     FROM migrated.id_map_history AS h
     JOIN {stage} AS s
       ON h.legacy_key = {stage_legacy_key}
@@ -87,8 +102,8 @@ pointed AS (
      SET {column} = moved.new_key
     FROM moved
    WHERE {t_is_moved}
-  RETURNING {moved_k}, moved.new_key, moved.is_ours, {written_hash} AS w1
-)
+  RETURNING {moved_k}, {t_keys}, moved.new_key, moved.is_ours, {written_hash} AS w1{returned}
+){logged}
 UPDATE {child_map} AS c
    SET {remapped}w1 = CASE WHEN p.is_ours THEN p.w1 ELSE c.w1 END
   FROM pointed AS p
@@ -96,9 +111,21 @@ UPDATE {child_map} AS c
 
 -- name: leave
 -- Target. What becomes of the old row.
-{leave} migrated.id_map_history AS h,
-       {stage} AS s
- WHERE {h_is_ours}
-   AND h.legacy_key = {stage_legacy_key}
-   AND {rows}
-   AND {t_is_h}
+WITH standing AS MATERIALIZED (
+  SELECT {s_k}, {t_keys}{standing}
+    FROM migrated.id_map_history AS h
+    JOIN {stage} AS s
+      ON h.legacy_key = {stage_legacy_key}
+    JOIN {target} AS t
+      ON {t_is_h}
+   WHERE {h_is_ours}
+     AND {rows}
+     FOR UPDATE OF t
+),
+abandoned AS (
+  {write}
+   WHERE {t_is_r}
+  RETURNING {r_k}, {r_t}{returned}
+){logged}
+SELECT pg_catalog.count(*)
+  FROM abandoned

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply/logged.h"
 #include "apply/parts.h"
 #include "sql_apply.h"
 
@@ -62,30 +63,67 @@ static char *legacy_values(const struct bound_entity *bound)
 	return text_steal(&text);
 }
 
-static char *update_old(const struct bound_entity *bound, const char *assignments, const char *from)
+/* How `standing`, the old row, is changed; "" when it is left as it is. */
+static char *release_write(const struct bound_entity *bound, bool take_back)
 {
-	_cleanup_free_ char *t_is_r = parts_target_is(bound, "r.t");
-
-	return text_format("UPDATE %s AS t\n     SET %s\n    FROM %s AS r\n   WHERE %s",
-			   bound->target_relation, assignments, from, t_is_r);
-}
-
-static char *let_go(const struct bound_entity *bound)
-{
-	_cleanup_free_ char *nulls = legacy_assignments(bound, false);
+	_cleanup_free_ char *assignments = legacy_assignments(bound, take_back);
 	_cleanup_free_ char *t_is_r = parts_target_is(bound, "r.t");
 
 	switch (release_of(bound)) {
 	case RELEASE_NULL:
-		return update_old(bound, nulls, "reused");
+		return text_format("UPDATE %s AS t\n     SET %s\n    FROM standing AS r\n   WHERE %s",
+				   bound->target_relation, assignments, t_is_r);
 	case RELEASE_DELETE:
-		return text_format("DELETE FROM %s AS t\n   USING reused AS r\n   WHERE %s",
+		return text_format("DELETE FROM %s AS t\n   USING standing AS r\n   WHERE %s",
 				   bound->target_relation, t_is_r);
 	case RELEASE_NOTHING:
 	case RELEASE_NEVER:
 		break;
 	}
-	return text_copy("SELECT 1");
+	return text_copy("");
+}
+
+/* What becomes of the old rows of `rows`, a CTE, and what is logged of that. */
+static char *released(const struct logged *logged, const char *rows, bool take_back)
+{
+	struct text text = TEXT_INIT;
+	const struct bound_entity *bound = logged->bound;
+	bool deletes = release_of(bound) == RELEASE_DELETE;
+	enum logged_change change = deletes ? LOGGED_DELETED_LOCKED : LOGGED_UPDATED_LOCKED;
+	const char *kind = deletes ? "deleted" : take_back ? "taken_back" : "let_go";
+	_cleanup_free_ char *r_k = bound_key_list(bound, "r.k%zu", ", ");
+	_cleanup_free_ char *t_is_r = parts_target_is(bound, "r.t");
+	_cleanup_free_ char *o_is_r = parts_equal_keys(bound->entity->source_key.count, "o.k",
+						       "r.k");
+	_cleanup_free_ char *write = release_write(bound, take_back);
+	_cleanup_free_ char *standing = logged_standing(logged);
+	_cleanup_free_ char *returned = logged_returned(logged, change, "r");
+	_cleanup_free_ char *ctes = logged_ctes(logged, change, "released", kind, NULL);
+	_cleanup_free_ char *alone_returned = logged_returned(logged, LOGGED_REMAPPED, NULL);
+	_cleanup_free_ char *alone_ctes =
+		logged_ctes(logged, LOGGED_REMAPPED, "alone", "remapped", NULL);
+	_cleanup_free_ char *unreleased = text_format(
+		"\n   WHERE NOT EXISTS (SELECT FROM released AS o WHERE %s)", o_is_r);
+
+	if (write[0] != '\0')
+		text_fill(&text, sql_apply_released,
+			  (const struct text_hole[]){ { "rows", rows },
+						      { "target", bound->target_relation },
+						      { "t_is_r", t_is_r },
+						      { "standing", standing },
+						      { "write", write },
+						      { "r_k", r_k },
+						      { "returned", returned },
+						      { "logged", ctes },
+						      { NULL, NULL } });
+	text_fill(&text, sql_apply_alone,
+		  (const struct text_hole[]){ { "rows", rows },
+					      { "r_k", r_k },
+					      { "returned", alone_returned },
+					      { "unreleased", write[0] != '\0' ? unreleased : "" },
+					      { "logged", alone_ctes },
+					      { NULL, NULL } });
+	return text_steal(&text);
 }
 
 /* --- what all statements share ------------------------------------------------------------------- */
@@ -142,13 +180,15 @@ static char *only_absent(const struct bound_entity *bound)
 			   bound->target_relation, t_is_m);
 }
 
-void reuse_sql_append_before(struct text *text, const struct bound_entity *bound,
-			     const struct batch_place *place, bool isolate)
+void reuse_sql_append_before(struct text *text, const struct binding *binding,
+			     const struct bound_entity *bound, const struct batch_place *place,
+			     bool isolate)
 {
+	const struct logged logged = { .binding = binding, .bound = bound, .place = place };
 	_cleanup_reuse_parts_ struct reuse_parts parts = { 0 };
 	_cleanup_free_ char *m_k = bound_key_list(bound, "m.k%zu", ", ");
 	_cleanup_free_ char *legacy_key = parts_legacy_key(bound, "r");
-	_cleanup_free_ char *release = let_go(bound);
+	_cleanup_free_ char *old_rows = released(&logged, "reused", false);
 	_cleanup_free_ char *only = only_absent(bound);
 	_cleanup_free_ char *session = text_format("%d", place->session_number);
 
@@ -167,7 +207,7 @@ void reuse_sql_append_before(struct text *text, const struct bound_entity *bound
 					      { "legacy_key", legacy_key },
 					      { "session", place->session },
 					      { "batch", parts.batch },
-					      { "let_go", release },
+					      { "released", old_rows },
 					      { "mint", mint(bound) },
 					      { "session_number", session },
 					      { "known", release_of(bound) == RELEASE_DELETE
@@ -190,16 +230,14 @@ char *reuse_sql_fault(const struct bound_entity *bound, const struct written_col
 /* --- behind ------------------------------------------------------------------------------------- */
 
 /* What had to be deleted first cannot be brought back. */
-static void append_withdraw(struct text *text, const struct bound_entity *bound,
+static void append_withdraw(struct text *text, const struct logged *logged,
 			    const struct reuse_parts *parts, bool isolate)
 {
+	const struct bound_entity *bound = logged->bound;
 	_cleanup_free_ char *s_k = bound_key_list(bound, "s.k%zu", ", ");
 	_cleanup_free_ char *n_is_m = text_format("n.%s = m.t1", bound->target_key_quoted[0]);
-	_cleanup_free_ char *assignments = legacy_assignments(bound, true);
 	_cleanup_free_ char *values = legacy_values(bound);
-	_cleanup_free_ char *take_back = release_of(bound) == RELEASE_NULL
-						 ? update_old(bound, assignments, "withdrawn")
-						 : text_copy("SELECT 1");
+	_cleanup_free_ char *old_rows = released(logged, "withdrawn", true);
 
 	if (release_of(bound) == RELEASE_DELETE)
 		return;
@@ -217,7 +255,7 @@ static void append_withdraw(struct text *text, const struct bound_entity *bound,
 					      { "t1_type", bound->target_key_types[0] },
 					      { "s_k", s_k },
 					      { "values", values },
-					      { "take_back", take_back },
+					      { "released", old_rows },
 					      { NULL, NULL } });
 }
 
@@ -261,8 +299,8 @@ static char *remapped(const struct bound_entity *child, const struct written_col
 	return text_steal(&text);
 }
 
-static void append_repoint(struct text *text, const struct bound_entity *parent,
-			   const struct bound_entity *child, const struct written_column *written,
+static void append_repoint(struct text *text, const struct binding *binding,
+			   const struct bound_entity *parent, const struct bound_entity *child, const struct written_column *written,
 			   const struct batch_place *place, const struct reuse_parts *parts,
 			   bool isolate)
 {
@@ -276,6 +314,12 @@ static void append_repoint(struct text *text, const struct bound_entity *parent,
 	_cleanup_free_ char *c_is_p = parts_equal_keys(child->entity->source_key.count, "c.k",
 						       "p.k");
 	_cleanup_free_ char *hash = bound_written_hash(child, "t");
+	const struct logged logged = { .binding = binding, .bound = child, .place = place };
+	_cleanup_free_ char *standing = logged_standing(&logged);
+	_cleanup_free_ char *t_keys = parts_written_keys(child);
+	_cleanup_free_ char *returned = logged_returned(&logged, LOGGED_UPDATED_LOCKED, "moved");
+	_cleanup_free_ char *ctes =
+		logged_ctes(&logged, LOGGED_UPDATED_LOCKED, "pointed", "repointed", NULL);
 
 	text_append(text, ";\n");
 	text_fill(text, sql_apply_repoint,
@@ -298,6 +342,10 @@ static void append_repoint(struct text *text, const struct bound_entity *parent,
 					      { "moved_k", moved_k },
 					      { "c_is_p", c_is_p },
 					      { "written_hash", hash },
+					      { "standing", standing },
+					      { "t_keys", t_keys },
+					      { "returned", returned },
+					      { "logged", ctes },
 					      { NULL, NULL } });
 }
 
@@ -318,36 +366,56 @@ static void append_repoints(struct text *text, const struct binding *binding,
 
 		for (size_t j = 0; child->usable && j < child->written_count; j++)
 			if (refers_to(&child->written[j], parent))
-				append_repoint(text, parent, child, &child->written[j], place,
+				append_repoint(text, binding, parent, child, &child->written[j], place,
 					       parts, isolate);
 	}
 }
 
 /* What becomes of the old row: the same as of one whose source row is gone. */
-static void append_leave(struct text *text, const struct bound_entity *bound,
+static void append_leave(struct text *text, const struct logged *logged,
 			 const struct reuse_parts *parts, bool isolate)
 {
+	const struct bound_entity *bound = logged->bound;
+	bool deletes = bound->entity->on_delete == ON_DELETE_DELETE;
+	enum logged_change change = deletes ? LOGGED_DELETED_LOCKED : LOGGED_UPDATED_LOCKED;
+	_cleanup_free_ char *s_k = bound_key_list(bound, "s.k%zu", ", ");
+	_cleanup_free_ char *r_k = bound_key_list(bound, "r.k%zu", ", ");
+	_cleanup_free_ char *r_t = parts_target_keys(bound, "r.");
+	_cleanup_free_ char *t_keys = parts_written_keys(bound);
+	_cleanup_free_ char *t_is_r = parts_target_is(bound, "r.t");
 	_cleanup_free_ char *marks = parts_marks(bound);
 	_cleanup_free_ char *t_is_h = text_format("t.%s = h.target_key[1]::%s",
 						  bound->target_key_quoted[0],
 						  bound->target_key_types[0]);
-	_cleanup_free_ char *leave = NULL;
+	_cleanup_free_ char *standing = logged_standing(logged);
+	_cleanup_free_ char *returned = logged_returned(logged, change, "r");
+	_cleanup_free_ char *ctes = logged_ctes(logged, change, "abandoned",
+						deletes ? "deleted" : "marked", NULL);
+	_cleanup_free_ char *write =
+		deletes ? text_format("DELETE FROM %s AS t\n   USING standing AS r",
+				      bound->target_relation)
+			: text_format("UPDATE %s AS t\n     SET %s\n    FROM standing AS r",
+				      bound->target_relation, marks);
 
 	if (bound->entity->on_delete == ON_DELETE_IGNORE)
 		return;
-	if (bound->entity->on_delete == ON_DELETE_DELETE)
-		leave = text_format("DELETE FROM %s AS t\n USING", bound->target_relation);
-	else
-		leave = text_format("UPDATE %s AS t\n   SET %s\n  FROM", bound->target_relation,
-				    marks);
 	text_append(text, ";\n");
 	text_fill(text, sql_apply_leave,
-		  (const struct text_hole[]){ { "leave", leave },
+		  (const struct text_hole[]){ { "write", write },
 					      { "stage", bound->stage },
+					      { "target", bound->target_relation },
 					      { "h_is_ours", parts->h_is_ours },
 					      { "stage_legacy_key", parts->stage_legacy_key },
 					      { "rows", rows(isolate) },
 					      { "t_is_h", t_is_h },
+					      { "s_k", s_k },
+					      { "r_k", r_k },
+					      { "r_t", r_t },
+					      { "t_keys", t_keys },
+					      { "t_is_r", t_is_r },
+					      { "standing", standing },
+					      { "returned", returned },
+					      { "logged", ctes },
 					      { NULL, NULL } });
 }
 
@@ -356,11 +424,12 @@ void reuse_sql_append_after(struct text *text, const struct binding *binding,
 			    bool isolate)
 {
 	_cleanup_reuse_parts_ struct reuse_parts parts = { 0 };
+	const struct logged logged = { .binding = binding, .bound = bound, .place = place };
 
 	if (!parts_has_identity(bound))
 		return;
 	reuse_parts_init(&parts, bound, place);
-	append_withdraw(text, bound, &parts, isolate);
+	append_withdraw(text, &logged, &parts, isolate);
 	append_repoints(text, binding, bound, place, &parts, isolate);
-	append_leave(text, bound, &parts, isolate);
+	append_leave(text, &logged, &parts, isolate);
 }

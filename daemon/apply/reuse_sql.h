@@ -10,8 +10,9 @@
 
 /* Statements to run before and behind the one that applies the rows, in its subtransaction, with the semicolons that stand between
    them and it; `isolate`: for the rows $1 of the stage. */
-void reuse_sql_append_before(struct text *text, const struct bound_entity *bound,
-			     const struct batch_place *place, bool isolate);
+void reuse_sql_append_before(struct text *text, const struct binding *binding,
+			     const struct bound_entity *bound, const struct batch_place *place,
+			     bool isolate);
 void reuse_sql_append_after(struct text *text, const struct binding *binding,
 			    const struct bound_entity *bound, const struct batch_place *place,
 			    bool isolate);

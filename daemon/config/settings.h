@@ -39,6 +39,9 @@ struct settings {
 	int64_t probe_every_ms;	  /* how often what holds a session up is tried again */
 	int64_t work_memory_kb;	  /* work_mem of the statements of a batch on the target */
 
+	bool before_images;	       /* what a change replaced is kept, to be rolled back */
+	int64_t before_images_keep_ms; /* after its session ended; 0: for ever */
+
 	int64_t validation_keep_differences; /* one by one, of an entity and a check */
 	char *validate_steps;		     /* of a session's entities: off, before, after, both */
 	char *validate_checks;		     /* "counts, references" */

@@ -248,6 +248,7 @@ static json_t *statements_of(const struct handlers *handlers, const struct bindi
 		.session = "00000000-0000-0000-0000-000000000000",
 		.analysis = "00000000-0000-0000-0000-000000000000",
 		.batch = 1,
+		.before_images = engine_config(handlers->engine)->settings.before_images,
 		.low = "1",
 		.high = "1",
 		.work_memory_kb = engine_config(handlers->engine)->settings.work_memory_kb,

@@ -347,19 +347,25 @@ static void on_batch_done(void *arg, const struct batch_result *result, const st
 	errand_over(errand);
 }
 
+static struct batch_place place_of(const struct session *session)
+{
+	return (struct batch_place){
+		.session = session->id,
+		.session_number = session->number,
+		.analysis = session->analysis,
+		.before_images = session->means.settings->before_images,
+		.epoch = session->means.epoch,
+		.work_memory_kb = session->means.settings->work_memory_kb,
+	};
+}
+
 static void start_batch(struct errand *errand)
 {
 	struct session *session = errand->run->session;
+	struct batch_place place = place_of(session);
 
-	batch_start(errand->lane, session->binding, errand->run->bound,
-		    &(struct batch_place){
-			    .session = session->id,
-			    .session_number = session->number,
-			    .analysis = session->analysis,
-			    .epoch = session->means.epoch,
-			    .work_memory_kb = session->means.settings->work_memory_kb,
-		    },
-		    &errand->spec, on_batch_done, errand);
+	batch_start(errand->lane, session->binding, errand->run->bound, &place, &errand->spec,
+		    on_batch_done, errand);
 }
 
 static bool offer_batch(struct entity_run *run, struct lane *lane, bool deletes)
@@ -438,6 +444,7 @@ static bool offer_fill(struct entity_run *run, struct lane *lane)
 {
 	const struct written_column *written = column_to_fill(run);
 	struct pace_limits limits = entity_run_limits(run);
+	struct batch_place place = place_of(run->session);
 	_cleanup_free_ char *sql = NULL;
 
 	if (run->active > 0)
@@ -448,8 +455,7 @@ static bool offer_fill(struct entity_run *run, struct lane *lane)
 		return false;
 	}
 	sql = fill_sql(run->session->binding, run->bound, written, run->fill_alternative,
-		       run->session->means.epoch, pace_size(&run->fill_pace, &limits),
-		       run->fill_isolates);
+		       &place, pace_size(&run->fill_pace, &limits), run->fill_isolates);
 	pg_submit(lane_target(lane), sql, 0, NULL, on_filled, errand_new(run, lane));
 	fault_point("fill.sent");
 	return true;

@@ -1,0 +1,43 @@
+/*
+ * The change log in the statements of a batch: every one that writes target rows says in itself which rows it has changed, so that what
+ * is undone is not logged, and what is done, is. With before-images, it keeps what the rows were before, too.
+ *
+ * A statement that writes (a CTE) returns of each row kN, tN, and logged_returned(). Behind it stand logged_ctes(). What the
+ * row was is what the statement sees of it, which is right when the row was locked before, or is written only as it was seen;
+ * otherwise it is locked by a CTE of the same statement, which passes it on (logged_standing()).
+ */
+#ifndef DAEMON_APPLY_LOGGED_H
+#define DAEMON_APPLY_LOGGED_H
+
+#include "apply/entity_sql.h"
+
+/* What a statement did to its rows, and where it is known from what they were. */
+enum logged_change {
+	LOGGED_INSERTED, /* returns `mapped`, too: whether the id map has the row already */
+	LOGGED_UPDATED,	 /* as the statement has seen it; its key then is oN, or tN where the key stays */
+	LOGGED_DELETED,
+	LOGGED_UPDATED_LOCKED, /* as a CTE of the statement has locked it */
+	LOGGED_DELETED_LOCKED,
+	LOGGED_REMAPPED, /* the id map alone was changed */
+};
+
+/* Which rows are written, and for whom. */
+struct logged {
+	const struct binding *binding;
+	const struct bound_entity *bound; /* whose rows they are */
+	const struct batch_place *place;
+};
+
+/* ", t.name AS b1": what a CTE that locks the target row `t` passes on; "" without before-images. */
+char *logged_standing(const struct logged *logged);
+
+/* ", … AS change, r.b1, t.name AS a1": what a statement that writes `t` returns. `row` is what passes on how it was; NULL where
+   nothing does. */
+char *logged_returned(const struct logged *logged, enum logged_change change, const char *row);
+
+/* The CTEs behind the statement `written`: `kind` is what the log calls it. `old_key` is the prefix of the key that the row was seen
+   by: "w.o". */
+char *logged_ctes(const struct logged *logged, enum logged_change change, const char *written,
+		  const char *kind, const char *old_key);
+
+#endif

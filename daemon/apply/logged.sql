@@ -1,0 +1,36 @@
+-- What is kept of every change of a target row: who made it, and what it replaced. CTEs behind a statement that returns of each row it has
+-- changed its keys (kN, tN) and the number of the change. {holes} are filled by logged.c. Tables of ours: w that statement, m the
+-- entity's id map as it was, b the target row as it was, c which columns differ, d those.
+
+-- name: logged
+,
+{written}_logged AS (
+  INSERT INTO {change_log} (change, session, batch, kind, {k_names}, {t_names})
+  SELECT w.change, {session_number}, {batch}, '{kind}', {w_k}, {w_t}
+    FROM {written} AS w
+)
+
+-- name: imaged
+,
+{written}_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, {session_number}, '{entity}', {before}, {after},
+         (SELECT pg_catalog.to_jsonb(m) FROM {id_map} AS m WHERE {m_is_w})
+    FROM {written} AS w{standing}{differing}{only}
+)
+
+-- name: standing
+-- The row as the statement has seen it.
+   CROSS JOIN LATERAL (SELECT {columns} FROM {target} AS t WHERE {t_is_w} OFFSET 0) AS b
+
+-- name: differing
+-- To the bit, whatever its type calls equal; no text is made of what does not differ.
+   CROSS JOIN LATERAL (SELECT {differ} OFFSET 0) AS c
+   CROSS JOIN LATERAL (
+         SELECT coalesce(pg_catalog.jsonb_object_agg(d.name, d.before), '{}') AS before,
+                coalesce(pg_catalog.jsonb_object_agg(d.name, d.after), '{}') AS after
+           FROM ROWS FROM (pg_catalog.unnest(ARRAY[{names}]::text[]),
+                           pg_catalog.unnest(ARRAY[{which}]),
+                           pg_catalog.unnest(ARRAY[{olds}]),
+                           pg_catalog.unnest(ARRAY[{news}])) AS d (name, differs, before, after)
+          WHERE d.differs) AS d
