@@ -83,7 +83,7 @@ inserted AS (
     FROM resolved AS r
    WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND NOT r.present
-  RETURNING t."doctor_id" AS t1, t."office_id" AS t2, pg_catalog.hashtextextended(ROW(t."doctor_id", t."office_id", t."is_primary")::text, 0) AS w1
+  RETURNING t."doctor_id" AS t1, t."office_id" AS t2, pg_catalog.hashtextextended(ROW(t."doctor_id", t."office_id", t."is_primary")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
 ),
 updated AS (
   UPDATE "public"."doctor_offices" AS t
@@ -94,7 +94,47 @@ updated AS (
    WHERE t."doctor_id" = r.o1 AND t."office_id" = r.o2
      AND CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
      AND t.xmin = r.version
-  RETURNING r.o1, r.o2, t."doctor_id" AS t1, t."office_id" AS t2, pg_catalog.hashtextextended(ROW(t."doctor_id", t."office_id", t."is_primary")::text, 0) AS w1
+  RETURNING r.o1, r.o2, r.k1, r.k2, t."doctor_id" AS t1, t."office_id" AS t2, pg_catalog.hashtextextended(ROW(t."doctor_id", t."office_id", t."is_primary")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            t."doctor_id" AS a1, t."office_id" AS a2, t."is_primary" AS a3
+),
+placed AS (
+  SELECT r.k1, r.k2, w.t1, w.t2, w.change, r.mapped
+    FROM inserted AS w
+    JOIN resolved AS r
+      ON w.t1 = r.t1 AND w.t2 = r.t2
+),
+placed_logged AS (
+  INSERT INTO migrated.change_log_doctor_offices (change, session, batch, kind, k1, k2, t1, t2)
+  SELECT w.change, 0, 1, 'inserted', w.k1, w.k2, w.t1, w.t2
+    FROM placed AS w
+),
+placed_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'doctor_offices', NULL, NULL,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_doctor_offices AS m WHERE m.k1 = w.k1 AND m.k2 = w.k2)
+    FROM placed AS w
+   WHERE w.mapped
+),
+updated_logged AS (
+  INSERT INTO migrated.change_log_doctor_offices (change, session, batch, kind, k1, k2, t1, t2)
+  SELECT w.change, 0, 1, 'updated', w.k1, w.k2, w.t1, w.t2
+    FROM updated AS w
+),
+updated_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'doctor_offices', d.before, d.after,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_doctor_offices AS m WHERE m.k1 = w.k1 AND m.k2 = w.k2)
+    FROM updated AS w
+   CROSS JOIN LATERAL (SELECT t."doctor_id" AS b1, t."office_id" AS b2, t."is_primary" AS b3 FROM "public"."doctor_offices" AS t WHERE t."doctor_id" = w.o1 AND t."office_id" = w.o2 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, b.b3 IS DISTINCT FROM w.a3 AS d3 OFFSET 0) AS c
+   CROSS JOIN LATERAL (
+         SELECT coalesce(pg_catalog.jsonb_object_agg(d.name, d.before), '{}') AS before,
+                coalesce(pg_catalog.jsonb_object_agg(d.name, d.after), '{}') AS after
+           FROM ROWS FROM (pg_catalog.unnest(ARRAY['doctor_id', 'office_id', 'is_primary']::text[]),
+                           pg_catalog.unnest(ARRAY[c.d1, c.d2, c.d3]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN b.b1::text END, CASE WHEN c.d2 THEN b.b2::text END, CASE WHEN c.d3 THEN b.b3::text END]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN w.a1::text END, CASE WHEN c.d2 THEN w.a2::text END, CASE WHEN c.d3 THEN w.a3::text END])) AS d (name, differs, before, after)
+          WHERE d.differs) AS d
 ),
 written AS (
   SELECT t1, t2, w1
@@ -381,7 +421,19 @@ written AS (
                         AND o.gone IS NULL
                         AND NOT EXISTS (SELECT FROM gone AS h WHERE h.k1 = o.k1 AND h.k2 = o.k2))
      AND NOT (FALSE)
-  RETURNING g.t1, g.t2, 0 AS w1
+  RETURNING g.k1, g.k2, g.t1, g.t2, 0 AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
+),
+written_logged AS (
+  INSERT INTO migrated.change_log_doctor_offices (change, session, batch, kind, k1, k2, t1, t2)
+  SELECT w.change, 0, 1, 'deleted', w.k1, w.k2, w.t1, w.t2
+    FROM written AS w
+),
+written_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'doctor_offices', pg_catalog.jsonb_object(ARRAY['doctor_id', 'office_id', 'is_primary']::text[], ARRAY[b.b1::text, b.b2::text, b.b3::text]), NULL,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_doctor_offices AS m WHERE m.k1 = w.k1 AND m.k2 = w.k2)
+    FROM written AS w
+   CROSS JOIN LATERAL (SELECT t."doctor_id" AS b1, t."office_id" AS b2, t."is_primary" AS b3 FROM "public"."doctor_offices" AS t WHERE t."doctor_id" = w.t1 AND t."office_id" = w.t2 OFFSET 0) AS b
 ),
 unmapped AS (
   UPDATE migrated.id_map_doctor_offices AS m

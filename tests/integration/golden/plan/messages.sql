@@ -60,7 +60,8 @@ SAVEPOINT applying;
 WITH marked AS MATERIALIZED (
   SELECT m.k1,
          m.t1,
-         pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) = m.w1 AS is_ours
+         pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) = m.w1 AS is_ours,
+         t."id" AS b1, t."legacy_record_id" AS b2, t."order_id" AS b3, t."patient_id" AS b4, t."parent_message_id" AS b5, t."sender" AS b6, t."subject" AS b7, t."body" AS b8, t."context" AS b9, t."metadata" AS b10, t."sent_at" AS b11, t."read_at" AS b12, t."is_active" AS b13, t."updated_at" AS b14
     FROM pg_temp.stage_messages AS s
     JOIN migrated.id_map_messages AS m
       ON m.k1 = s.k1
@@ -74,7 +75,30 @@ unmarked AS (
      SET "is_active" = DEFAULT
     FROM marked AS r
    WHERE t."id" = r.t1
-  RETURNING r.k1, r.is_ours, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1
+  RETURNING r.k1, r.t1, r.is_ours, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            r.b1, r.b2, r.b3, r.b4, r.b5, r.b6, r.b7, r.b8, r.b9, r.b10, r.b11, r.b12, r.b13, r.b14,
+            t."id" AS a1, t."legacy_record_id" AS a2, t."order_id" AS a3, t."patient_id" AS a4, t."parent_message_id" AS a5, t."sender" AS a6, t."subject" AS a7, t."body" AS a8, t."context" AS a9, t."metadata" AS a10, t."sent_at" AS a11, t."read_at" AS a12, t."is_active" AS a13, t."updated_at" AS a14
+),
+unmarked_logged AS (
+  INSERT INTO migrated.change_log_messages (change, session, batch, kind, k1, t1)
+  SELECT w.change, 0, 1, 'unmarked', w.k1, w.t1
+    FROM unmarked AS w
+),
+unmarked_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'messages', d.before, d.after,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_messages AS m WHERE m.k1 = w.k1)
+    FROM unmarked AS w
+   CROSS JOIN LATERAL (SELECT w.b1, w.b2, w.b3, w.b4, w.b5, w.b6, w.b7, w.b8, w.b9, w.b10, w.b11, w.b12, w.b13, w.b14) AS b
+   CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, b.b3 IS DISTINCT FROM w.a3 AS d3, b.b4 IS DISTINCT FROM w.a4 AS d4, b.b5 IS DISTINCT FROM w.a5 AS d5, ROW(b.b6)::record OPERATOR(pg_catalog.*<>) ROW(w.a6)::record AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, ROW(b.b9)::record OPERATOR(pg_catalog.*<>) ROW(w.a9)::record AS d9, ROW(b.b10)::record OPERATOR(pg_catalog.*<>) ROW(w.a10)::record AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11, ROW(b.b12)::record OPERATOR(pg_catalog.*<>) ROW(w.a12)::record AS d12, b.b13 IS DISTINCT FROM w.a13 AS d13, ROW(b.b14)::record OPERATOR(pg_catalog.*<>) ROW(w.a14)::record AS d14 OFFSET 0) AS c
+   CROSS JOIN LATERAL (
+         SELECT coalesce(pg_catalog.jsonb_object_agg(d.name, d.before), '{}') AS before,
+                coalesce(pg_catalog.jsonb_object_agg(d.name, d.after), '{}') AS after
+           FROM ROWS FROM (pg_catalog.unnest(ARRAY['id', 'legacy_record_id', 'order_id', 'patient_id', 'parent_message_id', 'sender', 'subject', 'body', 'context', 'metadata', 'sent_at', 'read_at', 'is_active', 'updated_at']::text[]),
+                           pg_catalog.unnest(ARRAY[c.d1, c.d2, c.d3, c.d4, c.d5, c.d6, c.d7, c.d8, c.d9, c.d10, c.d11, c.d12, c.d13, c.d14]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN b.b1::text END, CASE WHEN c.d2 THEN b.b2::text END, CASE WHEN c.d3 THEN b.b3::text END, CASE WHEN c.d4 THEN b.b4::text END, CASE WHEN c.d5 THEN b.b5::text END, CASE WHEN c.d6 THEN b.b6::text END, CASE WHEN c.d7 THEN b.b7::text END, CASE WHEN c.d8 THEN b.b8::text END, CASE WHEN c.d9 THEN b.b9::text END, CASE WHEN c.d10 THEN b.b10::text END, CASE WHEN c.d11 THEN b.b11::text END, CASE WHEN c.d12 THEN b.b12::text END, CASE WHEN c.d13 THEN b.b13::text END, CASE WHEN c.d14 THEN b.b14::text END]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN w.a1::text END, CASE WHEN c.d2 THEN w.a2::text END, CASE WHEN c.d3 THEN w.a3::text END, CASE WHEN c.d4 THEN w.a4::text END, CASE WHEN c.d5 THEN w.a5::text END, CASE WHEN c.d6 THEN w.a6::text END, CASE WHEN c.d7 THEN w.a7::text END, CASE WHEN c.d8 THEN w.a8::text END, CASE WHEN c.d9 THEN w.a9::text END, CASE WHEN c.d10 THEN w.a10::text END, CASE WHEN c.d11 THEN w.a11::text END, CASE WHEN c.d12 THEN w.a12::text END, CASE WHEN c.d13 THEN w.a13::text END, CASE WHEN c.d14 THEN w.a14::text END])) AS d (name, differs, before, after)
+          WHERE d.differs) AS d
 )
 UPDATE migrated.id_map_messages AS m
    SET w1 = r.w1
@@ -136,7 +160,7 @@ inserted AS (
     FROM resolved AS r
    WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND NOT r.present
-  RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1
+  RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
 ),
 updated AS (
   UPDATE "public"."messages" AS t
@@ -156,7 +180,47 @@ updated AS (
    WHERE t."id" = r.o1
      AND CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
      AND t.xmin = r.version
-  RETURNING r.o1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1
+  RETURNING r.o1, r.k1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            t."id" AS a1, t."legacy_record_id" AS a2, t."order_id" AS a3, t."patient_id" AS a4, t."parent_message_id" AS a5, t."sender" AS a6, t."subject" AS a7, t."body" AS a8, t."context" AS a9, t."metadata" AS a10, t."sent_at" AS a11, t."read_at" AS a12, t."is_active" AS a13, t."updated_at" AS a14
+),
+placed AS (
+  SELECT r.k1, w.t1, w.change, r.mapped
+    FROM inserted AS w
+    JOIN resolved AS r
+      ON w.t1 = r.t1
+),
+placed_logged AS (
+  INSERT INTO migrated.change_log_messages (change, session, batch, kind, k1, t1)
+  SELECT w.change, 0, 1, 'inserted', w.k1, w.t1
+    FROM placed AS w
+),
+placed_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'messages', NULL, NULL,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_messages AS m WHERE m.k1 = w.k1)
+    FROM placed AS w
+   WHERE w.mapped
+),
+updated_logged AS (
+  INSERT INTO migrated.change_log_messages (change, session, batch, kind, k1, t1)
+  SELECT w.change, 0, 1, 'updated', w.k1, w.t1
+    FROM updated AS w
+),
+updated_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'messages', d.before, d.after,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_messages AS m WHERE m.k1 = w.k1)
+    FROM updated AS w
+   CROSS JOIN LATERAL (SELECT t."id" AS b1, t."legacy_record_id" AS b2, t."order_id" AS b3, t."patient_id" AS b4, t."parent_message_id" AS b5, t."sender" AS b6, t."subject" AS b7, t."body" AS b8, t."context" AS b9, t."metadata" AS b10, t."sent_at" AS b11, t."read_at" AS b12, t."is_active" AS b13, t."updated_at" AS b14 FROM "public"."messages" AS t WHERE t."id" = w.o1 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, b.b3 IS DISTINCT FROM w.a3 AS d3, b.b4 IS DISTINCT FROM w.a4 AS d4, b.b5 IS DISTINCT FROM w.a5 AS d5, ROW(b.b6)::record OPERATOR(pg_catalog.*<>) ROW(w.a6)::record AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, ROW(b.b9)::record OPERATOR(pg_catalog.*<>) ROW(w.a9)::record AS d9, ROW(b.b10)::record OPERATOR(pg_catalog.*<>) ROW(w.a10)::record AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11, ROW(b.b12)::record OPERATOR(pg_catalog.*<>) ROW(w.a12)::record AS d12, b.b13 IS DISTINCT FROM w.a13 AS d13, ROW(b.b14)::record OPERATOR(pg_catalog.*<>) ROW(w.a14)::record AS d14 OFFSET 0) AS c
+   CROSS JOIN LATERAL (
+         SELECT coalesce(pg_catalog.jsonb_object_agg(d.name, d.before), '{}') AS before,
+                coalesce(pg_catalog.jsonb_object_agg(d.name, d.after), '{}') AS after
+           FROM ROWS FROM (pg_catalog.unnest(ARRAY['id', 'legacy_record_id', 'order_id', 'patient_id', 'parent_message_id', 'sender', 'subject', 'body', 'context', 'metadata', 'sent_at', 'read_at', 'is_active', 'updated_at']::text[]),
+                           pg_catalog.unnest(ARRAY[c.d1, c.d2, c.d3, c.d4, c.d5, c.d6, c.d7, c.d8, c.d9, c.d10, c.d11, c.d12, c.d13, c.d14]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN b.b1::text END, CASE WHEN c.d2 THEN b.b2::text END, CASE WHEN c.d3 THEN b.b3::text END, CASE WHEN c.d4 THEN b.b4::text END, CASE WHEN c.d5 THEN b.b5::text END, CASE WHEN c.d6 THEN b.b6::text END, CASE WHEN c.d7 THEN b.b7::text END, CASE WHEN c.d8 THEN b.b8::text END, CASE WHEN c.d9 THEN b.b9::text END, CASE WHEN c.d10 THEN b.b10::text END, CASE WHEN c.d11 THEN b.b11::text END, CASE WHEN c.d12 THEN b.b12::text END, CASE WHEN c.d13 THEN b.b13::text END, CASE WHEN c.d14 THEN b.b14::text END]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN w.a1::text END, CASE WHEN c.d2 THEN w.a2::text END, CASE WHEN c.d3 THEN w.a3::text END, CASE WHEN c.d4 THEN w.a4::text END, CASE WHEN c.d5 THEN w.a5::text END, CASE WHEN c.d6 THEN w.a6::text END, CASE WHEN c.d7 THEN w.a7::text END, CASE WHEN c.d8 THEN w.a8::text END, CASE WHEN c.d9 THEN w.a9::text END, CASE WHEN c.d10 THEN w.a10::text END, CASE WHEN c.d11 THEN w.a11::text END, CASE WHEN c.d12 THEN w.a12::text END, CASE WHEN c.d13 THEN w.a13::text END, CASE WHEN c.d14 THEN w.a14::text END])) AS d (name, differs, before, after)
+          WHERE d.differs) AS d
 ),
 written AS (
   SELECT t1, w1
@@ -432,7 +496,29 @@ written AS (
     FROM gone AS g
    WHERE t."id" = g.t1
      AND NOT (FALSE)
-  RETURNING g.t1, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1
+  RETURNING g.k1, g.t1, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            t."id" AS a1, t."legacy_record_id" AS a2, t."order_id" AS a3, t."patient_id" AS a4, t."parent_message_id" AS a5, t."sender" AS a6, t."subject" AS a7, t."body" AS a8, t."context" AS a9, t."metadata" AS a10, t."sent_at" AS a11, t."read_at" AS a12, t."is_active" AS a13, t."updated_at" AS a14
+),
+written_logged AS (
+  INSERT INTO migrated.change_log_messages (change, session, batch, kind, k1, t1)
+  SELECT w.change, 0, 1, 'marked', w.k1, w.t1
+    FROM written AS w
+),
+written_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'messages', d.before, d.after,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_messages AS m WHERE m.k1 = w.k1)
+    FROM written AS w
+   CROSS JOIN LATERAL (SELECT t."id" AS b1, t."legacy_record_id" AS b2, t."order_id" AS b3, t."patient_id" AS b4, t."parent_message_id" AS b5, t."sender" AS b6, t."subject" AS b7, t."body" AS b8, t."context" AS b9, t."metadata" AS b10, t."sent_at" AS b11, t."read_at" AS b12, t."is_active" AS b13, t."updated_at" AS b14 FROM "public"."messages" AS t WHERE t."id" = w.t1 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, b.b3 IS DISTINCT FROM w.a3 AS d3, b.b4 IS DISTINCT FROM w.a4 AS d4, b.b5 IS DISTINCT FROM w.a5 AS d5, ROW(b.b6)::record OPERATOR(pg_catalog.*<>) ROW(w.a6)::record AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, ROW(b.b9)::record OPERATOR(pg_catalog.*<>) ROW(w.a9)::record AS d9, ROW(b.b10)::record OPERATOR(pg_catalog.*<>) ROW(w.a10)::record AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11, ROW(b.b12)::record OPERATOR(pg_catalog.*<>) ROW(w.a12)::record AS d12, b.b13 IS DISTINCT FROM w.a13 AS d13, ROW(b.b14)::record OPERATOR(pg_catalog.*<>) ROW(w.a14)::record AS d14 OFFSET 0) AS c
+   CROSS JOIN LATERAL (
+         SELECT coalesce(pg_catalog.jsonb_object_agg(d.name, d.before), '{}') AS before,
+                coalesce(pg_catalog.jsonb_object_agg(d.name, d.after), '{}') AS after
+           FROM ROWS FROM (pg_catalog.unnest(ARRAY['id', 'legacy_record_id', 'order_id', 'patient_id', 'parent_message_id', 'sender', 'subject', 'body', 'context', 'metadata', 'sent_at', 'read_at', 'is_active', 'updated_at']::text[]),
+                           pg_catalog.unnest(ARRAY[c.d1, c.d2, c.d3, c.d4, c.d5, c.d6, c.d7, c.d8, c.d9, c.d10, c.d11, c.d12, c.d13, c.d14]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN b.b1::text END, CASE WHEN c.d2 THEN b.b2::text END, CASE WHEN c.d3 THEN b.b3::text END, CASE WHEN c.d4 THEN b.b4::text END, CASE WHEN c.d5 THEN b.b5::text END, CASE WHEN c.d6 THEN b.b6::text END, CASE WHEN c.d7 THEN b.b7::text END, CASE WHEN c.d8 THEN b.b8::text END, CASE WHEN c.d9 THEN b.b9::text END, CASE WHEN c.d10 THEN b.b10::text END, CASE WHEN c.d11 THEN b.b11::text END, CASE WHEN c.d12 THEN b.b12::text END, CASE WHEN c.d13 THEN b.b13::text END, CASE WHEN c.d14 THEN b.b14::text END]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN w.a1::text END, CASE WHEN c.d2 THEN w.a2::text END, CASE WHEN c.d3 THEN w.a3::text END, CASE WHEN c.d4 THEN w.a4::text END, CASE WHEN c.d5 THEN w.a5::text END, CASE WHEN c.d6 THEN w.a6::text END, CASE WHEN c.d7 THEN w.a7::text END, CASE WHEN c.d8 THEN w.a8::text END, CASE WHEN c.d9 THEN w.a9::text END, CASE WHEN c.d10 THEN w.a10::text END, CASE WHEN c.d11 THEN w.a11::text END, CASE WHEN c.d12 THEN w.a12::text END, CASE WHEN c.d13 THEN w.a13::text END, CASE WHEN c.d14 THEN w.a14::text END])) AS d (name, differs, before, after)
+          WHERE d.differs) AS d
 ),
 unmapped AS (
   UPDATE migrated.id_map_messages AS m

@@ -54,7 +54,8 @@ SAVEPOINT applying;
 WITH marked AS MATERIALIZED (
   SELECT m.k1,
          m.t1,
-         pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) = m.w1 AS is_ours
+         pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) = m.w1 AS is_ours,
+         t."id" AS b1, t."legacy_office_id" AS b2, t."name" AS b3, t."address" AS b4, t."country_code" AS b5, t."phone" AS b6, t."timezone" AS b7, t."settings" AS b8, t."is_active" AS b9, t."created_at" AS b10, t."updated_at" AS b11
     FROM pg_temp.stage_offices AS s
     JOIN migrated.id_map_offices AS m
       ON m.k1 = s.k1
@@ -68,7 +69,30 @@ unmarked AS (
      SET "is_active" = DEFAULT
     FROM marked AS r
    WHERE t."id" = r.t1
-  RETURNING r.k1, r.is_ours, pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) AS w1
+  RETURNING r.k1, r.t1, r.is_ours, pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            r.b1, r.b2, r.b3, r.b4, r.b5, r.b6, r.b7, r.b8, r.b9, r.b10, r.b11,
+            t."id" AS a1, t."legacy_office_id" AS a2, t."name" AS a3, t."address" AS a4, t."country_code" AS a5, t."phone" AS a6, t."timezone" AS a7, t."settings" AS a8, t."is_active" AS a9, t."created_at" AS a10, t."updated_at" AS a11
+),
+unmarked_logged AS (
+  INSERT INTO migrated.change_log_offices (change, session, batch, kind, k1, t1)
+  SELECT w.change, 0, 1, 'unmarked', w.k1, w.t1
+    FROM unmarked AS w
+),
+unmarked_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'offices', d.before, d.after,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_offices AS m WHERE m.k1 = w.k1)
+    FROM unmarked AS w
+   CROSS JOIN LATERAL (SELECT w.b1, w.b2, w.b3, w.b4, w.b5, w.b6, w.b7, w.b8, w.b9, w.b10, w.b11) AS b
+   CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, ROW(b.b3)::record OPERATOR(pg_catalog.*<>) ROW(w.a3)::record AS d3, ROW(b.b4)::record OPERATOR(pg_catalog.*<>) ROW(w.a4)::record AS d4, ROW(b.b5)::record OPERATOR(pg_catalog.*<>) ROW(w.a5)::record AS d5, ROW(b.b6)::record OPERATOR(pg_catalog.*<>) ROW(w.a6)::record AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, b.b9 IS DISTINCT FROM w.a9 AS d9, ROW(b.b10)::record OPERATOR(pg_catalog.*<>) ROW(w.a10)::record AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11 OFFSET 0) AS c
+   CROSS JOIN LATERAL (
+         SELECT coalesce(pg_catalog.jsonb_object_agg(d.name, d.before), '{}') AS before,
+                coalesce(pg_catalog.jsonb_object_agg(d.name, d.after), '{}') AS after
+           FROM ROWS FROM (pg_catalog.unnest(ARRAY['id', 'legacy_office_id', 'name', 'address', 'country_code', 'phone', 'timezone', 'settings', 'is_active', 'created_at', 'updated_at']::text[]),
+                           pg_catalog.unnest(ARRAY[c.d1, c.d2, c.d3, c.d4, c.d5, c.d6, c.d7, c.d8, c.d9, c.d10, c.d11]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN b.b1::text END, CASE WHEN c.d2 THEN b.b2::text END, CASE WHEN c.d3 THEN b.b3::text END, CASE WHEN c.d4 THEN b.b4::text END, CASE WHEN c.d5 THEN b.b5::text END, CASE WHEN c.d6 THEN b.b6::text END, CASE WHEN c.d7 THEN b.b7::text END, CASE WHEN c.d8 THEN b.b8::text END, CASE WHEN c.d9 THEN b.b9::text END, CASE WHEN c.d10 THEN b.b10::text END, CASE WHEN c.d11 THEN b.b11::text END]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN w.a1::text END, CASE WHEN c.d2 THEN w.a2::text END, CASE WHEN c.d3 THEN w.a3::text END, CASE WHEN c.d4 THEN w.a4::text END, CASE WHEN c.d5 THEN w.a5::text END, CASE WHEN c.d6 THEN w.a6::text END, CASE WHEN c.d7 THEN w.a7::text END, CASE WHEN c.d8 THEN w.a8::text END, CASE WHEN c.d9 THEN w.a9::text END, CASE WHEN c.d10 THEN w.a10::text END, CASE WHEN c.d11 THEN w.a11::text END])) AS d (name, differs, before, after)
+          WHERE d.differs) AS d
 )
 UPDATE migrated.id_map_offices AS m
    SET w1 = r.w1
@@ -115,7 +139,7 @@ inserted AS (
     FROM resolved AS r
    WHERE CASE WHEN r.fault IS NULL AND NOT FALSE THEN TRUE ELSE FALSE END
      AND NOT r.present
-  RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) AS w1
+  RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
 ),
 updated AS (
   UPDATE "public"."offices" AS t
@@ -132,7 +156,47 @@ updated AS (
    WHERE t."id" = r.o1
      AND CASE WHEN r.fault IS NULL AND NOT FALSE THEN TRUE ELSE FALSE END AND r.present AND r.differs
      AND t.xmin = r.version
-  RETURNING r.o1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) AS w1
+  RETURNING r.o1, r.k1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            t."id" AS a1, t."legacy_office_id" AS a2, t."name" AS a3, t."address" AS a4, t."country_code" AS a5, t."phone" AS a6, t."timezone" AS a7, t."settings" AS a8, t."is_active" AS a9, t."created_at" AS a10, t."updated_at" AS a11
+),
+placed AS (
+  SELECT r.k1, w.t1, w.change, r.mapped
+    FROM inserted AS w
+    JOIN resolved AS r
+      ON w.t1 = r.t1
+),
+placed_logged AS (
+  INSERT INTO migrated.change_log_offices (change, session, batch, kind, k1, t1)
+  SELECT w.change, 0, 1, 'inserted', w.k1, w.t1
+    FROM placed AS w
+),
+placed_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'offices', NULL, NULL,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_offices AS m WHERE m.k1 = w.k1)
+    FROM placed AS w
+   WHERE w.mapped
+),
+updated_logged AS (
+  INSERT INTO migrated.change_log_offices (change, session, batch, kind, k1, t1)
+  SELECT w.change, 0, 1, 'updated', w.k1, w.t1
+    FROM updated AS w
+),
+updated_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'offices', d.before, d.after,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_offices AS m WHERE m.k1 = w.k1)
+    FROM updated AS w
+   CROSS JOIN LATERAL (SELECT t."id" AS b1, t."legacy_office_id" AS b2, t."name" AS b3, t."address" AS b4, t."country_code" AS b5, t."phone" AS b6, t."timezone" AS b7, t."settings" AS b8, t."is_active" AS b9, t."created_at" AS b10, t."updated_at" AS b11 FROM "public"."offices" AS t WHERE t."id" = w.o1 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, ROW(b.b3)::record OPERATOR(pg_catalog.*<>) ROW(w.a3)::record AS d3, ROW(b.b4)::record OPERATOR(pg_catalog.*<>) ROW(w.a4)::record AS d4, ROW(b.b5)::record OPERATOR(pg_catalog.*<>) ROW(w.a5)::record AS d5, ROW(b.b6)::record OPERATOR(pg_catalog.*<>) ROW(w.a6)::record AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, b.b9 IS DISTINCT FROM w.a9 AS d9, ROW(b.b10)::record OPERATOR(pg_catalog.*<>) ROW(w.a10)::record AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11 OFFSET 0) AS c
+   CROSS JOIN LATERAL (
+         SELECT coalesce(pg_catalog.jsonb_object_agg(d.name, d.before), '{}') AS before,
+                coalesce(pg_catalog.jsonb_object_agg(d.name, d.after), '{}') AS after
+           FROM ROWS FROM (pg_catalog.unnest(ARRAY['id', 'legacy_office_id', 'name', 'address', 'country_code', 'phone', 'timezone', 'settings', 'is_active', 'created_at', 'updated_at']::text[]),
+                           pg_catalog.unnest(ARRAY[c.d1, c.d2, c.d3, c.d4, c.d5, c.d6, c.d7, c.d8, c.d9, c.d10, c.d11]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN b.b1::text END, CASE WHEN c.d2 THEN b.b2::text END, CASE WHEN c.d3 THEN b.b3::text END, CASE WHEN c.d4 THEN b.b4::text END, CASE WHEN c.d5 THEN b.b5::text END, CASE WHEN c.d6 THEN b.b6::text END, CASE WHEN c.d7 THEN b.b7::text END, CASE WHEN c.d8 THEN b.b8::text END, CASE WHEN c.d9 THEN b.b9::text END, CASE WHEN c.d10 THEN b.b10::text END, CASE WHEN c.d11 THEN b.b11::text END]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN w.a1::text END, CASE WHEN c.d2 THEN w.a2::text END, CASE WHEN c.d3 THEN w.a3::text END, CASE WHEN c.d4 THEN w.a4::text END, CASE WHEN c.d5 THEN w.a5::text END, CASE WHEN c.d6 THEN w.a6::text END, CASE WHEN c.d7 THEN w.a7::text END, CASE WHEN c.d8 THEN w.a8::text END, CASE WHEN c.d9 THEN w.a9::text END, CASE WHEN c.d10 THEN w.a10::text END, CASE WHEN c.d11 THEN w.a11::text END])) AS d (name, differs, before, after)
+          WHERE d.differs) AS d
 ),
 written AS (
   SELECT t1, w1
@@ -408,7 +472,29 @@ written AS (
     FROM gone AS g
    WHERE t."id" = g.t1
      AND NOT (FALSE)
-  RETURNING g.t1, pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) AS w1
+  RETURNING g.k1, g.t1, pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            t."id" AS a1, t."legacy_office_id" AS a2, t."name" AS a3, t."address" AS a4, t."country_code" AS a5, t."phone" AS a6, t."timezone" AS a7, t."settings" AS a8, t."is_active" AS a9, t."created_at" AS a10, t."updated_at" AS a11
+),
+written_logged AS (
+  INSERT INTO migrated.change_log_offices (change, session, batch, kind, k1, t1)
+  SELECT w.change, 0, 1, 'marked', w.k1, w.t1
+    FROM written AS w
+),
+written_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'offices', d.before, d.after,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_offices AS m WHERE m.k1 = w.k1)
+    FROM written AS w
+   CROSS JOIN LATERAL (SELECT t."id" AS b1, t."legacy_office_id" AS b2, t."name" AS b3, t."address" AS b4, t."country_code" AS b5, t."phone" AS b6, t."timezone" AS b7, t."settings" AS b8, t."is_active" AS b9, t."created_at" AS b10, t."updated_at" AS b11 FROM "public"."offices" AS t WHERE t."id" = w.t1 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, ROW(b.b3)::record OPERATOR(pg_catalog.*<>) ROW(w.a3)::record AS d3, ROW(b.b4)::record OPERATOR(pg_catalog.*<>) ROW(w.a4)::record AS d4, ROW(b.b5)::record OPERATOR(pg_catalog.*<>) ROW(w.a5)::record AS d5, ROW(b.b6)::record OPERATOR(pg_catalog.*<>) ROW(w.a6)::record AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, b.b9 IS DISTINCT FROM w.a9 AS d9, ROW(b.b10)::record OPERATOR(pg_catalog.*<>) ROW(w.a10)::record AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11 OFFSET 0) AS c
+   CROSS JOIN LATERAL (
+         SELECT coalesce(pg_catalog.jsonb_object_agg(d.name, d.before), '{}') AS before,
+                coalesce(pg_catalog.jsonb_object_agg(d.name, d.after), '{}') AS after
+           FROM ROWS FROM (pg_catalog.unnest(ARRAY['id', 'legacy_office_id', 'name', 'address', 'country_code', 'phone', 'timezone', 'settings', 'is_active', 'created_at', 'updated_at']::text[]),
+                           pg_catalog.unnest(ARRAY[c.d1, c.d2, c.d3, c.d4, c.d5, c.d6, c.d7, c.d8, c.d9, c.d10, c.d11]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN b.b1::text END, CASE WHEN c.d2 THEN b.b2::text END, CASE WHEN c.d3 THEN b.b3::text END, CASE WHEN c.d4 THEN b.b4::text END, CASE WHEN c.d5 THEN b.b5::text END, CASE WHEN c.d6 THEN b.b6::text END, CASE WHEN c.d7 THEN b.b7::text END, CASE WHEN c.d8 THEN b.b8::text END, CASE WHEN c.d9 THEN b.b9::text END, CASE WHEN c.d10 THEN b.b10::text END, CASE WHEN c.d11 THEN b.b11::text END]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN w.a1::text END, CASE WHEN c.d2 THEN w.a2::text END, CASE WHEN c.d3 THEN w.a3::text END, CASE WHEN c.d4 THEN w.a4::text END, CASE WHEN c.d5 THEN w.a5::text END, CASE WHEN c.d6 THEN w.a6::text END, CASE WHEN c.d7 THEN w.a7::text END, CASE WHEN c.d8 THEN w.a8::text END, CASE WHEN c.d9 THEN w.a9::text END, CASE WHEN c.d10 THEN w.a10::text END, CASE WHEN c.d11 THEN w.a11::text END])) AS d (name, differs, before, after)
+          WHERE d.differs) AS d
 ),
 unmapped AS (
   UPDATE migrated.id_map_offices AS m

@@ -60,7 +60,8 @@ SAVEPOINT applying;
 WITH marked AS MATERIALIZED (
   SELECT m.k1,
          m.t1,
-         pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) = m.w1 AS is_ours
+         pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) = m.w1 AS is_ours,
+         t."id" AS b1, t."legacy_instruction_id" AS b2, t."patient_id" AS b3, t."office_id" AS b4, t."status" AS b5, t."priority" AS b6, t."reference" AS b7, t."total" AS b8, t."due_date" AS b9, t."notes" AS b10, t."metadata" AS b11, t."is_active" AS b12, t."created_at" AS b13, t."updated_at" AS b14
     FROM pg_temp.stage_orders AS s
     JOIN migrated.id_map_orders AS m
       ON m.k1 = s.k1
@@ -74,7 +75,30 @@ unmarked AS (
      SET "is_active" = DEFAULT
     FROM marked AS r
    WHERE t."id" = r.t1
-  RETURNING r.k1, r.is_ours, pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) AS w1
+  RETURNING r.k1, r.t1, r.is_ours, pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            r.b1, r.b2, r.b3, r.b4, r.b5, r.b6, r.b7, r.b8, r.b9, r.b10, r.b11, r.b12, r.b13, r.b14,
+            t."id" AS a1, t."legacy_instruction_id" AS a2, t."patient_id" AS a3, t."office_id" AS a4, t."status" AS a5, t."priority" AS a6, t."reference" AS a7, t."total" AS a8, t."due_date" AS a9, t."notes" AS a10, t."metadata" AS a11, t."is_active" AS a12, t."created_at" AS a13, t."updated_at" AS a14
+),
+unmarked_logged AS (
+  INSERT INTO migrated.change_log_orders (change, session, batch, kind, k1, t1)
+  SELECT w.change, 0, 1, 'unmarked', w.k1, w.t1
+    FROM unmarked AS w
+),
+unmarked_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'orders', d.before, d.after,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_orders AS m WHERE m.k1 = w.k1)
+    FROM unmarked AS w
+   CROSS JOIN LATERAL (SELECT w.b1, w.b2, w.b3, w.b4, w.b5, w.b6, w.b7, w.b8, w.b9, w.b10, w.b11, w.b12, w.b13, w.b14) AS b
+   CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, b.b3 IS DISTINCT FROM w.a3 AS d3, b.b4 IS DISTINCT FROM w.a4 AS d4, ROW(b.b5)::record OPERATOR(pg_catalog.*<>) ROW(w.a5)::record AS d5, b.b6 IS DISTINCT FROM w.a6 AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, b.b9 IS DISTINCT FROM w.a9 AS d9, ROW(b.b10)::record OPERATOR(pg_catalog.*<>) ROW(w.a10)::record AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11, b.b12 IS DISTINCT FROM w.a12 AS d12, ROW(b.b13)::record OPERATOR(pg_catalog.*<>) ROW(w.a13)::record AS d13, ROW(b.b14)::record OPERATOR(pg_catalog.*<>) ROW(w.a14)::record AS d14 OFFSET 0) AS c
+   CROSS JOIN LATERAL (
+         SELECT coalesce(pg_catalog.jsonb_object_agg(d.name, d.before), '{}') AS before,
+                coalesce(pg_catalog.jsonb_object_agg(d.name, d.after), '{}') AS after
+           FROM ROWS FROM (pg_catalog.unnest(ARRAY['id', 'legacy_instruction_id', 'patient_id', 'office_id', 'status', 'priority', 'reference', 'total', 'due_date', 'notes', 'metadata', 'is_active', 'created_at', 'updated_at']::text[]),
+                           pg_catalog.unnest(ARRAY[c.d1, c.d2, c.d3, c.d4, c.d5, c.d6, c.d7, c.d8, c.d9, c.d10, c.d11, c.d12, c.d13, c.d14]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN b.b1::text END, CASE WHEN c.d2 THEN b.b2::text END, CASE WHEN c.d3 THEN b.b3::text END, CASE WHEN c.d4 THEN b.b4::text END, CASE WHEN c.d5 THEN b.b5::text END, CASE WHEN c.d6 THEN b.b6::text END, CASE WHEN c.d7 THEN b.b7::text END, CASE WHEN c.d8 THEN b.b8::text END, CASE WHEN c.d9 THEN b.b9::text END, CASE WHEN c.d10 THEN b.b10::text END, CASE WHEN c.d11 THEN b.b11::text END, CASE WHEN c.d12 THEN b.b12::text END, CASE WHEN c.d13 THEN b.b13::text END, CASE WHEN c.d14 THEN b.b14::text END]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN w.a1::text END, CASE WHEN c.d2 THEN w.a2::text END, CASE WHEN c.d3 THEN w.a3::text END, CASE WHEN c.d4 THEN w.a4::text END, CASE WHEN c.d5 THEN w.a5::text END, CASE WHEN c.d6 THEN w.a6::text END, CASE WHEN c.d7 THEN w.a7::text END, CASE WHEN c.d8 THEN w.a8::text END, CASE WHEN c.d9 THEN w.a9::text END, CASE WHEN c.d10 THEN w.a10::text END, CASE WHEN c.d11 THEN w.a11::text END, CASE WHEN c.d12 THEN w.a12::text END, CASE WHEN c.d13 THEN w.a13::text END, CASE WHEN c.d14 THEN w.a14::text END])) AS d (name, differs, before, after)
+          WHERE d.differs) AS d
 )
 UPDATE migrated.id_map_orders AS m
    SET w1 = r.w1
@@ -132,7 +156,7 @@ inserted AS (
     FROM resolved AS r
    WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND NOT r.present
-  RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) AS w1
+  RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
 ),
 updated AS (
   UPDATE "public"."orders" AS t
@@ -152,7 +176,47 @@ updated AS (
    WHERE t."id" = r.o1
      AND CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
      AND t.xmin = r.version
-  RETURNING r.o1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) AS w1
+  RETURNING r.o1, r.k1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            t."id" AS a1, t."legacy_instruction_id" AS a2, t."patient_id" AS a3, t."office_id" AS a4, t."status" AS a5, t."priority" AS a6, t."reference" AS a7, t."total" AS a8, t."due_date" AS a9, t."notes" AS a10, t."metadata" AS a11, t."is_active" AS a12, t."created_at" AS a13, t."updated_at" AS a14
+),
+placed AS (
+  SELECT r.k1, w.t1, w.change, r.mapped
+    FROM inserted AS w
+    JOIN resolved AS r
+      ON w.t1 = r.t1
+),
+placed_logged AS (
+  INSERT INTO migrated.change_log_orders (change, session, batch, kind, k1, t1)
+  SELECT w.change, 0, 1, 'inserted', w.k1, w.t1
+    FROM placed AS w
+),
+placed_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'orders', NULL, NULL,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_orders AS m WHERE m.k1 = w.k1)
+    FROM placed AS w
+   WHERE w.mapped
+),
+updated_logged AS (
+  INSERT INTO migrated.change_log_orders (change, session, batch, kind, k1, t1)
+  SELECT w.change, 0, 1, 'updated', w.k1, w.t1
+    FROM updated AS w
+),
+updated_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'orders', d.before, d.after,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_orders AS m WHERE m.k1 = w.k1)
+    FROM updated AS w
+   CROSS JOIN LATERAL (SELECT t."id" AS b1, t."legacy_instruction_id" AS b2, t."patient_id" AS b3, t."office_id" AS b4, t."status" AS b5, t."priority" AS b6, t."reference" AS b7, t."total" AS b8, t."due_date" AS b9, t."notes" AS b10, t."metadata" AS b11, t."is_active" AS b12, t."created_at" AS b13, t."updated_at" AS b14 FROM "public"."orders" AS t WHERE t."id" = w.o1 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, b.b3 IS DISTINCT FROM w.a3 AS d3, b.b4 IS DISTINCT FROM w.a4 AS d4, ROW(b.b5)::record OPERATOR(pg_catalog.*<>) ROW(w.a5)::record AS d5, b.b6 IS DISTINCT FROM w.a6 AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, b.b9 IS DISTINCT FROM w.a9 AS d9, ROW(b.b10)::record OPERATOR(pg_catalog.*<>) ROW(w.a10)::record AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11, b.b12 IS DISTINCT FROM w.a12 AS d12, ROW(b.b13)::record OPERATOR(pg_catalog.*<>) ROW(w.a13)::record AS d13, ROW(b.b14)::record OPERATOR(pg_catalog.*<>) ROW(w.a14)::record AS d14 OFFSET 0) AS c
+   CROSS JOIN LATERAL (
+         SELECT coalesce(pg_catalog.jsonb_object_agg(d.name, d.before), '{}') AS before,
+                coalesce(pg_catalog.jsonb_object_agg(d.name, d.after), '{}') AS after
+           FROM ROWS FROM (pg_catalog.unnest(ARRAY['id', 'legacy_instruction_id', 'patient_id', 'office_id', 'status', 'priority', 'reference', 'total', 'due_date', 'notes', 'metadata', 'is_active', 'created_at', 'updated_at']::text[]),
+                           pg_catalog.unnest(ARRAY[c.d1, c.d2, c.d3, c.d4, c.d5, c.d6, c.d7, c.d8, c.d9, c.d10, c.d11, c.d12, c.d13, c.d14]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN b.b1::text END, CASE WHEN c.d2 THEN b.b2::text END, CASE WHEN c.d3 THEN b.b3::text END, CASE WHEN c.d4 THEN b.b4::text END, CASE WHEN c.d5 THEN b.b5::text END, CASE WHEN c.d6 THEN b.b6::text END, CASE WHEN c.d7 THEN b.b7::text END, CASE WHEN c.d8 THEN b.b8::text END, CASE WHEN c.d9 THEN b.b9::text END, CASE WHEN c.d10 THEN b.b10::text END, CASE WHEN c.d11 THEN b.b11::text END, CASE WHEN c.d12 THEN b.b12::text END, CASE WHEN c.d13 THEN b.b13::text END, CASE WHEN c.d14 THEN b.b14::text END]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN w.a1::text END, CASE WHEN c.d2 THEN w.a2::text END, CASE WHEN c.d3 THEN w.a3::text END, CASE WHEN c.d4 THEN w.a4::text END, CASE WHEN c.d5 THEN w.a5::text END, CASE WHEN c.d6 THEN w.a6::text END, CASE WHEN c.d7 THEN w.a7::text END, CASE WHEN c.d8 THEN w.a8::text END, CASE WHEN c.d9 THEN w.a9::text END, CASE WHEN c.d10 THEN w.a10::text END, CASE WHEN c.d11 THEN w.a11::text END, CASE WHEN c.d12 THEN w.a12::text END, CASE WHEN c.d13 THEN w.a13::text END, CASE WHEN c.d14 THEN w.a14::text END])) AS d (name, differs, before, after)
+          WHERE d.differs) AS d
 ),
 written AS (
   SELECT t1, w1
@@ -428,7 +492,29 @@ written AS (
     FROM gone AS g
    WHERE t."id" = g.t1
      AND NOT (FALSE)
-  RETURNING g.t1, pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) AS w1
+  RETURNING g.k1, g.t1, pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            t."id" AS a1, t."legacy_instruction_id" AS a2, t."patient_id" AS a3, t."office_id" AS a4, t."status" AS a5, t."priority" AS a6, t."reference" AS a7, t."total" AS a8, t."due_date" AS a9, t."notes" AS a10, t."metadata" AS a11, t."is_active" AS a12, t."created_at" AS a13, t."updated_at" AS a14
+),
+written_logged AS (
+  INSERT INTO migrated.change_log_orders (change, session, batch, kind, k1, t1)
+  SELECT w.change, 0, 1, 'marked', w.k1, w.t1
+    FROM written AS w
+),
+written_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'orders', d.before, d.after,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_orders AS m WHERE m.k1 = w.k1)
+    FROM written AS w
+   CROSS JOIN LATERAL (SELECT t."id" AS b1, t."legacy_instruction_id" AS b2, t."patient_id" AS b3, t."office_id" AS b4, t."status" AS b5, t."priority" AS b6, t."reference" AS b7, t."total" AS b8, t."due_date" AS b9, t."notes" AS b10, t."metadata" AS b11, t."is_active" AS b12, t."created_at" AS b13, t."updated_at" AS b14 FROM "public"."orders" AS t WHERE t."id" = w.t1 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, b.b3 IS DISTINCT FROM w.a3 AS d3, b.b4 IS DISTINCT FROM w.a4 AS d4, ROW(b.b5)::record OPERATOR(pg_catalog.*<>) ROW(w.a5)::record AS d5, b.b6 IS DISTINCT FROM w.a6 AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, b.b9 IS DISTINCT FROM w.a9 AS d9, ROW(b.b10)::record OPERATOR(pg_catalog.*<>) ROW(w.a10)::record AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11, b.b12 IS DISTINCT FROM w.a12 AS d12, ROW(b.b13)::record OPERATOR(pg_catalog.*<>) ROW(w.a13)::record AS d13, ROW(b.b14)::record OPERATOR(pg_catalog.*<>) ROW(w.a14)::record AS d14 OFFSET 0) AS c
+   CROSS JOIN LATERAL (
+         SELECT coalesce(pg_catalog.jsonb_object_agg(d.name, d.before), '{}') AS before,
+                coalesce(pg_catalog.jsonb_object_agg(d.name, d.after), '{}') AS after
+           FROM ROWS FROM (pg_catalog.unnest(ARRAY['id', 'legacy_instruction_id', 'patient_id', 'office_id', 'status', 'priority', 'reference', 'total', 'due_date', 'notes', 'metadata', 'is_active', 'created_at', 'updated_at']::text[]),
+                           pg_catalog.unnest(ARRAY[c.d1, c.d2, c.d3, c.d4, c.d5, c.d6, c.d7, c.d8, c.d9, c.d10, c.d11, c.d12, c.d13, c.d14]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN b.b1::text END, CASE WHEN c.d2 THEN b.b2::text END, CASE WHEN c.d3 THEN b.b3::text END, CASE WHEN c.d4 THEN b.b4::text END, CASE WHEN c.d5 THEN b.b5::text END, CASE WHEN c.d6 THEN b.b6::text END, CASE WHEN c.d7 THEN b.b7::text END, CASE WHEN c.d8 THEN b.b8::text END, CASE WHEN c.d9 THEN b.b9::text END, CASE WHEN c.d10 THEN b.b10::text END, CASE WHEN c.d11 THEN b.b11::text END, CASE WHEN c.d12 THEN b.b12::text END, CASE WHEN c.d13 THEN b.b13::text END, CASE WHEN c.d14 THEN b.b14::text END]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN w.a1::text END, CASE WHEN c.d2 THEN w.a2::text END, CASE WHEN c.d3 THEN w.a3::text END, CASE WHEN c.d4 THEN w.a4::text END, CASE WHEN c.d5 THEN w.a5::text END, CASE WHEN c.d6 THEN w.a6::text END, CASE WHEN c.d7 THEN w.a7::text END, CASE WHEN c.d8 THEN w.a8::text END, CASE WHEN c.d9 THEN w.a9::text END, CASE WHEN c.d10 THEN w.a10::text END, CASE WHEN c.d11 THEN w.a11::text END, CASE WHEN c.d12 THEN w.a12::text END, CASE WHEN c.d13 THEN w.a13::text END, CASE WHEN c.d14 THEN w.a14::text END])) AS d (name, differs, before, after)
+          WHERE d.differs) AS d
 ),
 unmapped AS (
   UPDATE migrated.id_map_orders AS m

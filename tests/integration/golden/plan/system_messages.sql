@@ -115,7 +115,7 @@ inserted AS (
     FROM resolved AS r
    WHERE CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND NOT r.present
-  RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id")::text, 0) AS w1
+  RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
 ),
 updated AS (
   UPDATE "public"."system_messages" AS t
@@ -134,7 +134,47 @@ updated AS (
    WHERE t."id" = r.o1
      AND CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
      AND t.xmin = r.version
-  RETURNING r.o1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id")::text, 0) AS w1
+  RETURNING r.o1, r.k1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            t."id" AS a1, t."legacy_notification_id" AS a2, t."item_type" AS a3, t."item_id" AS a4, t."order_id" AS a5, t."case_id" AS a6, t."template_key" AS a7, t."context" AS a8, t."channel" AS a9, t."is_read" AS a10, t."sent_at" AS a11, t."created_at" AS a12
+),
+placed AS (
+  SELECT r.k1, w.t1, w.change, r.mapped
+    FROM inserted AS w
+    JOIN resolved AS r
+      ON w.t1 = r.t1
+),
+placed_logged AS (
+  INSERT INTO migrated.change_log_system_messages (change, session, batch, kind, k1, t1)
+  SELECT w.change, 0, 1, 'inserted', w.k1, w.t1
+    FROM placed AS w
+),
+placed_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'system_messages', NULL, NULL,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_system_messages AS m WHERE m.k1 = w.k1)
+    FROM placed AS w
+   WHERE w.mapped
+),
+updated_logged AS (
+  INSERT INTO migrated.change_log_system_messages (change, session, batch, kind, k1, t1)
+  SELECT w.change, 0, 1, 'updated', w.k1, w.t1
+    FROM updated AS w
+),
+updated_imaged AS (
+  INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
+  SELECT w.change, 0, 'system_messages', d.before, d.after,
+         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_system_messages AS m WHERE m.k1 = w.k1)
+    FROM updated AS w
+   CROSS JOIN LATERAL (SELECT t."id" AS b1, t."legacy_notification_id" AS b2, t."item_type" AS b3, t."item_id" AS b4, t."order_id" AS b5, t."case_id" AS b6, t."template_key" AS b7, t."context" AS b8, t."channel" AS b9, t."is_read" AS b10, t."sent_at" AS b11, t."created_at" AS b12 FROM "public"."system_messages" AS t WHERE t."id" = w.o1 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, ROW(b.b3)::record OPERATOR(pg_catalog.*<>) ROW(w.a3)::record AS d3, b.b4 IS DISTINCT FROM w.a4 AS d4, b.b5 IS DISTINCT FROM w.a5 AS d5, b.b6 IS DISTINCT FROM w.a6 AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, ROW(b.b9)::record OPERATOR(pg_catalog.*<>) ROW(w.a9)::record AS d9, b.b10 IS DISTINCT FROM w.a10 AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11, ROW(b.b12)::record OPERATOR(pg_catalog.*<>) ROW(w.a12)::record AS d12 OFFSET 0) AS c
+   CROSS JOIN LATERAL (
+         SELECT coalesce(pg_catalog.jsonb_object_agg(d.name, d.before), '{}') AS before,
+                coalesce(pg_catalog.jsonb_object_agg(d.name, d.after), '{}') AS after
+           FROM ROWS FROM (pg_catalog.unnest(ARRAY['id', 'legacy_notification_id', 'item_type', 'item_id', 'order_id', 'case_id', 'template_key', 'context', 'channel', 'is_read', 'sent_at', 'created_at']::text[]),
+                           pg_catalog.unnest(ARRAY[c.d1, c.d2, c.d3, c.d4, c.d5, c.d6, c.d7, c.d8, c.d9, c.d10, c.d11, c.d12]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN b.b1::text END, CASE WHEN c.d2 THEN b.b2::text END, CASE WHEN c.d3 THEN b.b3::text END, CASE WHEN c.d4 THEN b.b4::text END, CASE WHEN c.d5 THEN b.b5::text END, CASE WHEN c.d6 THEN b.b6::text END, CASE WHEN c.d7 THEN b.b7::text END, CASE WHEN c.d8 THEN b.b8::text END, CASE WHEN c.d9 THEN b.b9::text END, CASE WHEN c.d10 THEN b.b10::text END, CASE WHEN c.d11 THEN b.b11::text END, CASE WHEN c.d12 THEN b.b12::text END]),
+                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN w.a1::text END, CASE WHEN c.d2 THEN w.a2::text END, CASE WHEN c.d3 THEN w.a3::text END, CASE WHEN c.d4 THEN w.a4::text END, CASE WHEN c.d5 THEN w.a5::text END, CASE WHEN c.d6 THEN w.a6::text END, CASE WHEN c.d7 THEN w.a7::text END, CASE WHEN c.d8 THEN w.a8::text END, CASE WHEN c.d9 THEN w.a9::text END, CASE WHEN c.d10 THEN w.a10::text END, CASE WHEN c.d11 THEN w.a11::text END, CASE WHEN c.d12 THEN w.a12::text END])) AS d (name, differs, before, after)
+          WHERE d.differs) AS d
 ),
 written AS (
   SELECT t1, w1
