@@ -522,8 +522,7 @@ static void collect_holes(struct holes *holes, const struct binding *binding,
 	add_identity(holes, bound);
 	add_values(holes, binding, bound);
 	add_asides(holes, bound);
-	add_log(holes,
-		&(struct logged){ .binding = binding, .bound = bound, .place = place });
+	add_log(holes, &(struct logged){ .binding = binding, .bound = bound, .place = place });
 	holes_add(holes, "rows", isolate ? "s.ctid = ANY ($1)" : "TRUE");
 	text_fill(&resolve, sql_apply_resolve, holes->list);
 	holes_give(holes, "resolve", text_steal(&resolve));

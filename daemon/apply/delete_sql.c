@@ -79,8 +79,8 @@ static char *deletion(const struct logged *logged, enum logged_change change, co
 			     bound->target_relation, marks);
 		break;
 	}
-	text_appendf(&text, "   WHERE %s%s\n     AND NOT (%s)\n  RETURNING %s, %s, %s AS w1%s", t_is_g,
-		     unshared, spares, legacy, key,
+	text_appendf(&text, "   WHERE %s%s\n     AND NOT (%s)\n  RETURNING %s, %s, %s AS w1%s",
+		     t_is_g, unshared, spares, legacy, key,
 		     bound->entity->on_delete == ON_DELETE_DELETE ? CONFLICT_NO_ROW : hash,
 		     returned);
 	return text_steal(&text);
@@ -111,10 +111,10 @@ static char *delete_statement(const struct binding *binding, const struct bound_
 	_cleanup_free_ char *is_edited = edited(bound);
 	_cleanup_free_ char *is_spared = spared(bound, is_edited);
 	_cleanup_free_ char *write = deletion(&logged, change, is_spared);
-	_cleanup_free_ char *ctes =
-		writes(bound) ? logged_ctes(&logged, change, "written",
-					    deletes ? "deleted" : "marked", "w.t")
-			      : text_copy("");
+	_cleanup_free_ char *ctes = writes(bound)
+					    ? logged_ctes(&logged, change, "written",
+							  deletes ? "deleted" : "marked", "w.t")
+					    : text_copy("");
 	_cleanup_free_ char *held = referrers_held(binding, bound, place, is_spared);
 	const struct text_hole holes[] = {
 		{ "m_k", m_k },

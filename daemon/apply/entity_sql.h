@@ -21,7 +21,7 @@ struct batch_place {
 	const char *analysis; /* keys and deletes */
 	int batch;
 	bool before_images; /* what rows were before is kept */
-	int64_t epoch; /* under which the daemon owns the control schema */
+	int64_t epoch;	    /* under which the daemon owns the control schema */
 	int64_t work_memory_kb;
 	const char *low; /* first and last ordinal of the change set: keys and deletes */
 	const char *high;

@@ -125,8 +125,8 @@ static void append_unlink(struct text *text, const struct binding *binding,
 	_cleanup_free_ char *column_name = pg_quote_literal(written->name);
 	_cleanup_free_ char *standing = logged_standing(&logged);
 	_cleanup_free_ char *returned = logged_returned(&logged, LOGGED_UPDATED_LOCKED, "r");
-	_cleanup_free_ char *ctes =
-		logged_ctes(&logged, LOGGED_UPDATED_LOCKED, "let_go", "unlinked", NULL);
+	_cleanup_free_ char *ctes = logged_ctes(&logged, LOGGED_UPDATED_LOCKED, "let_go",
+						"unlinked", NULL);
 
 	text_fill(text, sql_apply_unlink,
 		  (const struct text_hole[]){ { "id_map", bound->id_map },

@@ -55,8 +55,9 @@ typedef void column_writer(struct text *text, const struct catalog_column *colum
 static char *each_column(const struct logged *logged, const char *separator, column_writer *write)
 {
 	const struct entity *entity = logged->bound->entity;
-	const struct catalog_relation *relation = catalog_relation(
-		&logged->binding->target, entity->target_schema, entity->target_table);
+	const struct catalog_relation *relation = catalog_relation(&logged->binding->target,
+								   entity->target_schema,
+								   entity->target_table);
 	struct text text = TEXT_INIT;
 	size_t number = 0;
 
@@ -103,9 +104,10 @@ static void write_differs(struct text *text, const struct catalog_column *column
 		text_appendf(text, "b.b%zu IS DISTINCT FROM w.a%zu AS d%zu", number, number,
 			     number);
 	else
-		text_appendf(text,
-			     "ROW(b.b%zu)::record OPERATOR(pg_catalog.*<>) ROW(w.a%zu)::record AS d%zu",
-			     number, number, number);
+		text_appendf(
+			text,
+			"ROW(b.b%zu)::record OPERATOR(pg_catalog.*<>) ROW(w.a%zu)::record AS d%zu",
+			number, number, number);
 }
 
 static void write_which(struct text *text, const struct catalog_column *column, size_t number)
@@ -178,10 +180,11 @@ static char *standing(const struct logged *logged, enum logged_change change, co
 		_cleanup_free_ char *t_is_w = parts_target_is(logged->bound, old_key);
 
 		append_part(&text, sql_apply_standing,
-			    (const struct text_hole[]){ { "columns", columns },
-							{ "target", logged->bound->target_relation },
-							{ "t_is_w", t_is_w },
-							{ NULL, NULL } });
+			    (const struct text_hole[]){
+				    { "columns", columns },
+				    { "target", logged->bound->target_relation },
+				    { "t_is_w", t_is_w },
+				    { NULL, NULL } });
 	}
 	return text_steal(&text);
 }

@@ -14,7 +14,7 @@
 /* What a statement did to its rows, and where it is known from what they were. */
 enum logged_change {
 	LOGGED_INSERTED, /* returns `mapped`, too: whether the id map has the row already */
-	LOGGED_UPDATED,	 /* as the statement has seen it; its key then is oN, or tN where the key stays */
+	LOGGED_UPDATED, /* as the statement has seen it; its key then is oN, or tN where the key stays */
 	LOGGED_DELETED,
 	LOGGED_UPDATED_LOCKED, /* as a CTE of the statement has locked it */
 	LOGGED_DELETED_LOCKED,

@@ -71,8 +71,9 @@ static char *release_write(const struct bound_entity *bound, bool take_back)
 
 	switch (release_of(bound)) {
 	case RELEASE_NULL:
-		return text_format("UPDATE %s AS t\n     SET %s\n    FROM standing AS r\n   WHERE %s",
-				   bound->target_relation, assignments, t_is_r);
+		return text_format(
+			"UPDATE %s AS t\n     SET %s\n    FROM standing AS r\n   WHERE %s",
+			bound->target_relation, assignments, t_is_r);
 	case RELEASE_DELETE:
 		return text_format("DELETE FROM %s AS t\n   USING standing AS r\n   WHERE %s",
 				   bound->target_relation, t_is_r);
@@ -100,10 +101,10 @@ static char *released(const struct logged *logged, const char *rows, bool take_b
 	_cleanup_free_ char *returned = logged_returned(logged, change, "r");
 	_cleanup_free_ char *ctes = logged_ctes(logged, change, "released", kind, NULL);
 	_cleanup_free_ char *alone_returned = logged_returned(logged, LOGGED_REMAPPED, NULL);
-	_cleanup_free_ char *alone_ctes =
-		logged_ctes(logged, LOGGED_REMAPPED, "alone", "remapped", NULL);
-	_cleanup_free_ char *unreleased = text_format(
-		"\n   WHERE NOT EXISTS (SELECT FROM released AS o WHERE %s)", o_is_r);
+	_cleanup_free_ char *alone_ctes = logged_ctes(logged, LOGGED_REMAPPED, "alone", "remapped",
+						      NULL);
+	_cleanup_free_ char *unreleased =
+		text_format("\n   WHERE NOT EXISTS (SELECT FROM released AS o WHERE %s)", o_is_r);
 
 	if (write[0] != '\0')
 		text_fill(&text, sql_apply_released,
@@ -300,9 +301,9 @@ static char *remapped(const struct bound_entity *child, const struct written_col
 }
 
 static void append_repoint(struct text *text, const struct binding *binding,
-			   const struct bound_entity *parent, const struct bound_entity *child, const struct written_column *written,
-			   const struct batch_place *place, const struct reuse_parts *parts,
-			   bool isolate)
+			   const struct bound_entity *parent, const struct bound_entity *child,
+			   const struct written_column *written, const struct batch_place *place,
+			   const struct reuse_parts *parts, bool isolate)
 {
 	_cleanup_free_ char *c_k = bound_key_list(child, "c.k%zu", ", ");
 	_cleanup_free_ char *c_t = parts_target_keys(child, "c.");
@@ -318,8 +319,8 @@ static void append_repoint(struct text *text, const struct binding *binding,
 	_cleanup_free_ char *standing = logged_standing(&logged);
 	_cleanup_free_ char *t_keys = parts_written_keys(child);
 	_cleanup_free_ char *returned = logged_returned(&logged, LOGGED_UPDATED_LOCKED, "moved");
-	_cleanup_free_ char *ctes =
-		logged_ctes(&logged, LOGGED_UPDATED_LOCKED, "pointed", "repointed", NULL);
+	_cleanup_free_ char *ctes = logged_ctes(&logged, LOGGED_UPDATED_LOCKED, "pointed",
+						"repointed", NULL);
 
 	text_append(text, ";\n");
 	text_fill(text, sql_apply_repoint,
@@ -366,8 +367,8 @@ static void append_repoints(struct text *text, const struct binding *binding,
 
 		for (size_t j = 0; child->usable && j < child->written_count; j++)
 			if (refers_to(&child->written[j], parent))
-				append_repoint(text, binding, parent, child, &child->written[j], place,
-					       parts, isolate);
+				append_repoint(text, binding, parent, child, &child->written[j],
+					       place, parts, isolate);
 	}
 }
 

@@ -17,6 +17,7 @@
 #include "config/time_window.h"
 #include "detect/quiet.h"
 #include "run/engine_internal.h"
+#include "run/images.h"
 #include "sql_store.h"
 
 /* How soon a cycle begins that is overdue, or was skipped. */
@@ -166,6 +167,8 @@ static void finish(struct cycle_driver *driver, enum cycle_result result, const 
 		driver->cycles.in_step_us = cycle->started_us;
 	remember(driver, cycle);
 	schedule_next(driver);
+	if (result == CYCLE_QUIET)
+		images_expire(driver->engine);
 }
 
 /* The look is over, so whoever has been asking meanwhile goes on, and goes before. False: somebody has. */

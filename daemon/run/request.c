@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "run/engine_internal.h"
+#include "run/images.h"
 #include "run/selection.h"
 #include "sql_store.h"
 #include "store/store.h"
@@ -92,6 +93,7 @@ static void on_session_end(void *arg, struct session *session)
 	cycle_session_over(engine->cycle, session);
 	lane_pool_resize(engine->lanes, 0);
 	engine_changed(engine);
+	images_expire(engine);
 	again_go_on(engine);
 }
 

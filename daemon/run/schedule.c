@@ -454,8 +454,8 @@ static bool offer_fill(struct entity_run *run, struct lane *lane)
 		schedule_advance(run->session);
 		return false;
 	}
-	sql = fill_sql(run->session->binding, run->bound, written, run->fill_alternative,
-		       &place, pace_size(&run->fill_pace, &limits), run->fill_isolates);
+	sql = fill_sql(run->session->binding, run->bound, written, run->fill_alternative, &place,
+		       pace_size(&run->fill_pace, &limits), run->fill_isolates);
 	pg_submit(lane_target(lane), sql, 0, NULL, on_filled, errand_new(run, lane));
 	fault_point("fill.sent");
 	return true;

@@ -162,6 +162,40 @@ DELETE FROM migrated.session AS s
    AND s.number < (SELECT pg_catalog.max(number) - 1000 FROM migrated.session)
    AND NOT EXISTS (SELECT FROM migrated.batch AS b WHERE b.session = s.session)
 
+-- name: images_expire
+-- Before-images of sessions that ended longer ago than $1 milliseconds, the oldest $2 of them. Changes are numbered on from session to
+-- session, so the oldest images are those of the oldest session. Fewer than asked for are all: then these sessions have none any more.
+WITH expired AS MATERIALIZED (
+  SELECT pg_catalog.max(s.number) AS number
+    FROM migrated.session AS s
+   WHERE s.images_expired_at IS NULL
+     AND s.finished_at < pg_catalog.clock_timestamp() - $1::bigint * interval '1 millisecond'
+),
+oldest AS MATERIALIZED (
+  SELECT i.change, i.session
+    FROM migrated.before_image AS i
+   WHERE (SELECT e.number FROM expired AS e) IS NOT NULL
+   ORDER BY i.change
+   LIMIT $2::bigint
+),
+removed AS (
+  DELETE FROM migrated.before_image AS i
+   USING oldest AS o, expired AS e
+   WHERE i.change = o.change
+     AND o.session <= e.number
+  RETURNING 1
+),
+marked AS (
+  UPDATE migrated.session AS s
+     SET images_expired_at = pg_catalog.clock_timestamp()
+    FROM expired AS e
+   WHERE s.number <= e.number
+     AND s.images_expired_at IS NULL
+     AND (SELECT pg_catalog.count(*) FROM removed) < $2::bigint
+)
+SELECT pg_catalog.count(*)
+  FROM removed
+
 -- name: session_insert
 INSERT INTO migrated.session (session, mode, state, options, analysis)
 VALUES ($1, $2, 'pending', $3, $4)

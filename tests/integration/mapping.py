@@ -1,5 +1,6 @@
 """A mapping of a few tables between two empty databases, for the tests that ask about one thing."""
 
+from changes import Standing
 from sessions import detect, migrate, row_versions, wait_until_connected
 
 AWKWARD_TEXTS = ["", " ", "  ", "a", "A", "ä", "Ä", "ß", "ss", "z", "Z", "_", "-", '"', "'", "\\", "\\N", "\\.", "{", "}",
@@ -57,9 +58,13 @@ class Pair:
         self.daemon = start_daemon(databases, entities=entities, settings=settings)
         self.accounted = True  # False where a test spoils what accounts are made of
         self.behind = False  # the next session does not look at everything
+        self.logged = True  # False where others write meanwhile, or write along
 
     def migrate(self, expect="completed", **parameters):
+        before = Standing(self.target, self.entities) if self.logged else None
         session = migrate(self.daemon, expect, **parameters)
+        if before:
+            before.is_what_the_log_leads_back_to()
         behind, self.behind = self.behind or not set(parameters) <= {"full"}, False
         if self.accounted and expect == "completed":
             all_of_it = all(part["status"] == "completed" for part in session.entities.values())
@@ -77,6 +82,7 @@ class Pair:
         """The daemon, started again with this mapping."""
         self.daemon.stop()
         self.daemon.write_entities(entities)
+        self.entities = entities
         self.daemon.start()
         self.behind = True  # all is read anew, and what is gone is looked for when that is done
 
