@@ -181,13 +181,16 @@ static struct audit_entry *entry_new(const struct control_record *record)
 {
 	struct audit_entry *entry = memory_new(sizeof(*entry));
 	const char *method = audit_method(record->method);
+	bool is_strange = record->is_strangers;
 
+	if (is_strange && method != NULL && !audit_method_is_known(method))
+		method = NULL;
 	*entry = (struct audit_entry){
 		.uid = record->uid,
 		.gid = record->gid,
 		.pid = record->pid,
 		.method = text_copy(method),
-		.parameters = audit_parameters(method, record->parameters),
+		.parameters = is_strange ? NULL : audit_parameters(method, record->parameters),
 		.result = text_copy(record->result),
 		.at_us = record->at_us,
 		.ended_us = record->ended_us,

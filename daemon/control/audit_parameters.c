@@ -5,7 +5,6 @@
 #include "control/audit_parameters.h"
 
 #include <ctype.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,4 +98,9 @@ const char *audit_method(const char *method)
 	while (is_name_character(method[length]) || method[length] == '.' || method[length] == '-')
 		length++;
 	return method[length] == '\0' && length > 0 && length <= METHOD_MAX ? method : NULL;
+}
+
+bool audit_method_is_known(const char *method)
+{
+	return declaration_of(method) != NULL;
 }

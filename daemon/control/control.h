@@ -78,7 +78,8 @@ struct control_record {
 	gid_t gid;
 	pid_t pid;
 	const char *method; /* NULL: it was no call */
-	json_t *parameters; /* NULL for those who may not speak here: theirs are not kept */
+	json_t *parameters;
+	bool is_strangers; /* of one who may not speak here: none of its own words are worth keeping */
 	/* CONTROL_BEGUN, CONTROL_OK, CONTROL_GONE, CONTROL_MALFORMED, or the name of an error. */
 	const char *result;
 	int64_t at_us;		   /* when it came */

@@ -82,30 +82,31 @@ static void call_free(struct control_call *call)
 	free(call);
 }
 
+static bool operates(const struct control_call *call)
+{
+	return command_access(call->message.method) == ACCESS_OPERATE &&
+	       credentials_suffice(call->peer->standing, ACCESS_OPERATE);
+}
+
 /* True: its answer is to be kept back; only with `answered`. */
 static bool call_record(struct control_call *call, const char *result, int64_t ended_us,
 			bool answered)
 {
 	const struct peer *peer = call->peer;
-	const char *method = call->message.method;
-	const struct command *command = command_by_method(method);
-	bool is_stranger = peer->standing == STANDING_STRANGER;
-
-	return peer->settings.on_record(
-		peer->settings.arg,
-		&(struct control_record){
-			.uid = peer->uid,
-			.gid = peer->gid,
-			.pid = peer->pid,
-			.method = is_stranger && !command ? NULL : method,
-			.parameters = is_stranger ? NULL : call->message.parameters,
-			.result = result,
-			.at_us = call->at_us,
-			.ended_us = ended_us,
-			.operates = command && command->access == ACCESS_OPERATE &&
-				    credentials_suffice(peer->standing, ACCESS_OPERATE),
-			.call = answered ? call : NULL,
-		});
+	return peer->settings.on_record(peer->settings.arg,
+					&(struct control_record){
+						.uid = peer->uid,
+						.gid = peer->gid,
+						.pid = peer->pid,
+						.method = call->message.method,
+						.parameters = call->message.parameters,
+						.is_strangers = peer->standing == STANDING_STRANGER,
+						.result = result,
+						.at_us = call->at_us,
+						.ended_us = ended_us,
+						.operates = operates(call),
+						.call = answered ? call : NULL,
+					});
 }
 
 /* Of bytes that are no call. */
@@ -292,9 +293,7 @@ bool control_call_continue(struct control_call *call, json_t *parameters)
 /* What ends soon is recorded when it has ended; a stream, or what may change something, must be known of even if it never does. */
 static void record_begun(struct control_call *call)
 {
-	const struct command *command = command_by_method(call->message.method);
-
-	if (call->message.more || (command && command->access == ACCESS_OPERATE))
+	if (call->message.more || operates(call))
 		call_record(call, CONTROL_BEGUN, 0, false);
 }
 

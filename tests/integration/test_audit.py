@@ -173,11 +173,18 @@ def test_nobody_waits_for_a_store_that_does_not_answer(things):
     recorded(things.target, parameters={"session": "abcdef01"})
 
 
-def test_calls_made_while_the_store_is_away_are_recorded_when_it_is_back(databases, start_daemon):
+@pytest.fixture
+def through_proxy(databases, start_daemon):
     databases.source_sql(PLAIN_SOURCE)
     databases.target_sql(PLAIN_TARGET)
     daemon = start_daemon(databases, through=["target"], entities=[PLAIN])
     migrate(daemon)
+    recorded(databases.target, method="io.migrated.Migrate", result="ok")
+    return databases, daemon
+
+
+def test_calls_made_while_the_store_is_away_are_recorded_when_it_is_back(through_proxy):
+    databases, daemon = through_proxy
     daemon.proxies["target"].refuse()
     daemon.proxies["target"].reset()
     wait_until(lambda: daemon.call("Status")["state"] == "unavailable")
@@ -193,11 +200,8 @@ def test_calls_made_while_the_store_is_away_are_recorded_when_it_is_back(databas
         [{"limit": -number} for number in range(1, 8)]
 
 
-def test_what_cannot_be_written_any_more_is_said_when_the_daemon_stops(databases, start_daemon):
-    databases.source_sql(PLAIN_SOURCE)
-    databases.target_sql(PLAIN_TARGET)
-    daemon = start_daemon(databases, through=["target"], entities=[PLAIN])
-    migrate(daemon)
+def test_what_cannot_be_written_any_more_is_said_when_the_daemon_stops(through_proxy):
+    daemon = through_proxy[1]
     daemon.proxies["target"].refuse()
     daemon.proxies["target"].reset()
     wait_until(lambda: daemon.call("Status")["state"] == "unavailable")
@@ -221,15 +225,25 @@ def test_calls_made_before_there_is_a_control_schema_are_recorded_once_there_is_
     assert calls(pair.target)[0]["number"] == 1
 
 
-def test_a_record_whose_commit_was_not_answered_stands_there_once(things):
-    """The link is lost while the record is being written, and it is written again."""
-    with held(things.target, "migrated.command_audit"):
-        with pytest.raises(VarlinkError):
-            things.daemon.call("Cancel", session="abcdef01")
-        things.target.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-                          "AND application_name = 'migrated audit'")
-    recorded(things.target, parameters={"session": "abcdef01"})
-    numbers_have_no_gaps(things.target)
+def test_a_record_whose_commit_was_not_answered_stands_there_once(through_proxy):
+    """It is written again on the next link, and found there."""
+    databases, daemon = through_proxy
+    lost = []
+
+    def lose_the_answer(connection):
+        connection.to_client.stalled = True
+        lost.append(connection)
+    daemon.proxies["target"].when(lambda kind, body: b"INSERT INTO migrated.command_audit" in body, lose_the_answer)
+    with pytest.raises(VarlinkError):
+        daemon.call("List", limit=-77)
+    recorded(databases.target, method="io.migrated.List", parameters={"limit": -77})
+    assert lost
+    lost[0].reset()
+    with pytest.raises(VarlinkError):
+        daemon.call("List", limit=-78)
+    recorded(databases.target, method="io.migrated.List", parameters={"limit": -78})
+    assert len(calls(databases.target, parameters={"limit": -77})) == 1
+    numbers_have_no_gaps(databases.target)
 
 
 def test_one_who_stands_by_records_what_it_is_asked(things, start_daemon):
