@@ -10,9 +10,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from isolation import isolation
+from measured import OURS, check, interleaved, sql_file
+from proof import images, rollback, validation
 from quiet import quiet_cycle
 from report import Goal, Line
-from world import HERE, ORDERS, contents, migrate, peak_memory_kb, program, settle, stopwatch, wait_until
+from world import ORDERS, contents, migrate, peak_memory_kb, program, settle, stopwatch, wait_until
 
 # Sweeps are short, so there can be more of them.
 SWEEPS_A_REPETITION = 3
@@ -24,29 +26,6 @@ MEMORY_SIZES = (1, 2)
 
 # As much as the daemon's own work_memory.
 UPSERT_WORK_MEMORY = "64MB"
-
-OURS = "migrated"
-
-
-def interleaved(repeat, contestants, prepare=lambda repetition: None):
-    """Runs each contestant `repeat` times in turns; returns what they returned, by name."""
-    results = {name: [] for name in contestants}
-    order = list(contestants)
-    for repetition in range(repeat):
-        prepare(repetition)
-        for name in order:
-            results[name].append(contestants[name]())
-        order.append(order.pop(0))
-    return results
-
-
-def sql_file(name):
-    return (HERE / name).read_text()
-
-
-def check(condition, message):
-    if not condition:
-        raise RuntimeError(message)
 
 
 # --- initial load ---
@@ -219,4 +198,7 @@ MEASURES = {
     "status": status,
     "quiet": quiet_cycle,
     "isolation": isolation,
+    "validation": validation,
+    "rollback": rollback,
+    "images": images,
 }
