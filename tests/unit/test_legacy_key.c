@@ -57,11 +57,47 @@ static void test_plain_elements_are_read(void **state)
 	assert_parts("{}", NULL, 0);
 }
 
+static void test_keys_are_taken_as_people_write_them(void **state)
+{
+	static const struct {
+		const char *key;
+		size_t columns;
+		const char *parts[3];
+		size_t count;
+	} written[] = {
+		{ "42", 1, { "42" }, 1 },
+		{ "a,b \"c\"", 1, { "a,b \"c\"" }, 1 },
+		{ "(1, de)", 1, { "(1, de)" }, 1 },
+		{ "1,de", 2, { "1", "de" }, 2 },
+		{ "(1, de)", 2, { "1", "de" }, 2 },
+		{ "2,\"a,b\"", 2, { "2", "a,b" }, 2 },
+		{ "3,\"say \"\"hi\"\"\"", 2, { "3", "say \"hi\"" }, 2 },
+		{ "\" 4\",", 2, { " 4", "" }, 2 },
+		{ "(", 2, { "(" }, 1 },
+		{ "()", 2, { "" }, 1 },
+		{ "1,2,3", 2, { "1", "2", "3" }, 3 },
+		{ "\"open", 2, { "open" }, 1 },
+		{ "", 2, { "" }, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof written / sizeof written[0]; i++) {
+		size_t count;
+		char **parts = store_key_split(written[i].key, written[i].columns, &count);
+
+		assert_int_equal(count, written[i].count);
+		for (size_t j = 0; j < count; j++)
+			assert_string_equal(parts[j], written[i].parts[j]);
+		store_key_free(parts, count);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_written_is_read_back),
 		cmocka_unit_test(test_plain_elements_are_read),
+		cmocka_unit_test(test_keys_are_taken_as_people_write_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
