@@ -1,11 +1,14 @@
 """migratectl explain: where one row is, and why it is not as in the source. What it says is held against both databases, and against
 what a session then does."""
 
+import functools
+
 import pytest
+from identities import OBSERVER, OPERATOR, STRANGER, known_to, needs_root
 from interface import interface
-from mapping import Pair, entity
-from sessions import dead_letters, migrate, start_migration, wait_until_connected, wait_until_ended
-from varlink import VarlinkError
+from mapping import entity
+from sessions import dead_letters, migrate, wait_until_connected
+from varlink import Varlink, VarlinkError
 from waiting import wait_until
 
 SOURCE = """CREATE TABLE things (id integer PRIMARY KEY, value text, other text, visible boolean NOT NULL DEFAULT true);
@@ -428,6 +431,28 @@ def test_values_are_shown_only_when_asked_for(world):
     assert "of the target" not in world.daemon.log() and "from the source" not in world.daemon.log()
 
 
+def asked(socket, **parameters):
+    """The state of the row and whether it came with values; or the error's name."""
+    try:
+        with Varlink(socket) as connection:
+            reply = connection.call("Explain", entity="things", key="2", **parameters)
+            return [reply["state"], reply["values"] is not None]
+    except VarlinkError as error:
+        return [error.name]
+
+
+@needs_root
+def test_only_those_who_may_operate_are_shown_values(databases, start_daemon):
+    databases.source_sql(SOURCE)
+    databases.target_sql(TARGET)
+    daemon = known_to(start_daemon(databases, entities=[things()], start=False)).start()
+    migrate(daemon)
+    assert OBSERVER.do(functools.partial(asked, daemon.socket))[0] == ["equal", False]
+    assert OBSERVER.do(functools.partial(asked, daemon.socket, values=True))[0] == ["PermissionDenied"]
+    assert OPERATOR.do(functools.partial(asked, daemon.socket, values=True))[0] == ["equal", True]
+    assert STRANGER.do(functools.partial(asked, daemon.socket))[0] == ["PermissionDenied"]
+
+
 # --- one database is down -------------------------------------------------------------------------
 
 @pytest.fixture
@@ -483,3 +508,25 @@ def test_with_both_databases_down_nothing_is_said(cut):
     with pytest.raises(VarlinkError) as refused:
         cut.daemon.call("Explain", entity="things", key="2")
     assert refused.value.name == "Unavailable"
+
+
+# --- history --------------------------------------------------------------------------------------
+
+def test_the_history_names_each_change_and_shows_what_it_replaced_only_with_values(world):
+    world.source_sql("UPDATE things SET value = 'second', other = NULL WHERE id = 2")
+    world.migrate()
+    world.source_sql("DELETE FROM things WHERE id = 2")
+    world.migrate()
+    sessions = [session for (session,) in world.target_sql("SELECT session::text FROM migrated.session ORDER BY number DESC")]
+    row = explain(world, 2)
+    assert (row["state"], row["changes"]) == ("deleted", 3)
+    assert [(change["kind"], change["session"], change["columns"]) for change in row["history"]] == [
+        ("deleted", sessions[0], []), ("updated", sessions[1], ["other", "value"]), ("inserted", sessions[2], [])]
+    assert all(change["values"] is None for change in row["history"]) and "second" not in str(row)
+    changes = explain(world, 2, values=True)["history"]
+    assert changes[1]["values"] == [{"column": "other", "before": "other 2", "after": None},
+                                    {"column": "value", "before": "value 2", "after": "second"}]
+    assert {value["column"]: (value["before"], value["after"]) for value in changes[0]["values"]}["value"] == ("second", None)
+    text = said(world, 2, "things", "--values")[1]
+    assert "value: value 2 -> second" in text and "other: other 2 -> NULL" in text
+    assert "second" not in said(world, 2)[1]
