@@ -8,6 +8,7 @@
 
 #include "base/fault.h"
 #include "common/text.h"
+#include "postgres/transaction.h"
 #include "sql_store.h"
 #include "store/internal.h"
 
@@ -17,6 +18,10 @@ struct preparation {
 	store_on_done *on_done;
 	void *arg;
 	size_t next; /* entity */
+	/* Views that are there and need not be made again, which would lock them until the transaction that this is within is
+	   over; NULL where that is over soon. */
+	PGresult *views;
+	bool standing; /* those of all entities so far are among them */
 };
 
 static void prepare_next(struct preparation *preparation);
@@ -93,7 +98,18 @@ static char *written_names(const struct bound_entity *bound)
 	return text_steal(&text);
 }
 
-static void append_id_map(struct text *text, const struct bound_entity *bound)
+static bool is_standing(const struct preparation *preparation, const char *view)
+{
+	const char *name = strchr(view, '.') + 1;
+
+	for (int row = 0; preparation->views != NULL && row < PQntuples(preparation->views); row++)
+		if (strcmp(PQgetvalue(preparation->views, row, 0), name) == 0)
+			return true;
+	return false;
+}
+
+static void append_id_map(struct preparation *preparation, struct text *text,
+			  const struct bound_entity *bound)
 {
 	_cleanup_free_ char *keys = bound_key_list(bound, "k%zu", ", ");
 	_cleanup_free_ char *columns = key_columns(bound);
@@ -111,22 +127,27 @@ static void append_id_map(struct text *text, const struct bound_entity *bound)
 	_cleanup_free_ char *target_names = name_literals(bound->entity->target_key.names,
 							  bound->entity->target_key.count);
 	_cleanup_free_ char *written = written_names(bound);
+	const struct text_hole holes[] = { { "id_map", bound->id_map },
+					   { "seen", bound->seen },
+					   { "key_columns", columns },
+					   { "target_columns", targets },
+					   { "keys", keys },
+					   { "comment", comment },
+					   { "target_index", index },
+					   { "from_text", from_text },
+					   { "entity", entity },
+					   { "identity", identity },
+					   { "target", target },
+					   { "target_names", target_names },
+					   { "written_names", written },
+					   { NULL, NULL } };
+	bool standing = is_standing(preparation, bound->seen);
 
-	text_fill(text, sql_store_id_map,
-		  (const struct text_hole[]){ { "id_map", bound->id_map },
-					      { "seen", bound->seen },
-					      { "key_columns", columns },
-					      { "target_columns", targets },
-					      { "keys", keys },
-					      { "comment", comment },
-					      { "target_index", index },
-					      { "from_text", from_text },
-					      { "entity", entity },
-					      { "identity", identity },
-					      { "target", target },
-					      { "target_names", target_names },
-					      { "written_names", written },
-					      { NULL, NULL } });
+	text_fill(text, sql_store_id_map, holes);
+	if (!standing)
+		text_fill(text, sql_store_seen, holes);
+	preparation->standing &= standing;
+	text_fill(text, sql_store_entity, holes);
 }
 
 /* --- adoption ---------------------------------------------------------------------------------- */
@@ -279,6 +300,7 @@ static void finish(struct preparation *preparation, const struct error *err)
 
 	if (err != NULL)
 		copy = *err;
+	PQclear(preparation->views);
 	free(preparation);
 	on_done(arg, err != NULL ? &copy : NULL);
 }
@@ -325,8 +347,10 @@ static void prepare_overview(struct preparation *preparation)
 	}
 	text_append(
 		&text,
-		";\nCOMMENT ON VIEW migrated.id_map IS 'All id maps: legacy key to target key';\n"
-		"SELECT migrated.show_change_logs()");
+		";\nCOMMENT ON VIEW migrated.id_map IS 'All id maps: legacy key to target key';\n");
+	if (preparation->standing && is_standing(preparation, "migrated.id_map"))
+		text_clear(&text);
+	text_append(&text, "SELECT migrated.show_change_logs()");
 	pg_submit(preparation->target, text_string(&text), 0, NULL, on_overview, preparation);
 }
 
@@ -357,11 +381,24 @@ static void prepare_next(struct preparation *preparation)
 		return;
 	}
 	/* One query, and so one transaction. */
-	append_id_map(&text, &binding->entities[preparation->next]);
+	append_id_map(preparation, &text, &binding->entities[preparation->next]);
 	append_adoption(&text, &binding->entities[preparation->next]);
 	append_known(&text, &binding->entities[preparation->next]);
 	append_forget(&text, &binding->entities[preparation->next]);
 	pg_submit(preparation->target, text_string(&text), 0, NULL, on_prepared, preparation);
+}
+
+static void on_views(void *arg, const struct pg_answer *answer)
+{
+	struct preparation *preparation = arg;
+
+	if (answer->error != NULL) {
+		fail(preparation, answer->error, "views");
+		return;
+	}
+	preparation->views = PQcopyResult(pg_answer_rows(answer),
+					  PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+	prepare_next(preparation);
 }
 
 static void on_checked(void *arg, const struct error *err)
@@ -370,6 +407,8 @@ static void on_checked(void *arg, const struct error *err)
 
 	if (err != NULL)
 		finish(preparation, err);
+	else if (pg_transaction_on(preparation->target)->within)
+		pg_submit(preparation->target, sql_store_views, 0, NULL, on_views, preparation);
 	else
 		prepare_next(preparation);
 }
@@ -381,6 +420,7 @@ void store_prepare(struct pg_connection *target, struct binding *binding, store_
 
 	*preparation = (struct preparation){ .binding = binding,
 					     .target = target,
+					     .standing = true,
 					     .on_done = on_done,
 					     .arg = arg };
 	id_maps_check(target, binding, true, on_checked, preparation);

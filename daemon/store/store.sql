@@ -11,7 +11,7 @@ SELECT version, name
  ORDER BY version
 
 -- name: id_map
--- One entity's id map and the view of what has been seen of its source; {holes} by prepare.c.
+-- One entity's id map; {holes} by prepare.c.
 CREATE TABLE IF NOT EXISTS {id_map} (
   {key_columns},
   {target_columns},
@@ -32,6 +32,9 @@ COMMENT ON COLUMN {id_map}.i1 IS 'Hash of the source row''s identity columns; NU
 COMMENT ON COLUMN {id_map}.w1 IS 'Hash of the mapped columns of the target row as it stood after we wrote it, 0: there was none; NULL: not known';
 COMMENT ON COLUMN {id_map}.w2 IS 'The h1 that w1 is of, or that was decided against since (on_conflict: hold, last_writer_wins)';
 {target_index}
+
+-- name: seen
+-- The view of what has been seen of an entity's source.
 CREATE OR REPLACE VIEW {seen} AS
 SELECT {keys}, h1, h2
   FROM {id_map}
@@ -48,6 +51,8 @@ SELECT {from_text}, h1, h2
  WHERE entity = {entity}
    AND NOT mapped;
 COMMENT ON VIEW {seen} IS 'Every source row that was applied or set aside, with the hash of that version';
+
+-- name: entity
 INSERT INTO migrated.entity (entity)
 VALUES ({entity})
     ON CONFLICT (entity) DO NOTHING;
@@ -55,6 +60,12 @@ SELECT migrated.guard_id_map({entity});
 SELECT migrated.prepare_change_log({entity});
 SELECT migrated.set_identity({entity}, {identity});
 SELECT migrated.written_is({entity}, {target}, ARRAY[{target_names}]::text[], ARRAY[{written_names}]::text[]);
+
+-- name: views
+SELECT relname
+  FROM pg_catalog.pg_class
+ WHERE relnamespace = 'migrated'::regnamespace
+   AND relkind = 'v'
 
 -- name: known
 -- From now on its rows are accounted for.
