@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/deferred.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "postgres/transaction.h"
@@ -59,8 +60,10 @@ static void begin_transaction(struct dry_run *dry);
 
 /* --- life -------------------------------------------------------------------------------------- */
 
-static void dry_run_free(struct dry_run *dry)
+static void dry_run_free(void *object)
 {
+	struct dry_run *dry = object;
+
 	if (dry->turn != NULL)
 		event_free(dry->turn);
 	binding_free(dry->binding);
@@ -73,7 +76,8 @@ static void dry_run_free(struct dry_run *dry)
 
 static void go_on(struct dry_run *dry)
 {
-	event_active(dry->turn, 0, 0);
+	if (!dry->closing)
+		event_active(dry->turn, 0, 0);
 }
 
 static void fail(struct dry_run *dry, const struct error *err)
@@ -127,7 +131,8 @@ static struct pg_connection *connect_to(struct dry_run *dry,
 	return connection;
 }
 
-/* Whatever is under way ends here; the server undoes what was not rolled back. */
+/* Whatever is under way ends here; the server undoes what was not rolled back. The session is told before, so that it begins nothing
+   more on account of the errors; but a detection still has its answers to come. */
 static void close_connections(struct dry_run *dry)
 {
 	struct engine *engine = dry->engine;
@@ -138,6 +143,8 @@ static void close_connections(struct dry_run *dry)
 		pg_cancel_by(dry->target, engine->target);
 	if (pg_connection_is_up(engine->source))
 		pg_cancel_by(dry->source, engine->source);
+	if (dry->session != NULL && dry->session->detection == NULL)
+		session_lose(dry->session, &dry->error);
 	pg_connection_close(dry->source);
 	pg_connection_close(dry->target);
 	if (dry->session != NULL) {
@@ -155,14 +162,18 @@ static void close_connections(struct dry_run *dry)
 static void finish(struct dry_run *dry)
 {
 	struct engine *engine = dry->engine;
-	bool failed_before = dry->session == NULL || dry->shown == NULL;
+	bool unfinished = dry->session == NULL || dry->shown == NULL;
 
+	if (dry->session != NULL)
+		error_context(&dry->error, "the dry run has ended, and nothing was changed");
+	if (unfinished && (dry->session == NULL || dry->ended))
+		log_error(LOG_WARNING, &dry->error); /* else the session does */
 	close_connections(dry);
 	engine->dry_run = NULL;
 	if (dry->on_done != NULL)
-		dry->on_done(dry->arg, dry->session, dry->shown,
-			     failed_before ? &dry->error : NULL);
-	dry_run_free(dry);
+		dry->on_done(dry->arg, dry->session, dry->shown, unfinished ? &dry->error : NULL);
+	/* Not before the connections, on which late answers may still come. */
+	deferred_free(engine->base, dry_run_free, dry);
 	engine_changed(engine);
 	if (engine->stopping)
 		event_active(engine->again, 0, 0);
@@ -284,11 +295,19 @@ static bool is_ready(void *arg)
 	return !dry->closing && are_up(dry);
 }
 
+static bool is_stopping(void *arg)
+{
+	const struct dry_run *dry = arg;
+
+	return dry->closing || dry->engine->stopping;
+}
+
 static void on_session_change(void *arg)
 {
 	const struct dry_run *dry = arg;
 
-	engine_changed(dry->engine);
+	if (!dry->closing)
+		engine_changed(dry->engine);
 }
 
 static void on_session_end(void *arg, struct session *session)
@@ -319,14 +338,14 @@ static void on_started(void *arg, struct session *session, const struct error *e
 	dry->engine->session = NULL;
 }
 
-/* A failure that no savepoint was around has ended the transaction; nothing more can come of it. */
+/* A failure that no savepoint was around has spoilt the transaction, or something has ended it; nothing more can come of it. */
 static void on_lane_idle(void *arg, struct lane *lane)
 {
 	struct dry_run *dry = arg;
 	struct error err;
 
-	if (pg_connection_transaction(dry->target) == PQTRANS_INERROR) {
-		error_set(&err, ERROR_INTERNAL, "its transaction has failed");
+	if (pg_connection_transaction(dry->target) != PQTRANS_INTRANS) {
+		error_set(&err, ERROR_INTERNAL, "its transaction is not as it was left");
 		fail(dry, &err);
 	} else if (!dry->closing && throttle_may_begin(dry->engine->throttle)) {
 		session_offer(dry->session, lane);
@@ -350,6 +369,7 @@ static void begin_session(struct dry_run *dry)
 		.dry = true,
 		.epoch = dry->epoch,
 		.is_ready = is_ready,
+		.is_stopping = is_stopping,
 		.on_change = on_session_change,
 		.on_end = on_session_end,
 		.on_taken_over = on_taken_over,

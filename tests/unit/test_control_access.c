@@ -126,24 +126,29 @@ static void call_as(struct world *world, const struct identity *identity, const 
 	world_wait(world, control_peer_count(world->control) == 0);
 }
 
+static void check_method(struct world *world, const struct identity *identity, enum may may,
+			 const char *method, enum access access)
+{
+	enum may needed = access == ACCESS_OPERATE ? MAY_OPERATE : MAY_OBSERVE;
+	char error[128];
+
+	call_as(world, identity, method, error, sizeof error);
+	bool denied = strcmp(error, "io.migrated.PermissionDenied") == 0;
+
+	if (denied != (may < needed))
+		fail_msg("%s, %s: %s", identity->name, method, denied ? "denied" : "allowed");
+}
+
 static void check_matrix(struct world *world, bool groups_known)
 {
 	for (size_t i = 0; i < sizeof identities / sizeof identities[0]; i++) {
 		const struct identity *identity = &identities[i];
 		enum may may = groups_known || identity->uid == 0 ? identity->may : MAY_NOTHING;
 
-		for (size_t j = 0; j < command_count; j++) {
-			enum may needed = commands[j].access == ACCESS_OPERATE ? MAY_OPERATE
-									       : MAY_OBSERVE;
-			char error[128];
-
-			call_as(world, identity, commands[j].method, error, sizeof error);
-			bool denied = strcmp(error, "io.migrated.PermissionDenied") == 0;
-
-			if (denied != (may < needed))
-				fail_msg("%s, %s: %s", identity->name, commands[j].method,
-					 denied ? "denied" : "allowed");
-		}
+		for (size_t j = 0; j < command_count; j++)
+			check_method(world, identity, may, commands[j].method, commands[j].access);
+		for (const struct option_method *other = option_methods; other->method; other++)
+			check_method(world, identity, may, other->method, other->access);
 	}
 }
 
