@@ -249,16 +249,13 @@ static char *first_keys(const struct dry_rows *rows)
 	_cleanup_free_ char *number = text_format("%d", session->number);
 	_cleanup_free_ char *entity = pg_quote_literal(bound->entity->name);
 	_cleanup_free_ char *keys = bound_key_list(bound, "m.k%zu::text", ", ");
-	_cleanup_free_ char *order = bound_key_list(bound, "m.k%zu", ", ");
 
 	text_fill(&text, sql_run_dry_rows_first,
-		  (const struct text_hole[]){ { "id_map", bound->id_map },
+		  (const struct text_hole[]){ { "change_log", bound->change_log },
 					      { "entity", entity },
-					      { "analysis", session->analysis },
 					      { "session", session->id },
 					      { "number", number },
 					      { "keys", keys },
-					      { "order", order },
 					      { "most", ROWS_OF_A_KIND },
 					      { NULL, NULL } });
 	return text_steal(&text);

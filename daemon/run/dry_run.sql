@@ -44,28 +44,17 @@ SELECT d.entity,
  ORDER BY d.entity, pg_catalog.count(*) DESC, 2, 3, 4, 5
 
 -- name: dry_rows_first
--- Target. The first few keys of each kind that the session has dealt with.
+-- Target. The first few keys of each kind of change, and of what was not carried.
 SELECT pg_catalog.row_number() OVER (ORDER BY pg_catalog.min(c.kind), pg_catalog.min(c.place)) AS place,
        c.legacy_key
   FROM (
-        (SELECT ARRAY[{keys}] AS legacy_key, 0 AS kind, pg_catalog.row_number() OVER (ORDER BY {order}) AS place
-           FROM {id_map} AS m
-          WHERE m.session = {number}
-          ORDER BY {order}
-          LIMIT {most})
+        (SELECT ARRAY[{keys}] AS legacy_key, 0 AS kind, m.change AS place
+           FROM (SELECT l.*, pg_catalog.row_number() OVER (PARTITION BY l.kind ORDER BY l.change) AS of_its_kind
+                   FROM {change_log} AS l
+                  WHERE l.session = {number}) AS m
+          WHERE m.of_its_kind <= {most})
          UNION ALL
-        (SELECT c.legacy_key, 1 + pg_catalog.dense_rank() OVER (ORDER BY c.kind), c.ordinal
-           FROM migrated.change AS c
-          WHERE c.analysis = '{analysis}'
-            AND c.entity = {entity}
-            AND c.ordinal IN (SELECT f.ordinal
-                                FROM (SELECT o.ordinal, pg_catalog.row_number() OVER (PARTITION BY o.kind ORDER BY o.ordinal) AS place
-                                        FROM migrated.change AS o
-                                       WHERE o.analysis = '{analysis}'
-                                         AND o.entity = {entity}) AS f
-                               WHERE f.place <= {most}))
-         UNION ALL
-        (SELECT d.legacy_key, 8, pg_catalog.row_number() OVER (ORDER BY d.id)
+        (SELECT d.legacy_key, 1, pg_catalog.row_number() OVER (ORDER BY d.id)
            FROM migrated.dead_letter AS d
           WHERE d.entity = {entity}
             AND d.session = '{session}'
@@ -73,7 +62,7 @@ SELECT pg_catalog.row_number() OVER (ORDER BY pg_catalog.min(c.kind), pg_catalog
           ORDER BY d.id
           LIMIT {most})
          UNION ALL
-        (SELECT p.legacy_key, 9, pg_catalog.row_number() OVER (ORDER BY p.legacy_key)
+        (SELECT p.legacy_key, 2, pg_catalog.row_number() OVER (ORDER BY p.legacy_key)
            FROM migrated.parked AS p
           WHERE p.entity = {entity}
             AND p.session = '{session}'
