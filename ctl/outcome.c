@@ -41,7 +41,7 @@ static void append_edited(struct text *sentence, const json_t *session)
 	}
 }
 
-/* What was found before and after; not to have looked is no pass either. */
+/* What was found before and after; not to have looked is no pass either. As of validate. */
 static enum exit_status checked(const json_t *session, struct text *sentence)
 {
 	int64_t differences = reply_integer(session, "differences");
@@ -51,7 +51,9 @@ static enum exit_status checked(const json_t *session, struct text *sentence)
 	append_count(sentence, unchecked, "check could not be made", "checks could not be made");
 	if (differences + unchecked > 0)
 		text_append(sentence, " (migratectl validate --show)");
-	return differences + unchecked > 0 ? EXIT_PAUSED : EXIT_DONE;
+	if (differences > 0)
+		return EXIT_PAUSED;
+	return unchecked > 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 static enum exit_status completed(const json_t *session, struct text *sentence)

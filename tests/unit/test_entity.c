@@ -37,6 +37,7 @@ static const char good_entity[] =
 	" 'identity': ['created_at', 'origin'],"
 	" 'on_conflict': {'last_writer_wins': {'source': 'changed', 'target': 'edited'}},"
 	" 'uuid': 'random',"
+	" 'validate': {'steps': 'both', 'checks': ['values', 'counts']},"
 	" 'columns': {"
 	"  'notes': 'remarks',"
 	"  'title': {'comment': 'renamed', 'from': 'name'},"
@@ -77,6 +78,10 @@ static void check_head(const struct entity *entity)
 	assert_true(json_is_false(entity->marks[0].value));
 	assert_true(json_is_null(entity->marks[1].value));
 	assert_int_equal(entity->conflict.policy, ON_CONFLICT_LAST_WRITER_WINS);
+	assert_true(entity->validate.says_steps);
+	assert_int_equal(entity->validate.steps, VALIDATE_BEFORE | VALIDATE_AFTER);
+	assert_int_equal(entity->validate.checks, 1 << 0 | 1 << 3);
+	assert_false(entity->validate.says_stop);
 	assert_string_equal(entity->conflict.source_time, "changed");
 	assert_string_equal(entity->conflict.target_time, "edited");
 	assert_int_equal(entity->uuid, UUID_RANDOM);
@@ -250,6 +255,18 @@ static const struct {
 	{ .rest = "'on_conflict': {'last_writer_wins': {'source': ''}},",
 	  .path = "$.on_conflict.last_writer_wins.source",
 	  .message = "must not be empty" },
+	{ .rest = "'validate': 'never',",
+	  .path = "$.validate",
+	  .message = "expected 'off', 'before', 'after' or 'both', found 'never'" },
+	{ .rest = "'validate': {'steps': 'after', 'checks': ['counts', 'value']},",
+	  .path = "$.validate.checks[1]",
+	  .message = "expected 'counts', 'references', 'mappings', 'values' or 'rules'" },
+	{ .rest = "'validate': {'checks': []},",
+	  .path = "$.validate.checks",
+	  .message = "names no check; 'steps': 'off' says that there are none" },
+	{ .rest = "'validate': {'stop': 'yes'},",
+	  .path = "$.validate.stop",
+	  .message = "expected true or false, found a string" },
 	{ .rest = "'identity': ['created_at', 'created_at'],",
 	  .path = "$.identity[1]",
 	  .message = "'created_at' stands here twice" },
