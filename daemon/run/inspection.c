@@ -47,6 +47,8 @@ struct inspection {
 	struct event *rest;
 	bool cancelled;
 	bool dropped;
+	bool over;
+	struct error error; /* that it ended with */
 };
 
 static void next_check(struct inspection *inspection);
@@ -118,16 +120,23 @@ static void inspection_free(struct inspection *inspection)
 	free(inspection);
 }
 
+/* From the loop: what has called us may yet need the binding, which goes when all is told. */
 static void finish(struct inspection *inspection, const struct error *err)
 {
+	inspection->over = true;
+	if (err != NULL)
+		inspection->error = *err;
+	event_active(inspection->rest, 0, 0);
+}
+
+static void tell_end(struct inspection *inspection)
+{
 	struct inspection_request request = inspection->request;
-	struct error copy;
+	struct error err = inspection->error;
 
 	pg_forget(request.store, inspection);
 	inspection_free(inspection);
-	if (err != NULL)
-		copy = *err;
-	request.on_done(request.arg, err != NULL ? &copy : NULL);
+	request.on_done(request.arg, err.kind != ERROR_NONE ? &err : NULL);
 }
 
 static struct inspected_check *check_of(const struct inspection *inspection)
@@ -212,9 +221,11 @@ static void on_rested(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (ends_here(inspection, NULL))
+	if (inspection->over)
+		tell_end(inspection);
+	else if (ends_here(inspection, NULL))
 		return;
-	if (inspection->known)
+	else if (inspection->known)
 		next_chunk(inspection);
 	else
 		read_check(inspection);
@@ -437,7 +448,7 @@ void inspection_cancel(struct inspection *inspection, struct pg_connection *besi
 		       struct pg_connection *beside_target)
 {
 	inspection->cancelled = true;
-	if (event_pending(inspection->rest, EV_TIMEOUT, NULL))
+	if (!inspection->over && event_pending(inspection->rest, EV_TIMEOUT, NULL))
 		rest(inspection, 0);
 	if (!inspection->in_chunk)
 		return;

@@ -133,3 +133,10 @@ def test_the_client_says_what_differs_and_ends_with_status_6(world):
     assert oracle(world) == set()
     begun = world.daemon.ctl_json("validate", "--no-wait")
     assert begun["validation"]["state"] == "running"
+
+
+@pytest.mark.parametrize("checks", [["counts"], ["references"], ["mappings"], ["values"], ["rules"], None])
+def test_checks_pass_where_nothing_differs_alone_and_together(world, checks):
+    validation = validate(world.daemon, world.databases, **({"checks": checks} if checks else {}))
+    assert validation.complete and validation.found() == []
+    assert sorted(check for _, check in validation.checks) == checks or ["counts", "mappings", "references", "rules", "values"]
