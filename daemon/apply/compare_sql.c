@@ -187,8 +187,56 @@ static char *target_keys_named(const struct bound_entity *bound, const char *pre
 	return parts_target_keys(bound, prefix);
 }
 
+static bool is_integer(const char *type)
+{
+	return strcmp(type, "integer") == 0 || strcmp(type, "bigint") == 0 ||
+	       strcmp(type, "smallint") == 0;
+}
+
+/* "  AND column > '7' AND column <= '9'" */
+static char *within(const char *column, const char *indent, key_arrays low, key_arrays high)
+{
+	struct text text = TEXT_INIT;
+	_cleanup_free_ char *above = low != NULL ? pg_quote_literal(low[0]) : NULL;
+	_cleanup_free_ char *up_to = high != NULL ? pg_quote_literal(high[0]) : NULL;
+
+	text_append(&text, "");
+	if (above != NULL)
+		text_appendf(&text, "%s AND %s > %s", indent, column, above);
+	if (up_to != NULL)
+		text_appendf(&text, "%s AND %s <= %s", indent, column, up_to);
+	return text_steal(&text);
+}
+
+/* Texts may be ordered otherwise by the other server. */
+static char *map_within(const struct bound_entity *bound, const char *indent, key_arrays low,
+			key_arrays high)
+{
+	_cleanup_free_ char *range = within("m.k1", indent, low, high);
+
+	if (!bound->integer_key || range[0] == '\0')
+		return text_copy("");
+	return text_format("%s\n", range);
+}
+
+/* The table is read by its legacy key, in whose order it was filled, most likely. */
+static char *target_within(const struct bound_entity *bound, key_arrays low, key_arrays high)
+{
+	const struct written_column *legacy = NULL;
+	_cleanup_free_ char *column = NULL;
+
+	for (size_t i = 0; i < bound->written_count; i++)
+		if (bound->written[i].column == NULL)
+			legacy = &bound->written[i];
+	if (!bound->integer_key || !bound->legacy_unique || legacy == NULL ||
+	    !is_integer(legacy->type))
+		return text_copy("");
+	column = text_format("t.%s", legacy->quoted);
+	return within(column, "\n    ", low, high);
+}
+
 static void add_handled(struct holes *holes, const struct binding *binding,
-			const struct bound_entity *bound)
+			const struct bound_entity *bound, key_arrays low, key_arrays high)
 {
 	size_t keys = key_count(bound);
 	struct text handled = TEXT_INIT;
@@ -200,17 +248,20 @@ static void add_handled(struct holes *holes, const struct binding *binding,
 	holes_give(holes, "a_is_s", parts_equal_keys(keys, "a.k", "s.k"));
 	holes_give(holes, "joins", apply_sql_references(binding, bound));
 	holes_give(holes, "t_is_s", parts_target_is(bound, "s.t"));
+	holes_give(holes, "m_within", map_within(bound, "        ", low, high));
+	holes_give(holes, "t_within", target_within(bound, low, high));
 	text_fill(&handled, sql_apply_compare_handled, holes->list);
 	holes_give(holes, "handled", text_steal(&handled));
 	holes_give(holes, "s_k", key_list(bound, "s"));
 }
 
-char *compare_sql_rows(const struct binding *binding, const struct bound_entity *bound)
+char *compare_sql_rows(const struct binding *binding, const struct bound_entity *bound,
+		       key_arrays low, key_arrays high)
 {
 	struct holes holes = { 0 };
 	char *sql;
 
-	add_handled(&holes, binding, bound);
+	add_handled(&holes, binding, bound, low, high);
 	holes_give(&holes, "key_arrays", key_arrays_of(bound, " FILTER (WHERE c.differs)"));
 	holes_give(&holes, "differs", apply_sql_differs(bound));
 	sql = filled(sql_apply_compare, &holes);
@@ -218,13 +269,14 @@ char *compare_sql_rows(const struct binding *binding, const struct bound_entity 
 	return sql;
 }
 
-char *compare_sql_mapped(const struct bound_entity *bound)
+char *compare_sql_mapped(const struct bound_entity *bound, key_arrays low, key_arrays high)
 {
 	struct holes holes = { 0 };
 	char *sql;
 
 	add_relations(&holes, bound);
 	holes_give(&holes, "m_is_s", parts_equal_keys(key_count(bound), "m.k", "s.k"));
+	holes_give(&holes, "m_within", map_within(bound, "  ", low, high));
 	sql = filled(sql_apply_compare_mapped, &holes);
 	holes_done(&holes);
 	return sql;
@@ -308,7 +360,7 @@ char *compare_sql_found(const struct binding *binding, const struct bound_entity
 	struct holes holes = { 0 };
 	char *sql;
 
-	add_handled(&holes, binding, bound);
+	add_handled(&holes, binding, bound, NULL, NULL);
 	holes_give(&holes, "s_t", target_keys_named(bound, "s."));
 	holes_give(&holes, "columns", column_rows(bound));
 	holes_give(&holes, "carries", carries(bound));

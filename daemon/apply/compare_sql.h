@@ -15,11 +15,13 @@ char *compare_sql_boundary(const struct bound_entity *bound, key_arrays after, i
 /* Target: ends with the COPY into the stage, of rows or of keys alone. */
 char *compare_sql_stage(const struct bound_entity *bound, bool keys_only);
 
-/* Target: (staged, compared, different, array of keys…) of the staged rows. */
-char *compare_sql_rows(const struct binding *binding, const struct bound_entity *bound);
+/* Target: (staged, compared, different, array of keys…) of the staged rows, whose keys are above `low`, up to `high` (NULL: unbounded). Those
+   that look different may turn out not to be, by compare_sql_found(). */
+char *compare_sql_rows(const struct binding *binding, const struct bound_entity *bound,
+		       key_arrays low, key_arrays high);
 
 /* Target: how many staged rows the id map has and does not call gone; how many it has of all. */
-char *compare_sql_mapped(const struct bound_entity *bound);
+char *compare_sql_mapped(const struct bound_entity *bound, key_arrays low, key_arrays high);
 char *compare_sql_live(const struct bound_entity *bound);
 
 /* CTEs for check_keep_sql(): what differs of the staged rows; `compared` are those that were compared. */

@@ -19,6 +19,9 @@
 #include "postgres/pump.h"
 #include "store/store.h"
 
+/* Rows of the target are looked at by key alone. */
+#define LOOK_ROWS 100000
+
 enum part { PART_ROWS, PART_EXTRAS, PART_GONE, PART_COUNT };
 
 static const char *const part_names[PART_COUNT] = { "rows", "extras", "gone" };
@@ -284,9 +287,9 @@ static void on_looked(void *arg, const struct pg_answer *answer)
 		return;
 	comparison->rows = 0;
 	comparison->suspects = number(result, 2);
-	all = comparison->part == PART_EXTRAS ? number(result, 0) < comparison->request.rows ||
-							!comparison->request.bound->legacy_unique
-					      : comparison->suspects < comparison->request.rows;
+	all = comparison->part == PART_EXTRAS
+		      ? number(result, 0) < LOOK_ROWS || !comparison->request.bound->legacy_unique
+		      : comparison->suspects < LOOK_ROWS;
 	if (!all)
 		comparison->up_to = store_key_parse(PQgetvalue(result, 0, 1), &parts);
 	take_suspects(comparison, result, 3);
@@ -303,7 +306,7 @@ static void look(struct comparison *comparison)
 	_cleanup_free_ char *sql = comparison->part == PART_EXTRAS
 					   ? compare_sql_carried(request->bound, after,
 								 request->rows)
-					   : compare_sql_gone(request->bound, after, request->rows);
+					   : compare_sql_gone(request->bound, after, LOOK_ROWS);
 
 	pg_submit(request->target, sql, 0, NULL, on_looked, comparison);
 }
@@ -375,7 +378,8 @@ static void on_compared(void *arg, const struct pg_answer *answer)
 		count_live(comparison);
 		return;
 	}
-	sql = compare_sql_mapped(comparison->request.bound);
+	sql = compare_sql_mapped(comparison->request.bound, (key_arrays)comparison->after,
+				 (key_arrays)comparison->up_to);
 	pg_submit(comparison->request.target, sql, 0, NULL, on_mapped, comparison);
 }
 
@@ -388,7 +392,8 @@ static void on_shipped(void *arg, const struct pump_result *result)
 		fail(comparison, result->error);
 		return;
 	}
-	sql = compare_sql_rows(comparison->request.binding, comparison->request.bound);
+	sql = compare_sql_rows(comparison->request.binding, comparison->request.bound,
+			       (key_arrays)comparison->after, (key_arrays)comparison->up_to);
 	pg_submit(comparison->request.target, sql, 0, NULL, on_compared, comparison);
 }
 
