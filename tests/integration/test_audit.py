@@ -364,18 +364,32 @@ def test_the_daemons_role_can_only_add_to_it(databases, by_plain_role, statement
         by_plain_role.execute(statement)
 
 
+def delete_history(databases, before):
+    return dict(databases.target_sql("SELECT * FROM migrated.delete_history(%s)", [before]))
+
+
 def test_what_is_old_is_removed_by_another_role_and_that_is_recorded(databases, by_plain_role):
     log_changes(databases.target, 7)
-    total = databases.target.value("SELECT count(*) FROM migrated.change_log")
-    removed = dict(databases.target_sql("SELECT * FROM migrated.delete_history(now() - interval '1 day')"))
-    assert set(removed.values()) == {0}
-    before = databases.target.value("SELECT count(*) FROM migrated.command_audit")
-    removed = dict(databases.target_sql("SELECT * FROM migrated.delete_history(now())"))
-    assert removed == {"change_log_things": total, "command_audit": before}
-    assert databases.target.value("SELECT count(*) FROM migrated.change_log") == 0
-    left = databases.target_sql("SELECT method, user_name, parameters ? 'before' FROM migrated.command_audit")
-    assert left == [("migrated.delete_history", databases.target.value("SELECT session_user::text"), True)]
-    assert databases.target.value("SELECT bool_and(images_expired_at IS NOT NULL) FROM migrated.session")
+    value = databases.target.value
+    total = value("SELECT count(*) FROM migrated.change_log")
+    ended = value("SELECT max(finished_at) FROM migrated.session")
+    # Of a session that was not over by then, nothing is removed, also not what it had done before. By a role that is no superuser.
+    with databases.target.connect() as connection:
+        connection.execute("CREATE ROLE keeper; GRANT USAGE ON SCHEMA migrated TO keeper; "
+                           "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA migrated TO keeper; SET ROLE keeper")
+        assert dict(connection.execute("SELECT * FROM migrated.delete_history(%s)", [ended]).fetchall())["change_log_things"] == 0
+        connection.execute("RESET ROLE; DROP OWNED BY keeper; DROP ROLE keeper")
+    assert value("SELECT count(*) FROM migrated.change_log") == total
+    assert value("SELECT bool_and(changes_removed_at IS NULL) FROM migrated.session")
+
+    now = value("SELECT clock_timestamp()")
+    removed = delete_history(databases, now)
+    assert removed["change_log_things"] == total and removed["command_audit"] >= 1
+    assert value("SELECT count(*) FROM migrated.change_log") == value("SELECT count(*) FROM migrated.before_image") == 0
+    assert databases.target_sql("SELECT method, user_name FROM migrated.command_audit WHERE at >= %s AND parameters ? 'before'", [now]) == \
+        [("migrated.delete_history", value("SELECT session_user::text"))]
+    assert value("SELECT min(at) FROM migrated.command_audit WHERE method = 'io.migrated.Migrate'") is None
+    assert value("SELECT bool_and(changes_removed_at IS NOT NULL AND images_expired_at IS NOT NULL) FROM migrated.session")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         databases.target_sql("DELETE FROM migrated.command_audit")
 

@@ -52,40 +52,45 @@ BEGIN
 END
 $$;
 
--- Removes records that are older than that: for people, not for the daemon, whose role it refuses. It leaves a record of itself. Sessions
--- of which changes were removed cannot be rolled back any more.
+ALTER TABLE migrated.session ADD COLUMN changes_removed_at timestamptz;
+COMMENT ON COLUMN migrated.session.changes_removed_at IS 'When what it changed was removed from the change log (migrated.delete_history); it cannot be rolled back any more';
+
+-- Removes calls that were made before that, and the changes of sessions that were over by then: for people, not for the daemon, whose role
+-- it refuses. It leaves a record of itself. Of a session all changes go, or none: half of them would be rolled back as if they were all.
 CREATE FUNCTION migrated.delete_history(before timestamptz) RETURNS TABLE (relation text, rows bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-  log text;
 BEGIN
   PERFORM set_config('migrated.deletes_history', 'on', true);
-  FOR log IN
-    SELECT l.name FROM migrated.change_log_table AS l WHERE to_regclass(format('migrated.%I', l.name)) IS NOT NULL ORDER BY l.name
+  FOR relation IN
+    SELECT l.name
+      FROM migrated.change_log_table AS l
+     WHERE to_regclass(format('migrated.%I', l.name)) IS NOT NULL
+     ORDER BY l.name
   LOOP
-    EXECUTE format('WITH removed AS (DELETE FROM migrated.%I AS c WHERE c.at < $1 RETURNING c.session), '
-                   'marked AS (UPDATE migrated.session AS s SET images_expired_at = now() '
-                   'WHERE s.images_expired_at IS NULL AND s.number IN (SELECT r.session FROM removed AS r)) '
-                   'SELECT count(*) FROM removed', log)
-      INTO rows
-     USING before;
-    relation := log;
+    EXECUTE format('DELETE FROM migrated.%I AS c USING migrated.session AS s WHERE s.number = c.session AND s.finished_at < $1', relation)
+      USING delete_history.before;
+    GET DIAGNOSTICS rows = ROW_COUNT;
     RETURN NEXT;
   END LOOP;
   DELETE FROM migrated.before_image AS i
    USING migrated.session AS s
    WHERE s.number = i.session
-     AND s.images_expired_at IS NOT NULL;
+     AND s.finished_at < delete_history.before;
+  UPDATE migrated.session AS s
+     SET changes_removed_at = now(),
+         images_expired_at = coalesce(s.images_expired_at, now())
+   WHERE s.finished_at < delete_history.before
+     AND s.changes_removed_at IS NULL;
   DELETE FROM migrated.command_audit AS a
-   WHERE a.at < before;
+   WHERE a.at < delete_history.before;
   GET DIAGNOSTICS rows = ROW_COUNT;
   relation := 'command_audit';
   RETURN NEXT;
   INSERT INTO migrated.command_audit (daemon, number, at, ended_at, user_name, method, parameters, result)
   VALUES (gen_random_uuid(), 1, clock_timestamp(), clock_timestamp(), session_user, 'migrated.delete_history',
-          jsonb_build_object('before', before), 'ok');
+          jsonb_build_object('before', delete_history.before), 'ok');
   PERFORM set_config('migrated.deletes_history', 'off', true);
 END
 $$;
