@@ -29,10 +29,11 @@ SELECT {keys}
 ) TO STDOUT (FORMAT binary)
 
 -- name: begin
--- Target. Opens the batch; the rows follow.
+-- Target. Opens the batch; the rows follow. Compiling a statement of this size takes longer than running it.
 {begin}
 SET LOCAL random_page_cost = 0.3;
 SET LOCAL work_mem = '{work_memory}kB';
+SET LOCAL jit = off;
 SET CONSTRAINTS ALL IMMEDIATE;
 SELECT migrated.claim_batch('{session}', '{entity}', {batch}, {epoch});
 CREATE TEMPORARY TABLE IF NOT EXISTS {stage_name} (

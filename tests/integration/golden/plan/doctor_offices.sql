@@ -25,6 +25,7 @@ OFFSET bigint '0'
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL random_page_cost = 0.3;
 SET LOCAL work_mem = '65536kB';
+SET LOCAL jit = off;
 SET CONSTRAINTS ALL IMMEDIATE;
 SELECT migrated.claim_batch('00000000-0000-0000-0000-000000000000', 'doctor_offices', 1, 0);
 CREATE TEMPORARY TABLE IF NOT EXISTS stage_doctor_offices (
