@@ -42,6 +42,7 @@ struct report_section {
 	const char *title;
 	const char *list;   /* the member of the reply */
 	const char *remark; /* NULL: none */
+	const char *whole;  /* the list of which `list` has a part; NULL: it is all */
 	const char
 		*none; /* what is said instead of an empty table; NULL: the section is left out */
 	struct report_column columns[REPORT_COLUMNS_MOST + 1]; /* ends without a header */

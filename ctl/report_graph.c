@@ -280,11 +280,28 @@ static void arrange(struct graph *graph)
 	}
 }
 
-/* Without references there is but one column; it is laid out in rows. Returns the width. */
+#define ROW 6 /* entities in a row, where there is nothing but one column */
+
+static double lay_out_in_rows(struct graph *graph, double *ret_height)
+{
+	size_t rows = (graph->node_count + ROW - 1) / ROW;
+
+	for (size_t i = 0; i < graph->node_count; i++) {
+		graph->nodes[i].column = i % ROW;
+		graph->nodes[i].y = TOP + SLOT / 2 + SLOT * (double)(i / ROW);
+	}
+	*ret_height = TOP + SLOT * (double)rows;
+	return (graph->node_count < ROW ? (double)graph->node_count : ROW) * (NODE_WIDTH + GAP_X) -
+	       GAP_X;
+}
+
+/* Returns the width. */
 static double lay_out(struct graph *graph, double *ret_height)
 {
 	double least = 0, most = 0;
 
+	if (graph->column_count == 1 && graph->link_count == 0)
+		return lay_out_in_rows(graph, ret_height);
 	arrange(graph);
 	for (size_t i = 0; i < graph->node_count; i++) {
 		least = i == 0 || graph->nodes[i].y < least ? graph->nodes[i].y : least;
@@ -472,13 +489,13 @@ static void append_list(struct text *out, const struct graph *graph)
 {
 	text_append(out, "<ol class=\"levels\">\n");
 	for (size_t i = 0; i < graph->column_count; i++) {
-		text_appendf(out, "<li>Level %d\n<ul>\n", (int)graph->levels[i]);
+		text_appendf(out, "<li><strong>Level %d</strong>\n<ul>\n", (int)graph->levels[i]);
 		for (size_t j = 0; j < json_array_size(graph->entities); j++) {
 			const json_t *entity = graph->nodes[j].entity;
 			const struct page_state *shown = page_state_of(
 				reply_string_or(entity, "state", "-"));
 
-			if (graph->nodes[j].column != i)
+			if (reply_integer(entity, "level") != graph->levels[i])
 				continue;
 			text_append(out, "<li><span class=\"name\">");
 			page_append(out, reply_string_or(entity, "entity", "-"));

@@ -152,7 +152,7 @@ const char *page_tone(enum report_severity severity)
 	return "still";
 }
 
-static void append_state(struct text *out, const char *state)
+void page_append_state(struct text *out, const char *state)
 {
 	const struct page_state *shown = page_state_of(state);
 
@@ -360,7 +360,7 @@ static void append_cell_value(struct text *out, const struct report_column *colu
 	} else if (!report_cell(&cell, column, row)) {
 		text_append(out, column->rare ? "" : "–");
 	} else if (column->kind == REPORT_STATE) {
-		append_state(out, text_string(&cell));
+		page_append_state(out, text_string(&cell));
 	} else if (column->kind == REPORT_NAME) {
 		text_append(out, "<span class=\"name\">");
 		page_append(out, text_string(&cell));
@@ -471,6 +471,21 @@ static void append_above(struct text *out, const struct report_section *section,
 		page_append_sqlstates(out, sums);
 }
 
+/* What each check came to, and of those that did not pass, more. */
+static void append_validations(struct text *out, const json_t *report)
+{
+	const json_t *matters = json_object_get(report, report_validations.list);
+
+	if (json_array_size(json_object_get(report, "validations")) == 0)
+		return;
+	begin_section(out, report_validations.id, report_validations.title,
+		      report_validations.remark);
+	page_append_checks(out, json_object_get(report, "validations"));
+	if (json_array_size(matters) > 0)
+		append_table(out, &report_validations, matters);
+	text_append(out, "</section>\n");
+}
+
 static void append_section(struct text *out, const struct report_section *section,
 			   const json_t *report)
 {
@@ -507,8 +522,10 @@ static void append_drawn(struct text *out, const char *id, const char *title, co
 static void append_body(struct text *out, const json_t *report)
 {
 	static const struct report_section *const aside[] = {
-		&report_letters, &report_parked,      &report_conflicts,
-		&report_rules,	 &report_validations,
+		&report_letters,
+		&report_parked,
+		&report_conflicts,
+		&report_rules,
 	};
 	const json_t *entities = json_object_get(report, "entities");
 
@@ -528,6 +545,7 @@ static void append_body(struct text *out, const json_t *report)
 	append_section(out, &report_done, report);
 	for (size_t i = 0; i < sizeof aside / sizeof aside[0]; i++)
 		append_section(out, aside[i], report);
+	append_validations(out, report);
 	append_nothing(out, report);
 	if (json_array_size(json_object_get(report, "phases")) > 0)
 		append_drawn(out, "phases", "Phases", NULL, page_append_phases,

@@ -33,6 +33,9 @@ struct page_state {
 const struct page_state *page_state_of(const char *state);
 const char *page_tone(enum report_severity severity);
 
+/* A state as a word with its sign and colour. */
+void page_append_state(struct text *out, const char *state);
+
 /* The charts: rows handled over time, and rows a second; nothing when no rows were. */
 void page_append_charts(struct text *out, const json_t *report);
 
@@ -41,6 +44,9 @@ void page_append_shares(struct text *out, const json_t *report);
 
 /* How many rows were set aside for each SQLSTATE, of report_sqlstates(). */
 void page_append_sqlstates(struct text *out, const json_t *sums);
+
+/* What each check of each entity came to; a table for each validation. */
+void page_append_checks(struct text *out, const json_t *validations);
 
 /* Where the session's time went. */
 void page_append_phases(struct text *out, const json_t *phases);

@@ -145,7 +145,9 @@ const struct report_section report_rules = {
 const struct report_section report_validations = {
 	.id = "validation",
 	.title = "Validation",
-	.list = "validations",
+	.list = "validation_matters",
+	.remark = "What could not be checked is no pass.",
+	.whole = "validations",
 	.none = "This session has not been validated.",
 	.columns = {
 		{ "Entity", "entity", REPORT_NAME, false },
@@ -333,6 +335,24 @@ static void complete_setting(json_t *setting)
 	set_text(setting, "changed", reply_bool(setting, "is_default") ? NULL : "not the default");
 }
 
+/* Those that did not pass, which are to be told one by one, and how many did. */
+static void gather_matters(json_t *report)
+{
+	json_t *matters = json_array();
+	int64_t passed = 0;
+	size_t i;
+	json_t *check;
+
+	json_array_foreach(json_object_get(report, "validations"), i, check) {
+		if (strcmp(reply_string_or(check, "result", ""), "pass") == 0)
+			passed++;
+		else
+			json_array_append(matters, check);
+	}
+	json_object_set_new(report, "validation_matters", matters);
+	json_object_set_new(report, "checks_passed", json_integer(passed));
+}
+
 void report_complete(json_t *report)
 {
 	static const struct {
@@ -350,6 +370,7 @@ void report_complete(json_t *report)
 		json_array_foreach(json_object_get(report, completions[i].list), row, object) {
 			completions[i].complete(object);
 		}
+	gather_matters(report);
 }
 
 bool report_is_number(enum report_kind kind)
@@ -418,7 +439,9 @@ char *report_nothing(const json_t *report)
 	struct text out = TEXT_INIT;
 
 	for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
-		if (json_array_size(json_object_get(report, sections[i]->list)) == 0) {
+		if (json_array_size(json_object_get(report, sections[i]->whole
+								    ? sections[i]->whole
+								    : sections[i]->list)) == 0) {
 			text_separate(&out, " ");
 			text_append(&out, sections[i]->none);
 		}
@@ -431,9 +454,13 @@ const char *report_phase_name(const char *phase)
 		const char *phase;
 		const char *name;
 	} names[] = {
-		{ "detecting", "detecting changes" }, { "preparing", "preparing" },
-		{ "moving", "moving rows" },	      { "filling", "second pass" },
-		{ "deleting", "deleting" },	      { "standing_still", "standing still" },
+		{ "detecting", "detecting changes" },
+		{ "preparing", "preparing" },
+		{ "moving", "moving rows" },
+		{ "undoing", "undoing" },
+		{ "filling", "second pass" },
+		{ "deleting", "deleting" },
+		{ "standing_still", "standing still" },
 	};
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

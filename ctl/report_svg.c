@@ -559,8 +559,8 @@ static bool is_beside(const json_t *phase)
 
 static int place_of_phase(const char *phase)
 {
-	static const char *const phases[] = { "detecting", "preparing", "moving", "filling",
-					      "deleting" };
+	static const char *const phases[] = { "detecting", "preparing", "moving",
+					      "filling",   "deleting",	"undoing" };
 
 	for (size_t i = 0; i < sizeof phases / sizeof phases[0]; i++)
 		if (strcmp(phases[i], phase) == 0)

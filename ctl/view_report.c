@@ -211,6 +211,16 @@ static void print_section(const struct look *look, struct text *out,
 	print_rows(look, out, section, rows);
 }
 
+static void print_passed(struct text *out, const json_t *report)
+{
+	int64_t passed = reply_integer(report, "checks_passed");
+	char number[32];
+
+	if (passed > 0)
+		text_appendf(out, "\nValidation: %s %s passed.\n", text_thousands(number, passed),
+			     passed == 1 ? "check" : "checks");
+}
+
 static void print_nothing(struct text *out, const json_t *report)
 {
 	_cleanup_free_ char *nothing = report_nothing(report);
@@ -272,6 +282,7 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 	print_sparks(look, out, json_object_get(report, "timeline"));
 	for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
 		print_section(look, out, sections[i], report);
+	print_passed(out, report);
 	print_nothing(out, report);
 	print_order(look, out, json_object_get(report, "entities"));
 	print_section(look, out, &report_options, report);

@@ -156,7 +156,7 @@ SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('phase', p.phas
          (1, 'detecting', CASE WHEN s.detected_here THEN migrated.milliseconds(s.detected_to - s.detected_from) END),
          (2, 'preparing', migrated.milliseconds(s.started_at - s.created_at)
                           - CASE WHEN s.detected_here THEN coalesce(migrated.milliseconds(s.detected_to - s.detected_from), 0) ELSE 0 END),
-         (3, 'moving', migrated.milliseconds(b.move_to - b.move_from)),
+         (3, CASE s.mode WHEN 'rollback' THEN 'undoing' ELSE 'moving' END, migrated.milliseconds(b.move_to - b.move_from)),
          (4, 'filling', (SELECT nullif(pg_catalog.max((e.timings ->> 'filling')::bigint), 0) FROM entity AS e)),
          (5, 'deleting', migrated.milliseconds(b.delete_to - b.delete_from)),
          (6, 'standing_still', (SELECT pg_catalog.sum(h.stood_ms)::bigint FROM hold AS h))) AS p (place, phase, ms)

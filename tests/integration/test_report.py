@@ -197,6 +197,24 @@ def test_a_failed_session_says_which_entity_failed_and_why(library):
         assert (part["rows_before"], part["rows_after"], part["rows_counted"]) == (rows, rows, True)
 
 
+def test_what_validation_found_is_told_by_check_and_kind(library):
+    library.migrate()
+    library.target_sql("UPDATE books SET pages = 3 WHERE legacy_id IN (20, 40); DELETE FROM shelves WHERE legacy_id = 25")
+    library.target_sql("UPDATE books SET title = 'other' WHERE legacy_id = 100")
+    assert report(library)["validations"] == []
+    for _ in library.daemon.stream("Validate", checks=["counts", "values"]):
+        pass
+    rows = {(row["entity"], row["check"]): row for row in report(library)["validations"]}
+    assert {key: (row["state"], row["differences"]) for key, row in rows.items()} == {
+        (entity, check): (state, differences) for entity, check, state, differences in library.target_sql("""
+            SELECT entity, "check", state, differences FROM migrated.validation_entity""")}
+    assert rows["books", "values"]["kinds"][0]["kind"] == "changed" and rows["books", "values"]["step"] is None
+    assert "differs" in library.daemon.ctl("report").stdout
+    first = report(library)["session"]["session"]
+    library.migrate()  # what was validated before is not of this session
+    assert report(library)["validations"] == [] != report(library, first)["validations"]
+
+
 # --- who asks what ---------------------------------------------------------------------------------------
 
 def test_a_report_names_what_it_cannot_find(library):
