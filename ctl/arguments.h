@@ -65,6 +65,7 @@ struct arguments {
 	const char *keys[ARGUMENTS_MOST_IDS]; /* "patients:13" */
 	size_t key_count;
 	bool follow;
+	bool force;
 	int64_t batch_size;
 	int64_t parallel;
 	int64_t limit;

@@ -56,6 +56,22 @@ static enum exit_status checked(const json_t *session, struct text *sentence)
 	return unchecked > 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* What was not undone is no failure, but no success either. */
+static enum exit_status rolled_back(const json_t *session, struct text *sentence)
+{
+	char done[32], left[32];
+	int64_t rows_left = reply_integer(session, "failed");
+	int64_t rows = reply_integer(session, "done") - rows_left;
+
+	text_appendf(sentence, "completed, %s %s undone", text_thousands(done, rows),
+		     rows == 1 ? "row" : "rows");
+	if (rows_left == 0)
+		return EXIT_DONE;
+	text_appendf(sentence, "; %s %s (migratectl left)", text_thousands(left, rows_left),
+		     rows_left == 1 ? "row was left as it is" : "rows were left as they are");
+	return EXIT_PAUSED;
+}
+
 static enum exit_status completed(const json_t *session, struct text *sentence)
 {
 	char done[32];
@@ -103,7 +119,9 @@ enum exit_status outcome_of(const json_t *session, struct text *sentence)
 	format_short_id(id, reply_string_or(session, "session", ""));
 	text_appendf(sentence, "session %s ", id);
 	if (strcmp(state, "completed") == 0)
-		return completed(session, sentence);
+		return strcmp(reply_string_or(session, "mode", ""), "rollback") == 0
+			       ? rolled_back(session, sentence)
+			       : completed(session, sentence);
 	text_append(sentence, words_of(state));
 	if (strcmp(state, "paused") == 0) {
 		text_append(sentence, ": ");

@@ -50,6 +50,11 @@
 	POINT("delete.staged", true) \
 	POINT("delete.write_sent", false) \
 	POINT("delete.committed", false) \
+	POINT("undo.planned", false) \
+	POINT("undo.sent", false) \
+	POINT("undo.committed", false) \
+	POINT("undo.retried", false) \
+	POINT("undo.finished", false) \
 	POINT("entity.completed", false) \
 	POINT("session.ending", false) \
 	POINT("session.ended", false) \

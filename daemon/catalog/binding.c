@@ -446,6 +446,22 @@ static void on_source_catalog(void *arg, const struct error *err)
 	catalog_read(&binder->binding->target, binder->target, on_target_catalog, binder);
 }
 
+struct binding *binding_of_names(const struct entity_set *set)
+{
+	struct binding *binding = memory_new(sizeof(*binding));
+
+	binding->set = set;
+	binding->entities = memory_new((set->count + 1) * sizeof(*binding->entities));
+	binding->order = memory_new((set->count + 1) * sizeof(*binding->order));
+	for (size_t i = 0; i < set->count; i++) {
+		binding->entities[i].entity = &set->entities[i];
+		binding->entities[i].usable = true;
+		binding->order[i] = i;
+		bind_target_names(&binding->entities[i]);
+	}
+	return binding;
+}
+
 void binding_make(const struct entity_set *set, struct pg_connection *source,
 		  struct pg_connection *target, binding_on_done *on_done, void *arg)
 {

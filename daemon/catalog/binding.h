@@ -107,6 +107,11 @@ typedef void binding_on_done(void *arg, struct binding *binding, const struct er
    when a database could not be asked. */
 void binding_make(const struct entity_set *set, struct pg_connection *source,
 		  struct pg_connection *target, binding_on_done *on_done, void *arg);
+
+/* A binding of names alone, for those who need no more than which tables there are: neither database is asked, and every entity is
+   usable. */
+struct binding *binding_of_names(const struct entity_set *set);
+
 void binding_free(struct binding *binding);
 
 /* An entity cannot be migrated as it is: it is not usable any more, and this problem says why. */

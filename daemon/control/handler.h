@@ -69,6 +69,8 @@ void handle_show_dead_letter(void *arg, struct control_call *call);
 void handle_retry_dead_letters(void *arg, struct control_call *call);
 void handle_discard_dead_letters(void *arg, struct control_call *call);
 void handle_list_parked(void *arg, struct control_call *call);
+void handle_rollback(void *arg, struct control_call *call);
+void handle_list_left(void *arg, struct control_call *call);
 void handle_list_conflicts(void *arg, struct control_call *call);
 void handle_show_conflict(void *arg, struct control_call *call);
 void handle_resolve_conflicts(void *arg, struct control_call *call);

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "common/text.h"
 #include "control/handler.h"
+#include "sql_store.h"
 
 /* Assumed for an entity that has never been measured. */
 #define ROWS_PER_SECOND 20000.0
@@ -332,9 +334,60 @@ void handle_pause(void *arg, struct control_call *call)
 	handle_steer(arg, call, session_pause);
 }
 
+/* --- Resume: also cycles, which stand still after a rollback ------------------------------------- */
+
+static void on_cycles_released(void *arg, const struct pg_answer *answer)
+{
+	struct pending_call *pending = arg;
+	const struct session *session = engine_session(pending->handlers->engine);
+	_cleanup_free_ struct steer_parameters *parameters = pending->state;
+	struct control_call *call = pending->call;
+	bool released = answer->error == NULL && PQgetvalue(pg_answer_rows(answer), 0, 0)[0] != '0';
+
+	pending->call = NULL;
+	if (call != NULL && released)
+		control_call_reply(call, json_pack("{s:s, s:s}", "session",
+						   session != NULL ? session->id : "-", "state",
+						   "cycles go on"));
+	else if (call != NULL)
+		steer_session(pending->handlers, call, parameters, session_continue);
+	if (released)
+		log_notice("cycles go on");
+	pending_call_fail(pending, &(struct error){ 0 });
+	free(parameters->session);
+	free(parameters->entity);
+}
+
+/* Nothing is under way that could be resumed: then cycles are, if they stand still. */
+static void resume(struct handlers *handlers, struct control_call *call,
+		   struct steer_parameters *parameters)
+{
+	struct engine *engine = handlers->engine;
+	const struct session *session = engine_session(engine);
+	struct pending_call *pending;
+	struct error err;
+
+	if ((session != NULL && session->phase != SESSION_ENDED) || parameters->entity != NULL ||
+	    !engine_may_steer(engine, &err) || !pg_connection_is_up(engine_target(engine))) {
+		steer_session(handlers, call, parameters, session_continue);
+		return;
+	}
+	pending = pending_call_new(handlers, call);
+	pending->state = memory_new(sizeof(*parameters));
+	*(struct steer_parameters *)pending->state = *parameters;
+	*parameters = (struct steer_parameters){ 0 };
+	pg_submit(engine_target(engine), sql_store_cycles_release, 0, NULL, on_cycles_released,
+		  pending);
+}
+
 void handle_resume(void *arg, struct control_call *call)
 {
-	handle_steer(arg, call, session_continue);
+	struct steer_parameters parameters = { 0 };
+
+	if (handler_decode(call, steer_fields, &parameters))
+		resume(arg, call, &parameters);
+	free(parameters.session);
+	free(parameters.entity);
 }
 
 /* A validation is ended by its id; or without, where no session is under way. True: it was one, and the call is answered. */

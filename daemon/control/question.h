@@ -16,7 +16,7 @@
 
 /* What a question is about, which a control schema that an older daemon has made may not have: the column of `asides_known` that
    says so. */
-enum question_about { ABOUT_ASIDES = 0, ABOUT_CONFLICTS = 2 };
+enum question_about { ABOUT_ASIDES = 0, ABOUT_CONFLICTS = 2, ABOUT_ROLLBACKS = 3 };
 
 /* Asked once it is known that there is what it is about. Made with memory_new(); the values are its own. */
 struct question {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "apply/delete_sql.h"
+#include "apply/undo_sql.h"
 #include "base/fault.h"
 #include "common/clock.h"
 #include "common/text.h"
@@ -39,6 +40,30 @@ struct batch {
 
 static void pump(struct batch *batch);
 static void write_rows(struct batch *batch, bool isolate);
+
+static const char *const kind_names[] = {
+	[BATCH_RANGE] = "range",     [BATCH_KEYS] = "keys",	[BATCH_DELETES] = "deletes",
+	[BATCH_RESTORE] = "restore", [BATCH_LOOSEN] = "loosen", [BATCH_UNDO] = "undo",
+	[BATCH_RETRY] = "retry",
+};
+
+const char *batch_kind_name(enum batch_kind kind)
+{
+	return kind_names[kind];
+}
+
+enum batch_kind batch_kind_of(const char *name)
+{
+	for (size_t i = 0; i < sizeof(kind_names) / sizeof(kind_names[0]); i++)
+		if (strcmp(kind_names[i], name) == 0)
+			return (enum batch_kind)i;
+	return BATCH_RANGE;
+}
+
+bool batch_kind_undoes(enum batch_kind kind)
+{
+	return kind >= BATCH_RESTORE;
+}
 
 void batch_spec_done(struct batch_spec *spec)
 {
@@ -264,6 +289,29 @@ static void write_rows(struct batch *batch, bool isolate)
 	fault_point(deletes(batch) ? "delete.write_sent" : "batch.write_sent");
 }
 
+/* --- undone, committed ------------------------------------------------------------------------- */
+
+static void on_undone(void *arg, const struct pg_answer *answer)
+{
+	struct batch *batch = arg;
+
+	if (answer->error != NULL) {
+		fail(batch, answer->error, "undo");
+		return;
+	}
+	fault_point("undo.committed");
+	on_counts(batch, answer);
+}
+
+static void undo(struct batch *batch)
+{
+	_cleanup_free_ char *sql = undo_sql_batch(batch->bound->entity->name, &batch->place);
+
+	batch->begun = true;
+	pg_submit(lane_target(batch->lane), sql, 0, NULL, on_undone, batch);
+	fault_point("undo.sent");
+}
+
 void batch_start(struct lane *lane, const struct binding *binding, const struct bound_entity *bound,
 		 const struct batch_place *place, const struct batch_spec *spec,
 		 batch_on_done *on_done, void *arg)
@@ -287,6 +335,10 @@ void batch_start(struct lane *lane, const struct binding *binding, const struct 
 	batch->place.batch = spec->number;
 	batch->place.transaction = pg_transaction_on(lane_target(lane));
 	fault_point("batch.begun");
+	if (batch_kind_undoes(spec->kind)) {
+		undo(batch);
+		return;
+	}
 	if (spec->kind == BATCH_RANGE) {
 		pump(batch);
 		return;

@@ -2,6 +2,7 @@
  * One batch: one transaction on the target, carried out on a lane.
  *
  *   (keys of the change set) → source rows pumped into the stage → resolved, written, checkpointed, committed
+ *   of a rollback: undone, checkpointed, committed, in one round trip
  *
  * Two round trips on the target, three when the rows are named by keys. A batch whose rows hold a bad one is written again
  * in halves on the server; a batch that was done already (its COMMIT's answer was lost) reports what it did then.
@@ -13,7 +14,21 @@
 #include "apply/read_sql.h"
 #include "run/lane.h"
 
-enum batch_kind { BATCH_RANGE, BATCH_KEYS, BATCH_DELETES };
+enum batch_kind {
+	BATCH_RANGE,
+	BATCH_KEYS,
+	BATCH_DELETES,
+	/* Of a rollback, in the order in which they are done; see rollback.h. */
+	BATCH_RESTORE,
+	BATCH_LOOSEN,
+	BATCH_UNDO,
+	BATCH_RETRY,
+};
+
+/* As migrated.batch has it. */
+const char *batch_kind_name(enum batch_kind kind);
+enum batch_kind batch_kind_of(const char *name);
+bool batch_kind_undoes(enum batch_kind kind);
 
 /* How often something has failed, and when it may be tried again. */
 struct retry {

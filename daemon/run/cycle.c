@@ -432,6 +432,32 @@ static enum verdict may_begin(const struct cycle_driver *driver, const char **re
 	return WAIT;
 }
 
+/* After a rollback a cycle would bring everything again. */
+static void on_held(void *arg, const struct pg_answer *answer)
+{
+	struct cycle_driver *driver = arg;
+	const PGresult *held = pg_answer_rows(answer);
+
+	if (driver->phase != PHASE_LOOKING)
+		return; /* it was put down */
+	if (answer->error != NULL) {
+		look_failed(driver, answer->error);
+		return;
+	}
+	if (PQntuples(held) == 0 || PQgetisnull(held, 0, 0)) {
+		if (driver->binding == NULL || driver->started_ms - driver->bound_ms >= REBIND_MS)
+			read_catalogs(driver);
+		else
+			look(driver);
+		return;
+	}
+	if (end_look(driver)) {
+		driver->phase = PHASE_WAITING;
+		skip(driver, PQgetvalue(held, 0, 0));
+		due_in(driver, soon_ms(driver));
+	}
+}
+
 static void begin(struct cycle_driver *driver)
 {
 	int64_t now = clock_monotonic_ms();
@@ -445,10 +471,7 @@ static void begin(struct cycle_driver *driver)
 		return;
 	}
 	driver->phase = PHASE_LOOKING;
-	if (driver->binding == NULL || now - driver->bound_ms >= REBIND_MS)
-		read_catalogs(driver);
-	else
-		look(driver);
+	pg_submit(driver->engine->target, sql_store_cycles_held, 0, NULL, on_held, driver);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)

@@ -5,6 +5,7 @@
 #include "run/engine_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -57,6 +58,12 @@ void engine_changed(struct engine *engine)
 		next = s->next;
 		s->on_change(s->arg);
 	}
+}
+
+/* Does what is under way need no source? */
+static bool goes_without_source(const struct engine *engine)
+{
+	return engine->without_source && engine_is_busy(engine);
 }
 
 /* --- whose the store is ------------------------------------------------------------------------ */
@@ -276,7 +283,8 @@ static void on_unfinished(void *arg, const struct pg_answer *answer)
 		engine->known = true;
 		again_look_for_left(engine);
 	} else if (!engine_is_busy(engine)) {
-		request_resume(engine);
+		request_resume(engine,
+			       strcmp(PQgetvalue(pg_answer_rows(answer), 0, 1), "rollback") == 0);
 	}
 }
 
@@ -326,7 +334,8 @@ static void go_on(struct engine *engine)
 
 	if (engine_down(engine) == NULL && owner_state(engine->owner) != OWNER_UNKNOWN)
 		engine->reached = true;
-	if (!engine->lost || engine_down(engine) != NULL || !engine_owns(engine, &err))
+	if (!engine->lost || engine_lacks(engine, goes_without_source(engine)) != NULL ||
+	    !engine_owns(engine, &err))
 		return;
 	engine->lost = false;
 	cycle_engine_ready(engine->cycle);
@@ -441,9 +450,24 @@ const struct pg_connection *engine_down(const struct engine *engine)
 						      : NULL;
 }
 
+const struct pg_connection *engine_lacks(const struct engine *engine, bool without_source)
+{
+	const struct pg_connection *target = engine->target;
+
+	if (without_source)
+		return pg_connection_is_up(target) ? NULL : target;
+	return engine_down(engine);
+}
+
+void engine_needs_source(struct engine *engine, bool needs_source)
+{
+	engine->without_source = !needs_source;
+	lane_pool_needs_source(engine->lanes, needs_source);
+}
+
 const char *engine_state(const struct engine *engine, const struct error **ret_reason)
 {
-	const struct pg_connection *down = engine_down(engine);
+	const struct pg_connection *down = engine_lacks(engine, goes_without_source(engine));
 	enum owner_state owner = owner_state(engine->owner);
 
 	*ret_reason = owner != OWNER_OURS ? owner_reason(engine->owner) : NULL;

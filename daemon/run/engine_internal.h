@@ -28,6 +28,8 @@ struct request {
 	struct dry_run *dry_run;
 	engine_on_prepared *on_prepared; /* nothing but the control schema is wanted */
 	struct again *again;		 /* rows are asked for again, and may need a session */
+	struct rollback_asked *rollback; /* a session is to be undone; the source is not needed */
+	bool names_only;		 /* the mapping is not needed: a rollback is resumed */
 	bool resume; /* an unfinished session, whose row is asked for again when all is prepared */
 	void *arg;
 	int64_t since_ms; /* when it came */
@@ -62,7 +64,8 @@ struct engine {
 	bool lost; /* one of the connections was lost since both were up, and the store was ours */
 	struct event *
 		put_down; /* the store has, or may have, another owner: what is under way is dropped */
-	bool left_over; /* rows may have been asked for that what is under way does not take */
+	bool without_source; /* what is under way does not need it */
+	bool left_over;	     /* rows may have been asked for that what is under way does not take */
 	bool stopping;
 	void (*on_stopped)(void *arg);
 	void *on_stopped_arg;
@@ -88,10 +91,20 @@ void engine_put_down(struct engine *engine);
 /* An unfinished session is looked for again, soon. */
 void engine_look_again_later(struct engine *engine);
 
-/* --- request.c --------------------------------------------------------------------------------- */
+/* The connection that cannot be asked and is needed, or NULL. */
+const struct pg_connection *engine_lacks(const struct engine *engine, bool without_source);
 
-/* Why no request can be taken now; false with the reason. */
-bool request_may_begin(const struct engine *engine, struct error *err);
+/* What is begun now: does it need the source? */
+void engine_needs_source(struct engine *engine, bool needs_source);
+
+/* --- rollback_request.c ------------------------------------------------------------------------ */
+
+/* The control schema is ours and of this version: looks at the session that is to be undone. */
+void rollback_ask(struct request *request);
+void rollback_refused(struct rollback_asked *asked, const struct error *err);
+void rollback_asked_free(struct rollback_asked *asked);
+
+/* --- request.c --------------------------------------------------------------------------------- */
 
 /* Sees to it that the control schema stands, is of this version and is ours, beside whatever is under way. */
 void request_prepare(struct engine *engine, engine_on_prepared *on_prepared, void *arg);
@@ -111,7 +124,7 @@ void request_end(struct request *request);
 bool request_go_on(struct engine *engine);
 
 /* Resumes the session that the store says is unfinished. */
-void request_resume(struct engine *engine);
+void request_resume(struct engine *engine, bool rollback);
 
 /* A request that was under way when the store was lost to another daemon is refused. */
 void request_put_down(struct engine *engine);

@@ -77,9 +77,15 @@ static void insert(struct batch_spec **list, size_t *count, size_t at,
 	(*count)++;
 }
 
+/* Children first? */
+static bool goes_down(enum batch_kind kind)
+{
+	return kind == BATCH_DELETES || kind == BATCH_UNDO || kind == BATCH_RETRY;
+}
+
 void entity_run_add(struct entity_run *run, const struct batch_spec *spec)
 {
-	if (spec->kind == BATCH_DELETES)
+	if (goes_down(spec->kind))
 		insert(&run->deletes, &run->delete_count, run->delete_count, spec);
 	else
 		insert(&run->moves, &run->move_count, run->move_count, spec);
@@ -87,20 +93,21 @@ void entity_run_add(struct entity_run *run, const struct batch_spec *spec)
 
 void entity_run_put_back(struct entity_run *run, const struct batch_spec *spec)
 {
-	if (spec->kind == BATCH_DELETES)
+	if (goes_down(spec->kind))
 		insert(&run->deletes, &run->delete_count, 0, spec);
 	else
 		insert(&run->moves, &run->move_count, 0, spec);
 }
 
-bool entity_run_take(struct entity_run *run, bool deletes, struct batch_spec *ret_spec)
+/* The first whose time has come; of one kind, if `kind` is not NULL. */
+static bool take(struct batch_spec *list, size_t *count, const enum batch_kind *kind,
+		 struct batch_spec *ret_spec)
 {
-	struct batch_spec *list = deletes ? run->deletes : run->moves;
-	size_t *count = deletes ? &run->delete_count : &run->move_count;
 	int64_t now = clock_monotonic_ms();
 	size_t i = 0;
 
-	while (i < *count && list[i].retry.not_before_ms > now)
+	while (i < *count &&
+	       (list[i].retry.not_before_ms > now || (kind != NULL && list[i].kind != *kind)))
 		i++;
 	if (i == *count)
 		return false;
@@ -108,6 +115,29 @@ bool entity_run_take(struct entity_run *run, bool deletes, struct batch_spec *re
 	(*count)--;
 	memmove(list + i, list + i + 1, (*count - i) * sizeof(*list));
 	return true;
+}
+
+bool entity_run_take(struct entity_run *run, bool deletes, struct batch_spec *ret_spec)
+{
+	return deletes ? take(run->deletes, &run->delete_count, NULL, ret_spec)
+		       : take(run->moves, &run->move_count, NULL, ret_spec);
+}
+
+bool entity_run_take_kind(struct entity_run *run, enum batch_kind kind, struct batch_spec *ret_spec)
+{
+	return goes_down(kind) ? take(run->deletes, &run->delete_count, &kind, ret_spec)
+			       : take(run->moves, &run->move_count, &kind, ret_spec);
+}
+
+bool entity_run_has(const struct entity_run *run, enum batch_kind kind)
+{
+	const struct batch_spec *list = goes_down(kind) ? run->deletes : run->moves;
+	size_t count = goes_down(kind) ? run->delete_count : run->move_count;
+
+	for (size_t i = 0; i < count; i++)
+		if (list[i].kind == kind)
+			return true;
+	return false;
 }
 
 void entity_run_forget(struct entity_run *run)

@@ -48,7 +48,8 @@ struct entity_run {
 	struct session *session;
 	const struct bound_entity *bound;
 	enum entity_state state;
-	bool whole; /* ranges of the whole source relation, instead of the keys of a change set */
+	size_t level; /* parents are below */
+	bool whole;   /* ranges of the whole source relation, instead of the keys of a change set */
 	bool paused;
 	bool unkept;	  /* its state could not be kept in the store yet */
 	char reason[512]; /* why it failed, or what it waits for */
@@ -65,6 +66,11 @@ struct entity_run {
 	bool followed; /* nobody waits for a row of the same entity that has come (kin only) */
 	bool released; /* nor was a deletion refused that may be done now */
 	int64_t deleted_before; /* when that was asked last: rows that had been deleted */
+	/* Of a rollback (rollback.c). */
+	int64_t imageless;	/* rows that lack their before-images */
+	bool goes_alone;	/* its rows refer to each other: one batch at a time */
+	bool retried;		/* what was refused is planned to be tried again */
+	bool finished;		/* all else that the session has said of it is gone */
 	int64_t written_before; /* when that was asked last: rows that had been written */
 	struct pace move_pace;
 	struct pace fill_pace;
@@ -129,6 +135,10 @@ bool entity_run_waits(const struct entity_run *run);
 
 /* Takes the next batch off the list whose time has come. False: there is none. */
 bool entity_run_take(struct entity_run *run, bool deletes, struct batch_spec *ret_spec);
+/* Likewise, of one kind only; is there one at all? */
+bool entity_run_take_kind(struct entity_run *run, enum batch_kind kind,
+			  struct batch_spec *ret_spec);
+bool entity_run_has(const struct entity_run *run, enum batch_kind kind);
 /* Adds one at the end; or at the front, to be done again soon. */
 void entity_run_add(struct entity_run *run, const struct batch_spec *spec);
 void entity_run_put_back(struct entity_run *run, const struct batch_spec *spec);

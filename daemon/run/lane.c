@@ -21,6 +21,7 @@ struct lane_pool {
 	struct lane_pool_settings settings;
 	struct event_base *base;
 	struct event *wake;
+	bool without_source;
 	struct lane **lanes;
 	size_t count;
 	size_t wanted;
@@ -28,7 +29,8 @@ struct lane_pool {
 
 static bool is_ready(const struct lane *lane)
 {
-	return pg_connection_is_idle(lane->source) && pg_connection_is_idle(lane->target);
+	return (lane->pool->without_source || pg_connection_is_idle(lane->source)) &&
+	       pg_connection_is_idle(lane->target);
 }
 
 static void close_lane(struct lane *lane)
@@ -169,6 +171,12 @@ size_t lane_pool_ready(const struct lane_pool *pool)
 	for (size_t i = 0; i < pool->count; i++)
 		ready += pool->lanes[i]->busy || is_ready(pool->lanes[i]);
 	return ready;
+}
+
+void lane_pool_needs_source(struct lane_pool *pool, bool needs_source)
+{
+	pool->without_source = !needs_source;
+	lane_pool_wake(pool);
 }
 
 static const struct error *trouble_of(const struct pg_connection *connection)

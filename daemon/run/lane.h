@@ -36,6 +36,9 @@ struct lane_pool *lane_pool_over(struct event_base *base, struct pg_connection *
 /* Has `count` lanes open or opening; lanes beyond are closed as they fall idle. */
 void lane_pool_resize(struct lane_pool *pool, size_t count);
 
+/* Are lanes ready only when their connections to the source are, too? They are, at first. */
+void lane_pool_needs_source(struct lane_pool *pool, bool needs_source);
+
 /* Makes the connections of idle lanes to the target anew, for this reason. */
 void lane_pool_renew(struct lane_pool *pool, const char *reason);
 

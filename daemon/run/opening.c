@@ -14,6 +14,7 @@
 #include "common/text.h"
 #include "run/breaker.h"
 #include "run/record.h"
+#include "run/rollback.h"
 #include "run/schedule.h"
 #include "run/steer.h"
 #include "sql_store.h"
@@ -21,11 +22,11 @@
 
 /* --- which entities take part -------------------------------------------------------------------- */
 
-static struct entity_run *add_run(struct session *session, const struct bound_entity *bound)
+struct entity_run *opening_add_run(struct session *session, const struct bound_entity *bound)
 {
 	struct entity_run *run = &session->runs[session->run_count++];
 
-	*run = (struct entity_run){ .session = session, .bound = bound };
+	*run = (struct entity_run){ .session = session, .bound = bound, .level = bound->level };
 	return run;
 }
 
@@ -74,7 +75,7 @@ static void on_opened(void *arg, const struct pg_answer *answer)
 
 static void keep_run(struct session *session, const struct entity_run *run)
 {
-	_cleanup_free_ char *level = text_format("%zu", run->bound->level);
+	_cleanup_free_ char *level = text_format("%zu", run->level);
 	_cleanup_free_ char *total = text_format("%" PRId64, run->total);
 	_cleanup_free_ char *source = record_relation(run->bound->entity->source_schema,
 						      run->bound->entity->source_table);
@@ -92,7 +93,7 @@ static void keep_run(struct session *session, const struct entity_run *run)
 		  on_opened, session);
 }
 
-static void open_runs(struct session *session)
+void opening_open(struct session *session)
 {
 	session_set_phase(session, SESSION_OPENING);
 	session->opening_failed = false;
@@ -100,8 +101,10 @@ static void open_runs(struct session *session)
 		keep_run(session, &session->runs[i]);
 	session->opening++;
 	pg_submit(session->means.target, sql_store_session_open, 3,
-		  (const char *const[]){ session->id, session->analysis, session->mode }, on_opened,
-		  session);
+		  (const char *const[]){ session->id,
+					 session->analysis[0] != '\0' ? session->analysis : NULL,
+					 session->mode },
+		  on_opened, session);
 }
 
 /* --- from an analysis ----------------------------------------------------------------------------- */
@@ -134,7 +137,7 @@ static void add_runs_of_analysis(struct session *session, const PGresult *result
 		if (!wanted[i] || (row < 0 && bound->usable && undetected == NULL) ||
 		    (row < 0 && session_is_again(session)))
 			continue;
-		run = add_run(session, bound);
+		run = opening_add_run(session, bound);
 		steer_begin(run);
 		if (row < 0 || !bound->usable) {
 			run->state = ENTITY_FAILED;
@@ -171,7 +174,7 @@ static void on_weighed(void *arg, const struct pg_answer *answer)
 		return; /* session_proceed() comes back, if anybody */
 	breaker_weigh(session, answer);
 	if (session->hold == HOLD_NONE)
-		open_runs(session);
+		opening_open(session);
 }
 
 /* Nothing is begun before it is known that it may be. */
@@ -243,7 +246,9 @@ void opening_load(struct session *session)
 {
 	session->asking = true;
 	session_set_phase(session, SESSION_DETECTING);
-	if (session_is_again(session))
+	if (session_is_rollback(session))
+		rollback_load(session);
+	else if (session_is_again(session))
 		load_again(session);
 	else
 		pg_submit(session->means.target, sql_store_analysis_entities, 1,
@@ -256,6 +261,7 @@ static void resume_run(struct entity_run *run, const PGresult *result, int row)
 {
 	const char *state = PQgetvalue(result, row, 2);
 
+	run->level = (size_t)number(result, row, 20);
 	run->whole = PQgetvalue(result, row, 1)[0] == 't';
 	run->total = number(result, row, 4);
 	run->counted = PQgetvalue(result, row, 5)[0] == 't';
@@ -299,7 +305,7 @@ static void on_resumed(void *arg, const struct pg_answer *answer)
 		int row = row_of_entity(result, bound->entity->name);
 
 		if (row >= 0)
-			resume_run(add_run(session, bound), result, row);
+			resume_run(opening_add_run(session, bound), result, row);
 	}
 	for (size_t i = 0; i < session->run_count; i++)
 		if (!session->runs[i].bound->usable && !entity_run_is_over(&session->runs[i]))
@@ -324,7 +330,7 @@ void opening_again(struct session *session)
 	if (session->opening > 0)
 		return;
 	if (session->run_count > 0 || session->started_us == 0)
-		open_runs(session);
+		opening_open(session);
 	else
 		opening_read(session);
 }

@@ -18,4 +18,8 @@ void opening_again(struct session *session);
 
 void opening_forget(struct session *session);
 
+/* For rollback.c, which knows by itself what takes part: adds a part; keeps all of them, and lets the session run. */
+struct entity_run *opening_add_run(struct session *session, const struct bound_entity *bound);
+void opening_open(struct session *session);
+
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/fault.h"
 #include "common/text.h"
+#include "run/rollback.h"
 #include "run/session.h"
 #include "sql_run.h"
 #include "sql_store.h"
@@ -33,13 +34,6 @@ static size_t ahead(const struct entity_run *run)
 
 /* --- batches as the store tells them ----------------------------------------------------------- */
 
-static enum batch_kind kind_from_name(const char *name)
-{
-	if (strcmp(name, "range") == 0)
-		return BATCH_RANGE;
-	return strcmp(name, "keys") == 0 ? BATCH_KEYS : BATCH_DELETES;
-}
-
 static char **key_value(const PGresult *result, int row, int column, size_t *ret_parts)
 {
 	if (PQgetisnull(result, row, column))
@@ -53,7 +47,7 @@ static struct batch_spec spec_from_row(const struct entity_run *run, const PGres
 {
 	struct batch_spec spec = {
 		.number = atoi(PQgetvalue(result, row, 0)),
-		.kind = kind_from_name(PQgetvalue(result, row, 1)),
+		.kind = batch_kind_of(PQgetvalue(result, row, 1)),
 		.parts = run->bound->entity->source_key.count,
 	};
 
@@ -62,7 +56,7 @@ static struct batch_spec spec_from_row(const struct entity_run *run, const PGres
 	return spec;
 }
 
-static void add_batches(struct entity_run *run, const PGresult *result)
+void plan_add_batches(struct entity_run *run, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result); row++) {
 		struct batch_spec spec = spec_from_row(run, result, row);
@@ -78,7 +72,7 @@ static void on_batches(void *arg, const struct pg_answer *answer)
 	struct entity_run *run = arg;
 
 	if (answer->error == NULL)
-		add_batches(run, pg_answer_rows(answer));
+		plan_add_batches(run, pg_answer_rows(answer));
 	fault_point("plan.loaded");
 	session_entity_planned(run, answer->error);
 }
@@ -160,7 +154,9 @@ void plan_begin(struct entity_run *run)
 	run->written_before = -1;
 	run->released = false;
 	run->deleted_before = 0;
-	if (run->counted)
+	if (session_is_rollback(run->session))
+		rollback_plan(run);
+	else if (run->counted)
 		read_stands(run);
 	else if (run->whole)
 		count_changes(run);
@@ -175,7 +171,7 @@ static void on_more(struct entity_run *run, const struct pg_answer *answer)
 	fault_point(run->whole ? "plan.ranges_kept" : "plan.changes_kept");
 	run->planning_more = false;
 	if (answer->error == NULL)
-		add_batches(run, pg_answer_rows(answer));
+		plan_add_batches(run, pg_answer_rows(answer));
 	session_entity_planned(run, answer->error);
 }
 
@@ -394,7 +390,7 @@ static void on_follow(void *arg, const struct pg_answer *answer)
 		run->followed = PQntuples(result) == 0;
 		for (int row = 0; row < PQntuples(result); row++)
 			run->total += slice_rows(result, row);
-		add_batches(run, result);
+		plan_add_batches(run, result);
 	}
 	session_entity_planned(run, answer->error);
 }
@@ -507,7 +503,9 @@ static void keep_split(struct split *split, const char *middle)
 
 	pg_submit(run->session->means.target, sql_store_split_batch, 5,
 		  (const char *const[]){ run->session->id, entity_name(run), number,
-					 run->session->analysis, middle },
+					 run->session->analysis[0] != '\0' ? run->session->analysis
+									   : NULL,
+					 middle },
 		  on_halves, split);
 }
 

@@ -23,6 +23,9 @@ bool plan_follow(struct entity_run *run);
 /* The same, when all its deletions are done, of those that were refused as long as others of the same entity had not gone. */
 bool plan_release(struct entity_run *run);
 
+/* Batches as the store tells them (number, kind, low, high): adds them to the entity's lists. */
+void plan_add_batches(struct entity_run *run, const PGresult *result);
+
 enum plan_split {
 	PLAN_SPLIT_DONE,   /* both halves are on the entity's list */
 	PLAN_SPLIT_SINGLE, /* there is nothing to split: the spec is given back */

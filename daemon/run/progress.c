@@ -104,9 +104,9 @@ static json_t *describe_entity(const struct entity_run *run)
 	json_t *described = json_pack(
 		"{s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:i, "
 		"s:o, s:I}",
-		"entity", run->bound->entity->name, "level", (json_int_t)run->bound->level,
-		"status", entity_run_status(run), "total", (json_int_t)total, "done",
-		(json_int_t)done, "inserted", (json_int_t)run->counts.inserted, "updated",
+		"entity", run->bound->entity->name, "level", (json_int_t)run->level, "status",
+		entity_run_status(run), "total", (json_int_t)total, "done", (json_int_t)done,
+		"inserted", (json_int_t)run->counts.inserted, "updated",
 		(json_int_t)run->counts.updated, "deleted", (json_int_t)run->counts.deleted,
 		"unchanged", (json_int_t)run->counts.unchanged, "failed",
 		(json_int_t)run->counts.failed, "parked", (json_int_t)run->counts.parked, "warned",

@@ -23,6 +23,7 @@
 void request_free(struct request *request)
 {
 	again_free(request->again);
+	rollback_asked_free(request->rollback);
 	json_decref(request->options);
 	binding_free(request->binding);
 	free(request->analysis);
@@ -45,6 +46,8 @@ void request_refuse(struct request *request, const struct error *err)
 		again_begun(request->again, NULL, err);
 	else if (request->on_prepared != NULL)
 		request->on_prepared(request->arg, err);
+	else if (request->rollback != NULL)
+		rollback_refused(request->rollback, err);
 	else
 		log_error(LOG_WARNING, err);
 	if (request->resume)
@@ -69,7 +72,9 @@ static bool is_ready(void *arg)
 {
 	struct error err;
 
-	return engine_down(arg) == NULL && engine_owns(arg, &err);
+	const struct engine *engine = arg;
+
+	return engine_lacks(engine, engine->without_source) == NULL && engine_owns(engine, &err);
 }
 
 static bool is_stopping(void *arg)
@@ -160,6 +165,7 @@ void request_begin_session(struct request *request)
 	engine->session = NULL;
 	pg_submit(engine->target, sql_store_sessions_expire, 0, NULL, NULL, NULL);
 	pg_submit(engine->target, sql_store_analyses_expire, 0, NULL, NULL, NULL);
+	engine_needs_source(engine, request->rollback == NULL);
 	lane_pool_resize(engine->lanes, engine_lane_count(engine, options));
 	engine->session = session_new(&means, binding, options, request->analysis,
 				      on_session_started, request);
@@ -186,6 +192,7 @@ static void on_unfinished_again(void *arg, const struct pg_answer *answer)
 	session_free(engine->session);
 	engine->session = NULL;
 	engine->session = session_resume_from(&means, binding, result);
+	engine_needs_source(engine, !session_is_rollback(engine->session));
 	lane_pool_resize(engine->lanes, engine_lane_count(engine, engine->session->options));
 	request_free(request);
 }
@@ -342,6 +349,16 @@ static void tell_prepared(struct request *request)
 	again_go_on(engine); /* what came meanwhile was left */
 }
 
+/* A rollback goes by the log alone. */
+static void resume_by_names(struct request *request)
+{
+	struct engine *engine = request->engine;
+
+	request->binding = binding_of_names(&engine->config->entities);
+	pg_submit(engine->target, sql_store_session_unfinished, 0, NULL, on_unfinished_again,
+		  request);
+}
+
 static void on_owned(void *arg, const struct error *err)
 {
 	struct request *request = arg;
@@ -353,6 +370,10 @@ static void on_owned(void *arg, const struct error *err)
 		again_ask(request);
 	else if (request->on_prepared != NULL)
 		tell_prepared(request);
+	else if (request->rollback != NULL)
+		rollback_ask(request);
+	else if (request->names_only)
+		resume_by_names(request);
 	else
 		binding_make(&engine->config->entities, engine->source, engine->target, on_bound,
 			     request);
@@ -370,9 +391,10 @@ static void on_upgraded(void *arg, const struct error *err)
 }
 
 /* The databases are there, and the store is ours. */
-static bool may_ask(const struct engine *engine, struct error *err)
+static bool may_ask(const struct request *request, struct error *err)
 {
-	const struct pg_connection *down = engine_down(engine);
+	const struct engine *engine = request->engine;
+	const struct pg_connection *down = engine_lacks(engine, request->rollback != NULL);
 
 	if (engine->stopping)
 		return error_set(err, ERROR_USAGE, "migrated is stopping");
@@ -387,9 +409,11 @@ static bool may_ask(const struct engine *engine, struct error *err)
 	return engine_owns(engine, err);
 }
 
-bool request_may_begin(const struct engine *engine, struct error *err)
+static bool may_begin(const struct request *request, struct error *err)
 {
-	if (!may_ask(engine, err))
+	const struct engine *engine = request->engine;
+
+	if (!may_ask(request, err))
 		return false;
 	if (engine->dry_run != NULL) {
 		error_set(err, ERROR_BUSY, "a dry run is under way");
@@ -489,9 +513,9 @@ void request_submit(struct request *request)
 
 	if (is_to_wait(request))
 		wait_until_settled(request);
-	else if (goes_beside(request) && may_ask(request->engine, &err))
+	else if (goes_beside(request) && may_ask(request, &err))
 		request->again != NULL ? again_ask(request) : tell_prepared(request);
-	else if (!request_may_begin(request->engine, &err))
+	else if (!may_begin(request, &err))
 		request_refuse(request, &err);
 	else
 		begin(request);
@@ -584,10 +608,10 @@ void request_prepare(struct engine *engine, engine_on_prepared *told, void *arg)
 	request_submit(request);
 }
 
-void request_resume(struct engine *engine)
+void request_resume(struct engine *engine, bool rollback)
 {
 	struct request *request = memory_new(sizeof(*request));
 
-	*request = (struct request){ .engine = engine, .resume = true };
+	*request = (struct request){ .engine = engine, .resume = true, .names_only = rollback };
 	begin(request);
 }

@@ -16,6 +16,7 @@
 #include "run/breaker.h"
 #include "run/plan.h"
 #include "run/recovery.h"
+#include "run/rollback.h"
 #include "run/validation_step.h"
 
 /* Weight of the newest second in the session's smoothed rate. */
@@ -110,7 +111,7 @@ static void complete_or_go_on(struct entity_run *run)
 }
 
 /* May it ask the databases for anything? Held up, a session only tries, now and then, whether it may go on. */
-static bool may_plan(struct entity_run *run)
+bool schedule_may_plan(struct entity_run *run)
 {
 	struct session *session = run->session;
 
@@ -122,7 +123,7 @@ static bool may_plan(struct entity_run *run)
 	return recovery_may_plan(session) && !recovery_renews_connection(session);
 }
 
-static void plan(struct entity_run *run)
+void schedule_plan(struct entity_run *run)
 {
 	if (run->session->hold != HOLD_NONE)
 		recovery_probe(run->session, PROBING_PLAN);
@@ -143,9 +144,9 @@ static bool step(struct entity_run *run)
 			schedule_keep(run);
 			return true;
 		}
-		if (!may_plan(run) || !parents_have_moved(run))
+		if (!schedule_may_plan(run) || !parents_have_moved(run))
 			return run->state != ENTITY_PENDING;
-		plan(run);
+		schedule_plan(run);
 		return true;
 	case ENTITY_MOVING:
 		plan_more(run);
@@ -199,7 +200,8 @@ void schedule_advance(struct session *session)
 	while (changed) {
 		changed = false;
 		for (size_t i = 0; i < session->run_count; i++)
-			changed |= step(&session->runs[i]);
+			changed |= session_is_rollback(session) ? rollback_step(&session->runs[i])
+								: step(&session->runs[i]);
 	}
 	if (all_have_reached(session, ENTITY_COMPLETED))
 		session_finish(session);
@@ -368,17 +370,22 @@ static void start_batch(struct errand *errand)
 		    on_batch_done, errand);
 }
 
+void schedule_give(struct entity_run *run, struct lane *lane, const struct batch_spec *spec)
+{
+	struct errand *errand = errand_new(run, lane);
+
+	errand->spec = *spec;
+	plan_more(run);
+	start_batch(errand);
+}
+
 static bool offer_batch(struct entity_run *run, struct lane *lane, bool deletes)
 {
 	struct batch_spec spec;
-	struct errand *errand;
 
 	if (!entity_run_take(run, deletes, &spec))
 		return false;
-	errand = errand_new(run, lane);
-	errand->spec = spec;
-	plan_more(run);
-	start_batch(errand);
+	schedule_give(run, lane, &spec);
 	return true;
 }
 
@@ -521,7 +528,7 @@ static bool goes_alone(const struct entity_run *run)
 {
 	const struct entity *entity = run->bound->entity;
 
-	return run->alone || run->bound->kin ||
+	return run->alone || run->bound->kin || run->goes_alone ||
 	       (run->state == ENTITY_DELETING && entity_refers_to(entity, entity));
 }
 
@@ -529,6 +536,8 @@ static bool offer(struct entity_run *run, struct lane *lane)
 {
 	if (run->paused || entity_run_waits(run) || (goes_alone(run) && run->active > 0))
 		return false;
+	if (session_is_rollback(run->session))
+		return rollback_offer(run, lane);
 	switch (run->state) {
 	case ENTITY_CHECKING_BEFORE:
 	case ENTITY_CHECKING_AFTER:

@@ -29,6 +29,11 @@ void schedule_keep_unkept(struct session *session);
 /* What is planned of an entity is read from the store again, when nothing of it is under way. */
 void schedule_read_again(struct entity_run *run, const struct error *err);
 
+/* For rollback.c: may an entity ask the databases for anything now? Plans it; gives one of its batches to a lane. */
+bool schedule_may_plan(struct entity_run *run);
+void schedule_plan(struct entity_run *run);
+void schedule_give(struct entity_run *run, struct lane *lane, const struct batch_spec *spec);
+
 /* Stops one entity, and those that depend on it. */
 void schedule_fail_entity(struct entity_run *run, const char *reason);
 

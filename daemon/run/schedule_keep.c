@@ -58,9 +58,14 @@ static void keep_completed(struct entity_run *run)
 {
 	int64_t elapsed = run->finished_ms - run->started_ms;
 	_cleanup_free_ char *rate = NULL;
-	_cleanup_free_ char *filled = store_id_map_filled_sql(run->bound);
+	_cleanup_free_ char *filled = NULL;
 
 	fault_point("entity.completed");
+	if (session_is_rollback(run->session)) {
+		schedule_keep(run);
+		return;
+	}
+	filled = store_id_map_filled_sql(run->bound);
 	if (run->moved_here > 0 && !session_is_again(run->session))
 		rate = text_format("%.1f", (double)run->moved_here * 1000 /
 						   (double)(elapsed > 0 ? elapsed : 1));

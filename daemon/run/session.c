@@ -15,6 +15,7 @@
 #include "run/opening.h"
 #include "run/record.h"
 #include "run/recovery.h"
+#include "run/rollback.h"
 #include "run/schedule.h"
 #include "run/selection.h"
 #include "run/steer.h"
@@ -69,12 +70,18 @@ bool session_is_again(const struct session *session)
 	return json_is_true(json_object_get(session->options, "again"));
 }
 
+bool session_is_rollback(const struct session *session)
+{
+	return json_object_get(session->options, "rollback") != NULL;
+}
+
 /* Before it is known what there is to do. */
 static const char *asked_mode(const struct session *session)
 {
-	return session_is_full(session)	   ? "full"
-	       : session_is_again(session) ? "again"
-					   : "differential";
+	return session_is_rollback(session) ? "rollback"
+	       : session_is_full(session)   ? "full"
+	       : session_is_again(session)  ? "again"
+					    : "differential";
 }
 
 /* What could not be looked at is not passed over: those entities fail, with the reason. False: a connection was lost, and all
@@ -159,7 +166,7 @@ static void detect(struct session *session)
 
 static void detect_or_load(struct session *session)
 {
-	if (session->analysis[0] != '\0')
+	if (session->analysis[0] != '\0' || session_is_rollback(session))
 		opening_load(session);
 	else
 		detect(session);
@@ -205,6 +212,10 @@ static void insert_session(struct session *session)
 {
 	_cleanup_free_ char *options = json_dumps(session->options, JSON_COMPACT);
 
+	if (session_is_rollback(session)) {
+		rollback_insert(session, options, on_inserted);
+		return;
+	}
 	/* An analysis that was asked for is the session's from the start; another may turn out not to do. */
 	pg_submit(session->means.target, sql_store_session_insert, 4,
 		  (const char *const[]){ session->id, asked_mode(session), options,
@@ -252,6 +263,7 @@ static void find_analysis(struct session *session, const char *analysis)
 		pg_submit(session->means.target, sql_store_analysis_find, 1,
 			  (const char *const[]){ analysis }, on_analysis_found, session);
 	} else if (session_is_full(session) || session_is_again(session) ||
+		   session_is_rollback(session) ||
 		   json_is_true(json_object_get(session->options, "fresh"))) {
 		insert_session(session);
 	} else {
@@ -389,6 +401,8 @@ static void end(struct session *session)
 	}
 	fault_point("session.ending");
 	validation_steps_end(session);
+	if (session_is_rollback(session))
+		rollback_forget(session);
 	pg_submit(session->means.target, sql_store_session_end, 3,
 		  (const char *const[]){ session->id, session->final_state,
 					 session->reason[0] != '\0' ? session->reason : NULL },

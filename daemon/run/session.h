@@ -63,7 +63,7 @@ struct session {
 	char id[UUID_TEXT_SIZE];
 	int number;
 	char analysis[UUID_TEXT_SIZE]; /* "" until known */
-	char mode[16];		       /* initial, differential, full, again */
+	char mode[16];		       /* initial, differential, full, again, rollback */
 	json_t *options; /* of the request: entities, exclude, full, batch_size, parallel, strategy */
 	enum session_phase phase;
 	bool resumed;	  /* by a daemon that started again */
@@ -166,6 +166,8 @@ void session_set_phase(struct session *session, enum session_phase phase);
 bool session_is_full(const struct session *session);
 /* Does it carry only what was asked for again, without detection? (again.h) */
 bool session_is_again(const struct session *session);
+/* Does it undo another session? Then it needs no source. (rollback.h) */
+bool session_is_rollback(const struct session *session);
 /* As selection_make(), of its options. */
 bool *session_selection(const struct session *session, struct error *err);
 /* Answers that are still on their way to `arg` find nobody. */

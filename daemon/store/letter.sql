@@ -2,10 +2,11 @@
 -- through the daemon as they are; none of them holds a row's values.
 
 -- name: asides_known
--- Is there a control schema, one that keeps rows that are to be carried again, and one that keeps conflicts?
+-- Is there a control schema, one that keeps rows that are to be carried again, one that keeps conflicts, one that knows rollbacks?
 SELECT pg_catalog.to_regclass('migrated.dead_letter') IS NOT NULL,
        pg_catalog.to_regclass('migrated.again') IS NOT NULL,
-       pg_catalog.to_regclass('migrated.conflict') IS NOT NULL
+       pg_catalog.to_regclass('migrated.conflict') IS NOT NULL,
+       pg_catalog.to_regclass('migrated.rollback_left') IS NOT NULL
 
 -- name: letters_list
 -- $1 entity, $2 beginning of a session, $3 beginning of a SQLSTATE, $4 state, $5 limit; NULL: any.

@@ -275,7 +275,7 @@ UPDATE migrated.session
 
 -- name: session_is_unfinished
 -- Asked before the control schema is upgraded.
-SELECT session
+SELECT session, mode
   FROM migrated.session
  WHERE state IN ('pending', 'running', 'paused')
  LIMIT 1
@@ -351,7 +351,8 @@ SELECT e.entity,
        e.retries,
        e.timings,
        e.differences,
-       e.unchecked
+       e.unchecked,
+       e.level
   FROM migrated.session_entity AS e
   LEFT JOIN (
          SELECT entity,

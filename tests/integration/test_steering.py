@@ -336,6 +336,8 @@ def test_every_reply_is_of_the_type_the_interface_says(clinic, daemon):
     replies += [(method, frame) for method in ("Analyze", "Account", "Validate") for frame in daemon.stream(method)]
     replies += [("DryRun", frame) for frame in daemon.stream("DryRun", rows=True)]
     ask("ShowValidation")
+    ask("Rollback", session=daemon.call("List", limit=1)["sessions"][0]["session"], dry_run=True)
+    ask("ListLeft")
     assert {method for method, _ in replies} == set(agreed.methods) - {"Cancel"}
     with held(clinic.target, "orders"):
         start(daemon)

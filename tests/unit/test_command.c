@@ -115,6 +115,7 @@ static void test_what_changes_something_is_for_operators(void **state)
 {
 	static const char *const operate[] = { "detect",
 					       "migrate",
+					       "rollback",
 					       "pause",
 					       "resume",
 					       "cancel",
