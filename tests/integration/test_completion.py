@@ -83,12 +83,16 @@ def shell(name):
     return path
 
 
-def run(*command):
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60,
-                          env={"PATH": f"{BUILD_DIR}:/usr/bin:/bin", "HOME": "/nonexistent"}).stdout.split()
+@pytest.fixture
+def run(tmp_path):
+    def run(*command):
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60,
+                              env={"PATH": f"{BUILD_DIR}:/usr/bin:/bin", "HOME": str(tmp_path)}).stdout.split()
+
+    return run
 
 
-def test_bash_completes():
+def test_bash_completes(run):
     script = f"""source {SCRIPTS}/migratectl.bash
                  COMP_WORDS=(migratectl dead-letters list --st); COMP_CWORD=3; _migratectl; echo "${{COMPREPLY[@]}}"
                  COMP_WORDS=(migratectl sta); COMP_CWORD=1; _migratectl; echo "${{COMPREPLY[@]}}"
@@ -96,13 +100,13 @@ def test_bash_completes():
     assert run(shell("bash"), "-c", script)[:2] == ["--state", "status"]
 
 
-def test_fish_completes():
+def test_fish_completes(run):
     script = f"source {SCRIPTS}/migratectl.fish; complete -C 'migratectl dead-letters list --st'; complete -C 'migratectl sta'"
     words = run(shell("fish"), "--no-config", "-c", script)
     assert "--state" in words and "status" in words
 
 
-def test_zsh_completes():
+def test_zsh_completes(run):
     script = f"""_describe() {{ print -l -- $candidates }}
                  complete() {{ local -a words=($@); local CURRENT=$#; source {SCRIPTS}/_migratectl }}
                  complete migratectl sta; complete migratectl dead-letters list --st"""
