@@ -26,6 +26,7 @@ struct explain_names {
 	char **parts;	     /* of the legacy key; NULL: not known */
 	bool has_map;	     /* the entity's id map is there */
 	bool has_target;     /* its target table is there, with the columns that we need of it */
+	bool has_store;	     /* there is a control schema */
 	bool has_log;	     /* the control schema keeps a change log */
 };
 

@@ -137,9 +137,7 @@ static void on_known(void *arg, const struct pg_answer *answer)
 	names->target_types = types_of(result, 5, entity->target_key.count);
 	if (names->key_types == NULL && names->bound != NULL)
 		names->key_types = copies(names->bound->key_types, entity->source_key.count);
-	if (!explain_is_true(result, 0, 0))
-		explain_set_trouble(run, TARGET,
-				    "nothing was ever migrated into it: it has no control schema");
+	names->has_store = explain_is_true(result, 0, 0);
 	explain_go_on(run);
 }
 
@@ -152,15 +150,21 @@ void explain_learn_names(struct explain_run *run)
 	explain_ask(run, TARGET, explain_sql_known(&run->names), on_known);
 }
 
+/* Without its legacy key there is nothing more to be asked. */
+static bool cannot_be_found(struct explain_run *run, const struct pg_answer *answer)
+{
+	if (explain_is_no_key(answer))
+		explain_refuse_key(run);
+	else if (answer->error != NULL)
+		explain_fail(run, answer->error);
+	return answer->error != NULL;
+}
+
 static void on_target_row(void *arg, const struct pg_answer *answer)
 {
 	struct explain_run *run = arg;
 
-	if (explain_is_no_key(answer)) {
-		explain_refuse_key(run);
-		return;
-	}
-	if (explain_failed(run, answer->error))
+	if (cannot_be_found(run, answer))
 		return;
 	json_object_set_new(explain_side(run, TARGET), "asked", json_true());
 	json_object_set_new(explain_side(run, TARGET), "present",
@@ -174,11 +178,7 @@ static void on_by_target(void *arg, const struct pg_answer *answer)
 	const PGresult *result = pg_answer_rows(answer);
 	size_t count;
 
-	if (explain_is_no_key(answer)) {
-		explain_refuse_key(run);
-		return;
-	}
-	if (explain_failed(run, answer->error))
+	if (cannot_be_found(run, answer))
 		return;
 	if (PQntuples(result) > 0) {
 		set_key(run, store_key_parse(PQgetvalue(result, 0, 0), &count));
@@ -232,6 +232,15 @@ void explain_normalize_key(struct explain_run *run)
 		explain_ask(run, TARGET, explain_sql_key(&run->names), on_key);
 }
 
+/* Nothing was ever migrated into this database. */
+static void know_nothing(struct explain_run *run)
+{
+	json_object_set_new(explain_side(run, TARGET), "asked", json_true());
+	json_object_set_new(explain_side(run, TARGET), "present", json_false());
+	json_object_set_new(run->explanation, "mapping", json_string("never"));
+	explain_go_on(run);
+}
+
 static void on_facts(void *arg, const struct pg_answer *answer)
 {
 	struct explain_run *run = arg;
@@ -255,6 +264,8 @@ void explain_learn_facts(struct explain_run *run)
 {
 	if (run->sides[TARGET] == NULL)
 		explain_go_on(run);
+	else if (!run->names.has_store)
+		know_nothing(run);
 	else
 		explain_ask(run, TARGET, explain_sql_facts(&run->names), on_facts);
 }

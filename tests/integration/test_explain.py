@@ -102,9 +102,13 @@ def test_what_an_analysis_has_found_is_noted(world):
 
 def test_before_the_first_migration_rows_are_new_and_nothing_is_made_in_the_target(pair):
     world = pair(SOURCE, TARGET, things())
-    row = explain(world, 2)
-    assert row["state"] in ("new", "unchecked")
-    assert row["source"]["present"]
+    assert said(world, 2)[0] == "things 2 is in the source, and was not carried over yet: its entity was never migrated."
+    assert (state_of(world, 2), state_of(world, 77)) == ("new", "unknown")
+    assert explain(world, "00000000-0000-0000-0000-000000000001", target=True)["state"] == "unknown"
+    with pytest.raises(VarlinkError) as refused:
+        explain(world, "seven")
+    assert refused.value.parameters["kind"] == "usage"
+    assert world.target.value("SELECT to_regnamespace('migrated') IS NULL")
     world.migrate()
     assert state_of(world, 2) == "equal"
 
