@@ -301,7 +301,7 @@ def test_every_reply_is_of_the_type_the_interface_says(clinic, daemon):
         replies.append((method, daemon.call(method, **parameters)))
 
     def ask_all():
-        for method in ("Status", "Watch", "List", "Analyze", "Account", "Plan", "Check", "ListRules", "ListDeadLetters", "ListParked",
+        for method in ("Status", "Watch", "List", "Logs", "Analyze", "Account", "Plan", "Check", "ListRules", "ListDeadLetters", "ListParked",
                        "ListConflicts"):
             ask(method)
         ask("Plan", sql="system_messages")
@@ -336,6 +336,7 @@ def test_every_reply_is_of_the_type_the_interface_says(clinic, daemon):
     replies += [(method, frame) for method in ("Analyze", "Account", "Validate") for frame in daemon.stream(method)]
     replies += [("DryRun", frame) for frame in daemon.stream("DryRun", rows=True)]
     ask("ShowValidation")
+    ask("Explain", entity="offices", key="1")
     ask("Rollback", session=daemon.call("List", limit=1)["sessions"][0]["session"], dry_run=True)
     ask("ListLeft")
     assert {method for method, _ in replies} == set(agreed.methods) - {"Cancel"}
