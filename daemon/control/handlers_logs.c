@@ -252,10 +252,11 @@ void handle_logs(void *arg, struct control_call *call)
 	struct handlers *handlers = arg;
 	struct logs_parameters parameters = { .tail = TAIL };
 	struct log_filter filter = { 0 };
-	bool decoded = handler_decode(call, logs_fields, &parameters);
-	_cleanup_free_ char *level = parameters.level;
+	bool good = handler_decode(call, logs_fields, &parameters) &&
+		    make_filter(call, &parameters, &filter);
 
-	if (!decoded || !make_filter(call, &parameters, &filter)) {
+	free(parameters.level);
+	if (!good) {
 		free(parameters.session);
 		free(parameters.entity);
 		return;
