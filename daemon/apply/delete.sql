@@ -42,7 +42,7 @@ WITH {found} AS MATERIALIZED (
      AND c.kind = 'deleted'
      AND NOT EXISTS (SELECT FROM {stage} AS s WHERE {s_is_c})
      AND {rows}
-),{held}
+),{held}{shared}
 written AS (
   {write}
 ){logged},
@@ -93,6 +93,17 @@ UPDATE migrated.batch AS b
  WHERE b.session = '{session}'
    AND b.entity = '{entity}'
    AND b.number = {batch}
+
+-- name: shared
+-- Rows that others lead to, too, which are not gone with these. IS TRUE and NOT IN make hashed subplans, one pass over the id map, however
+-- few rows the planner thinks are gone: joins have been planned as loops over it for each.
+shared AS MATERIALIZED (
+  SELECT {o_t}
+    FROM {id_map} AS o
+   WHERE o.gone IS NULL
+     AND ((({o_t}) IN (SELECT {g_t} FROM gone AS g WHERE g.mapped)) IS TRUE)
+     AND ({o_k}) NOT IN (SELECT {g_k} FROM gone AS g WHERE g.mapped)
+),
 
 -- name: held
 -- Where a foreign key would delete or change rows of a mapped table along with it, a row is kept as long as there are such rows.

@@ -15,21 +15,40 @@
 #include "sql_apply.h"
 
 /* Several source rows may lead to one row of a join table: it stays as long as one of them is there. */
+static bool may_be_shared(const struct bound_entity *bound)
+{
+	return !entity_mints_key(bound->entity);
+}
+
+/* The CTE of those; "" where there are none. */
+static char *shared(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+	_cleanup_free_ char *o_t = parts_target_keys(bound, "o.");
+	_cleanup_free_ char *g_t = parts_target_keys(bound, "g.");
+	_cleanup_free_ char *o_k = bound_key_list(bound, "o.k%zu", ", ");
+	_cleanup_free_ char *g_k = bound_key_list(bound, "g.k%zu", ", ");
+
+	if (may_be_shared(bound) && bound->entity->on_delete != ON_DELETE_IGNORE)
+		text_fill(&text, sql_apply_shared,
+			  (const struct text_hole[]){ { "id_map", bound->id_map },
+						      { "o_t", o_t },
+						      { "g_t", g_t },
+						      { "o_k", o_k },
+						      { "g_k", g_k },
+						      { NULL, NULL } });
+	return text_steal(&text);
+}
+
 static char *unless_shared(const struct bound_entity *bound)
 {
-	size_t keys = bound->entity->source_key.count;
 	_cleanup_free_ char *o_is_g = parts_equal_keys(bound->entity->target_key.count, "o.t",
 						       "g.t");
-	_cleanup_free_ char *h_is_o = parts_equal_keys(keys, "h.k", "o.k");
 
-	if (entity_mints_key(bound->entity))
-		return text_copy("");
-	return text_format(
-		"\n     AND NOT EXISTS (SELECT FROM %s AS o\n"
-		"                      WHERE %s\n"
-		"                        AND o.gone IS NULL\n"
-		"                        AND NOT EXISTS (SELECT FROM gone AS h WHERE %s))",
-		bound->id_map, o_is_g, h_is_o);
+	return may_be_shared(bound)
+		       ? text_format("\n     AND NOT EXISTS (SELECT FROM shared AS o WHERE %s)",
+				     o_is_g)
+		       : text_copy("");
 }
 
 static bool writes(const struct bound_entity *bound)
@@ -116,6 +135,7 @@ static char *delete_statement(const struct binding *binding, const struct bound_
 							  deletes ? "deleted" : "marked", "w.t")
 					    : text_copy("");
 	_cleanup_free_ char *held = referrers_held(binding, bound, place, is_spared);
+	_cleanup_free_ char *others = shared(bound);
 	const struct text_hole holes[] = {
 		{ "m_k", m_k },
 		{ "m_t", m_t },
@@ -141,6 +161,7 @@ static char *delete_statement(const struct binding *binding, const struct bound_
 		{ "logged", ctes },
 		{ "found", held[0] != '\0' ? "found" : "gone" },
 		{ "held", held },
+		{ "shared", others },
 		{ "failed", held[0] != '\0' ? FAILED : "" },
 		{ "analysis", place->analysis },
 		{ "entity", bound->entity->name },

@@ -413,14 +413,20 @@ WITH gone AS MATERIALIZED (
      AND NOT EXISTS (SELECT FROM pg_temp.stage_doctor_offices AS s WHERE s.k1 = c.legacy_key[1]::integer AND s.k2 = c.legacy_key[2]::integer)
      AND TRUE
 ),
+
+shared AS MATERIALIZED (
+  SELECT o.t1, o.t2
+    FROM migrated.id_map_doctor_offices AS o
+   WHERE o.gone IS NULL
+     AND (((o.t1, o.t2) IN (SELECT g.t1, g.t2 FROM gone AS g WHERE g.mapped)) IS TRUE)
+     AND (o.k1, o.k2) NOT IN (SELECT g.k1, g.k2 FROM gone AS g WHERE g.mapped)
+),
+
 written AS (
   DELETE FROM "public"."doctor_offices" AS t
    USING gone AS g
    WHERE t."doctor_id" = g.t1 AND t."office_id" = g.t2
-     AND NOT EXISTS (SELECT FROM migrated.id_map_doctor_offices AS o
-                      WHERE o.t1 = g.t1 AND o.t2 = g.t2
-                        AND o.gone IS NULL
-                        AND NOT EXISTS (SELECT FROM gone AS h WHERE h.k1 = o.k1 AND h.k2 = o.k2))
+     AND NOT EXISTS (SELECT FROM shared AS o WHERE o.t1 = g.t1 AND o.t2 = g.t2)
      AND NOT (FALSE)
   RETURNING g.k1, g.k2, g.t1, g.t2, 0 AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
 ),
