@@ -150,6 +150,25 @@ def test_rows_that_a_later_session_changed_are_left_until_that_is_undone(things)
     is_as_before(things.target, before, id_maps(things.target))
 
 
+def test_a_dry_run_knows_that_rows_go_before_those_they_refer_to(pair):
+    parts = entity("parts", {"thing_id": {"references": "things", "from": "thing_id"}})
+    world = pair(PLAIN_SOURCE + "; CREATE TABLE parts (id integer PRIMARY KEY, thing_id integer); INSERT INTO things VALUES (1, 'a');"
+                 "INSERT INTO parts VALUES (1, 1), (2, 1)",
+                 PLAIN_TARGET + "; CREATE TABLE parts (id uuid PRIMARY KEY, legacy_id integer UNIQUE, thing_id uuid REFERENCES things ON DELETE CASCADE)",
+                 PLAIN, parts)
+    first = world.migrate().session
+    assert survey(world.daemon, first)["things"] == {"entity": "things", "removed": 1, "updated": 0, "restored": 0, "left": []}
+    world.source_sql("INSERT INTO things VALUES (2, 'b'), (3, 'c'); INSERT INTO parts VALUES (3, 2); UPDATE parts SET thing_id = 2 WHERE id = 1")
+    second = world.migrate().session
+    assert survey(world.daemon, second)["things"]["left"] == []
+    # Somebody has a row refer to one that is to go: it is the only one.
+    world.target_sql("UPDATE parts SET thing_id = (SELECT id FROM things WHERE legacy_id = 3) WHERE legacy_id = 2")
+    assert [(why["reason"], why["rows"]) for why in survey(world.daemon, second)["things"]["left"]] == [("referenced", 1)]
+    undone = rollback(world.daemon, second)
+    assert (undone.entities["things"]["deleted"], undone.failed) == (1, 1)
+    assert left(world.daemon) == [("things", "3", "referenced")]
+
+
 def test_a_row_of_another_table_is_not_taken_along(pair):
     world = pair(PLAIN_SOURCE + MANY, PLAIN_TARGET + "; CREATE TABLE notes (id serial, thing uuid REFERENCES things ON DELETE CASCADE);"
                  "CREATE TABLE calls (id serial, thing uuid REFERENCES things)", PLAIN)

@@ -21,13 +21,13 @@ COMMENT ON COLUMN migrated.before_image.mapping IS 'The row of the id map as it 
 ALTER TABLE migrated.session ADD COLUMN images_expired_at timestamptz;
 COMMENT ON COLUMN migrated.session.images_expired_at IS 'When its before-images were removed (before_images_keep): what it updated or deleted cannot be rolled back any more';
 
-CREATE TABLE migrated.change_log_table (
+CREATE TABLE migrated.logged_table (
   name    text PRIMARY KEY,
   entity  text NOT NULL,
   in_view boolean NOT NULL DEFAULT false
 );
-COMMENT ON TABLE migrated.change_log_table IS 'Tables of the change log; one that did not fit its id map any more was given another name';
-COMMENT ON COLUMN migrated.change_log_table.in_view IS 'The view migrated.change_log shows it';
+COMMENT ON TABLE migrated.logged_table IS 'Tables of the change log; one that did not fit its id map any more was given another name';
+COMMENT ON COLUMN migrated.logged_table.in_view IS 'The view migrated.change_log shows it';
 
 -- What is written here stays. Not even the owner may change it; whoever must (a superuser, by law) can take the trigger away, and is seen.
 CREATE FUNCTION migrated.is_append_only() RETURNS trigger
@@ -86,7 +86,7 @@ BEGIN
   IF present IS NOT NULL THEN
     former := format('former_change_log_%s', present::oid);
     EXECUTE format('ALTER TABLE %s RENAME TO %I', present, former);
-    UPDATE migrated.change_log_table AS l
+    UPDATE migrated.logged_table AS l
        SET name = former
      WHERE l.name = log;
   END IF;
@@ -106,7 +106,7 @@ BEGIN
                  'to be deleted, too); let_go, taken_back (a legacy key that stands for another row now, or after all not); repointed (to that '
                  'row); remapped (the id map alone: no row was there to be changed)');
   PERFORM migrated.make_append_only(format('migrated.%I', log));
-  INSERT INTO migrated.change_log_table AS l (name, entity)
+  INSERT INTO migrated.logged_table AS l (name, entity)
   VALUES (log, entity)
       ON CONFLICT (name) DO UPDATE
      SET in_view = false;
@@ -122,13 +122,13 @@ AS $$
 DECLARE
   branches text;
 BEGIN
-  IF to_regclass('migrated.change_log') IS NOT NULL AND NOT EXISTS (SELECT FROM migrated.change_log_table AS l WHERE NOT l.in_view) THEN
+  IF to_regclass('migrated.change_log') IS NOT NULL AND NOT EXISTS (SELECT FROM migrated.logged_table AS l WHERE NOT l.in_view) THEN
     RETURN;
   END IF;
   SELECT string_agg(format('SELECT l.session, %L::text AS entity, l.change, l.batch, l.kind, ARRAY[%s] AS legacy_key, ARRAY[%s] AS target_key, '
                            'CASE WHEN l.kind NOT IN (''deleted'', ''remapped'') THEN l.xmin END AS version, l.at FROM %s AS l', l.entity, keys.legacy, keys.target, keys.relation), ' UNION ALL ' ORDER BY l.name)
     INTO branches
-    FROM migrated.change_log_table AS l
+    FROM migrated.logged_table AS l
    CROSS JOIN LATERAL (SELECT a.attrelid::regclass AS relation,
                               string_agg(format('l.%I::text', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attname LIKE 'k%') AS legacy,
                               string_agg(format('l.%I::text', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attname LIKE 't%') AS target
@@ -145,7 +145,7 @@ BEGIN
                  'SELECT s.session, l.session AS number, l.entity, l.change, l.batch, l.kind, l.legacy_key, l.target_key, l.version, l.at '
                  'FROM (%s) AS l LEFT JOIN migrated.session AS s ON s.number = l.session', branches);
   COMMENT ON VIEW migrated.change_log IS 'Every change of a target row: by which session (and its number), of which entity, what, and when';
-  UPDATE migrated.change_log_table AS l
+  UPDATE migrated.logged_table AS l
      SET in_view = true
    WHERE NOT l.in_view;
 END

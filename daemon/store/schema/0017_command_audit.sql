@@ -65,7 +65,7 @@ BEGIN
   PERFORM set_config('migrated.deletes_history', 'on', true);
   FOR relation IN
     SELECT l.name
-      FROM migrated.change_log_table AS l
+      FROM migrated.logged_table AS l
      WHERE to_regclass(format('migrated.%I', l.name)) IS NOT NULL
      ORDER BY l.name
   LOOP

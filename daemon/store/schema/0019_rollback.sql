@@ -91,7 +91,7 @@ $$;
 
 -- --- what an entity's statements are made of --------------------------------------------------------------------------------------
 
-CREATE TYPE migrated.undo_parts AS (
+CREATE TYPE migrated.rollback_parts AS (
   entity   text,
   target   text,
   id_map   text,
@@ -105,14 +105,14 @@ CREATE TYPE migrated.undo_parts AS (
   types    text[],
   soft     text[],
   alone    boolean,
-  yields   text
+  surveyed boolean
 );
-COMMENT ON TYPE migrated.undo_parts IS 'The names that the statements of a rollback are made of, for one entity';
+COMMENT ON TYPE migrated.rollback_parts IS 'The names that the statements of a rollback are made of, for one entity';
 
 CREATE TABLE migrated.rollback_entity (
   rollback   uuid NOT NULL REFERENCES migrated.rollback ON DELETE CASCADE,
   entity     text NOT NULL,
-  parts      migrated.undo_parts NOT NULL,
+  parts      migrated.rollback_parts NOT NULL,
   imageless  bigint NOT NULL,
   by_trigger jsonb NOT NULL DEFAULT '{}',
   PRIMARY KEY (rollback, entity)
@@ -122,12 +122,12 @@ COMMENT ON COLUMN migrated.rollback_entity.parts IS 'What its statements are mad
 COMMENT ON COLUMN migrated.rollback_entity.imageless IS 'Rows that cannot be undone because their before-images are not there';
 COMMENT ON COLUMN migrated.rollback_entity.by_trigger IS 'Columns that a trigger set to something else than they were, and how many rows';
 
-CREATE FUNCTION migrated.undo_parts_of(entity text) RETURNS migrated.undo_parts
+CREATE FUNCTION migrated.undo_parts_of(entity text) RETURNS migrated.rollback_parts
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  p migrated.undo_parts;
+  p migrated.rollback_parts;
   relation regclass;
 BEGIN
   p.entity := entity;
@@ -195,7 +195,23 @@ $$;
 COMMENT ON FUNCTION migrated.values_of IS 'SQL: the columns of a row as an object of texts';
 
 -- What would be deleted or changed along with a row `t`, by the actions of foreign keys.
-CREATE FUNCTION migrated.yielding(p migrated.undo_parts) RETURNS text
+-- When the rows are only looked at, those that refer to them are still there: is a row `x` of that table none that would be removed, or be
+-- given another reference back, before?
+CREATE FUNCTION migrated.still_refers(relation oid, columns text[]) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT coalesce(string_agg(format(' AND NOT EXISTS (SELECT FROM %s AS g WHERE (g.deed = ''remove'' OR g.before ?| %L) AND %s)',
+                                    to_regclass(format('migrated.%I', 'undo_' || e.entity)), columns, keys.equal), ''), '')
+    FROM migrated.entity AS e
+   CROSS JOIN LATERAL (SELECT string_agg(format('g.t%s = x.%I', k.place, k.name), ' AND ') AS equal
+                         FROM jsonb_array_elements_text(e.written -> 'key') WITH ORDINALITY AS k (name, place)) AS keys
+   WHERE to_regclass(e.written ->> 'table') = relation
+     AND to_regclass(format('migrated.%I', 'undo_' || e.entity)) IS NOT NULL
+$$;
+COMMENT ON FUNCTION migrated.still_refers IS 'SQL: that a row is not dealt with before, for a survey';
+
+CREATE FUNCTION migrated.yielding(p migrated.rollback_parts) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -203,10 +219,11 @@ AS $$
                                     CASE WHEN c.conrelid = c.confrelid
                                          THEN format(' AND NOT EXISTS (SELECT FROM %s AS o WHERE o.ctid = ANY ($1) AND o.deed = ''remove'' AND %s)',
                                                      p.work, migrated.each_of('o.t{n} = x.{name}', p.keys, ' AND '))
-                                         ELSE '' END,
+                                         ELSE '' END
+                                    || CASE WHEN p.surveyed THEN migrated.still_refers(c.conrelid, k.columns) ELSE '' END,
                                     c.conname), ' ' ORDER BY c.conname), '')
     FROM pg_constraint AS c
-   CROSS JOIN LATERAL (SELECT string_agg(format('x.%I = t.%I', a.attname, f.attname), ' AND ') AS equal
+   CROSS JOIN LATERAL (SELECT string_agg(format('x.%I = t.%I', a.attname, f.attname), ' AND ') AS equal, array_agg(a.attname::text) AS columns
                          FROM ROWS FROM (unnest(c.conkey), unnest(c.confkey)) AS k (own, other)
                          JOIN pg_attribute AS a
                            ON a.attrelid = c.conrelid
@@ -226,7 +243,7 @@ COMMENT ON FUNCTION migrated.yielding IS 'SQL: the foreign key by which rows wou
 -- Collects into migrated.undo_ENTITY what session `of` did to the rows of an entity and what has not been undone yet: one row for each
 -- row of the target, the last first. deed: remove (it was inserted), amend (it was changed), restore (it was deleted), none (it came and
 -- went). Answers how many there are.
-CREATE FUNCTION migrated.undo_collect(p migrated.undo_parts, of_number integer) RETURNS bigint
+CREATE FUNCTION migrated.undo_collect(p migrated.rollback_parts, of_number integer) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -319,7 +336,7 @@ COMMENT ON FUNCTION migrated.undo_collect IS 'Collects what a session did to the
 
 -- The columns that are to be set, and references that are to let go before anything is removed: those that may be NULL and lead to rows
 -- that are not removed later than theirs.
-CREATE FUNCTION migrated.undo_columns(p migrated.undo_parts, of_session uuid) RETURNS migrated.undo_parts
+CREATE FUNCTION migrated.undo_columns(p migrated.rollback_parts, of_session uuid) RETURNS migrated.rollback_parts
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -358,7 +375,7 @@ $$;
 COMMENT ON FUNCTION migrated.undo_columns IS 'Says which columns a rollback sets';
 
 -- The rows that a statement is about ($1, by where they stand in migrated.undo_ENTITY), and why one is to be left as it is.
-CREATE FUNCTION migrated.undo_found(p migrated.undo_parts, of_number integer, force boolean) RETURNS text
+CREATE FUNCTION migrated.undo_found(p migrated.rollback_parts, of_number integer, force boolean) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$

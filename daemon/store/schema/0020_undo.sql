@@ -3,7 +3,7 @@
 -- --- planning ---------------------------------------------------------------------------------------------------------------------
 
 -- Cuts what is to be done of one kind into batches of `size` rows.
-CREATE FUNCTION migrated.undo_cut(rollback uuid, p migrated.undo_parts, kind text, which text, size bigint) RETURNS void
+CREATE FUNCTION migrated.undo_cut(rollback uuid, p migrated.rollback_parts, kind text, which text, size bigint) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -27,7 +27,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
   r migrated.rollback;
-  p migrated.undo_parts;
+  p migrated.rollback_parts;
   rows bigint;
   lacking bigint;
 BEGIN
@@ -72,7 +72,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-  p migrated.undo_parts := migrated.undo_parts_of(undo_retry.entity);
+  p migrated.rollback_parts := migrated.undo_parts_of(undo_retry.entity);
 BEGIN
   PERFORM FROM migrated.session_entity AS e WHERE e.session = undo_retry.rollback AND e.entity = undo_retry.entity FOR UPDATE;
   IF to_regclass(p.work) IS NULL THEN
@@ -100,7 +100,7 @@ COMMENT ON FUNCTION migrated.undo_retry IS 'Plans what was refused to be tried a
 
 -- $1 are the rows, by where they stand in migrated.undo_ENTITY. In all of them `found` is what there is, `left` what is left as it is,
 -- and `done` what is not.
-CREATE FUNCTION migrated.undo_left(p migrated.undo_parts, rollback uuid) RETURNS text
+CREATE FUNCTION migrated.undo_left(p migrated.rollback_parts, rollback uuid) RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -112,7 +112,7 @@ $$;
 COMMENT ON FUNCTION migrated.undo_left IS 'SQL: keeps which rows a rollback leaves as they are';
 
 -- What the id map had of a row before, or that it had none. Only where it leads to this row: what another row is known by now is its own.
-CREATE FUNCTION migrated.undo_mapping(p migrated.undo_parts, of_number integer) RETURNS text
+CREATE FUNCTION migrated.undo_mapping(p migrated.rollback_parts, of_number integer) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -136,7 +136,7 @@ COMMENT ON FUNCTION migrated.undo_mapping IS 'SQL: puts back what the id map had
 
 -- Rows that were to be written (CTE `wanted`) and were not: refused when somebody has changed them between their being read and written;
 -- else a trigger keeps them as they are. They are looked for only when some are missing.
-CREATE FUNCTION migrated.undo_missed(p migrated.undo_parts, rollback uuid, written text) RETURNS text
+CREATE FUNCTION migrated.undo_missed(p migrated.rollback_parts, rollback uuid, written text) RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -151,7 +151,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION migrated.undo_missed IS 'SQL: what is made of rows that were to be written and were not';
 
-CREATE FUNCTION migrated.undo_restoring(p migrated.undo_parts, r migrated.rollback, batch integer) RETURNS text
+CREATE FUNCTION migrated.undo_restoring(p migrated.rollback_parts, r migrated.rollback, batch integer) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -178,7 +178,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION migrated.undo_restoring IS 'SQL: restores rows that were deleted';
 
-CREATE FUNCTION migrated.undo_loosening(p migrated.undo_parts, r migrated.rollback, batch integer) RETURNS text
+CREATE FUNCTION migrated.undo_loosening(p migrated.rollback_parts, r migrated.rollback, batch integer) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -206,7 +206,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION migrated.undo_loosening IS 'SQL: has references let go, or point again to what is there again';
 
-CREATE FUNCTION migrated.undo_undoing(p migrated.undo_parts, r migrated.rollback, batch integer) RETURNS text
+CREATE FUNCTION migrated.undo_undoing(p migrated.rollback_parts, r migrated.rollback, batch integer) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -264,7 +264,7 @@ COMMENT ON FUNCTION migrated.undo_undoing IS 'SQL: removes rows that were insert
 
 -- What triggers have set to something else than it was, is set once more without them, where our role may. Columns of foreign keys are
 -- not, as nothing would check them then.
-CREATE FUNCTION migrated.undo_without_triggers(p migrated.undo_parts, r migrated.rollback, batch integer, places bigint[]) RETURNS void
+CREATE FUNCTION migrated.undo_without_triggers(p migrated.rollback_parts, r migrated.rollback, batch integer, places bigint[]) RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -332,7 +332,7 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
   r migrated.rollback;
-  p migrated.undo_parts;
+  p migrated.rollback_parts;
   b migrated.batch;
   letter text;
   step text;
@@ -477,7 +477,7 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
   r migrated.rollback;
-  p migrated.undo_parts;
+  p migrated.rollback_parts;
   key text;
   stays text;
   gone bigint;
@@ -560,18 +560,21 @@ AS $$
 #variable_conflict use_column
 DECLARE
   name text;
-  p migrated.undo_parts;
+  names text[] := ARRAY(SELECT e.entity
+                          FROM migrated.session_entity AS e
+                         WHERE e.session = undo_survey.of_session
+                           AND (undo_survey.entities IS NULL OR e.entity = ANY (undo_survey.entities))
+                         ORDER BY e.level DESC, e.entity);
+  p migrated.rollback_parts;
 BEGIN
-  FOR name IN
-    SELECT e.entity
-      FROM migrated.session_entity AS e
-     WHERE e.session = undo_survey.of_session
-       AND (undo_survey.entities IS NULL OR e.entity = ANY (undo_survey.entities))
-     ORDER BY e.level DESC, e.entity
-  LOOP
+  FOREACH name IN ARRAY names LOOP
     p := migrated.undo_parts_of(name);
     PERFORM migrated.undo_collect(p, undo_survey.of_number);
-    p := migrated.undo_columns(p, undo_survey.of_session);
+    EXECUTE pg_catalog.format('CREATE INDEX ON %s (%s)', p.work, migrated.each_key('t{n}', pg_catalog.cardinality(p.keys)));
+  END LOOP;
+  FOREACH name IN ARRAY names LOOP
+    p := migrated.undo_columns(migrated.undo_parts_of(name), undo_survey.of_session);
+    p.surveyed := true;
     RETURN QUERY EXECUTE pg_catalog.replace(pg_catalog.replace(
       'WITH ' || migrated.undo_found(p, undo_survey.of_number, undo_survey.force)
         || pg_catalog.format(' SELECT %L::text, f.deed, f.reason, pg_catalog.count(*) FROM found AS f GROUP BY f.deed, f.reason', name),
