@@ -34,8 +34,7 @@ static const char *name_of(const struct validation_step *step)
 /* What is carried again on request is a few rows; and a dry run leaves nothing behind, not even what was found. */
 static bool session_has_steps(const struct session *session)
 {
-	return !session_is_again(session) && !session_is_rollback(session) &&
-	       !session->means.dry;
+	return !session_is_again(session) && !session_is_rollback(session) && !session->means.dry;
 }
 
 bool validation_step_is_wanted(const struct entity_run *run, enum validate_step which)
