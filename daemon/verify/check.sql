@@ -5,6 +5,7 @@
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL random_page_cost = 0.3;
 SET LOCAL work_mem = '{work_memory}kB';
+SET LOCAL jit = off;
 SELECT migrated.hold_epoch({epoch});
 SELECT TRUE
   FROM migrated.validation_entity AS e

@@ -39,7 +39,7 @@ static char *duplicates(const struct bound_entity *bound, const char *key_column
 	return text_steal(&text);
 }
 
-static char *find_missing(const struct check_request *request, const char *range)
+static char *find_missing(const struct check_request *request, const struct check_range *range)
 {
 	const struct bound_entity *bound = request->bound;
 	struct text text = TEXT_INIT;
@@ -49,6 +49,10 @@ static char *find_missing(const struct check_request *request, const char *range
 	_cleanup_free_ char *stage = check_sql_stage(bound);
 	_cleanup_free_ char *m_is_s = check_sql_same_keys(bound, "m.k", "s.k");
 	_cleanup_free_ char *t_is_m = check_sql_target_is(bound, "t", "m.t");
+	_cleanup_free_ char *t_is_r = check_sql_target_is(bound, "t", "r.t");
+	_cleanup_free_ char *join_map = check_sql_join_map(bound, m_is_s, range->mapped);
+	_cleanup_free_ char *join_target = check_sql_join_target(bound, t_is_m, range->carried);
+	_cleanup_free_ char *join_exactly = check_sql_join_target(bound, t_is_r, NULL);
 	_cleanup_free_ char *r_key = check_sql_key(bound, "r.k");
 	_cleanup_free_ char *r_target = check_sql_target_key(bound, "r.t");
 	_cleanup_free_ char *name = pg_quote_literal(bound->entity->name);
@@ -56,17 +60,15 @@ static char *find_missing(const struct check_request *request, const char *range
 	_cleanup_free_ char *key_columns = check_sql_names(&bound->entity->source_key);
 	_cleanup_free_ char *twice = duplicates(bound, key_columns);
 
-	(void)range; /* only such rows were staged */
 	text_fill(&text, sql_verify_check_counts_rows,
 		  (const struct text_hole[]){ { "s_k", s_k },
 					      { "m_t", m_t },
 					      { "any_target_key", bound->target_key_quoted[0] },
 					      { "keyless", keyless },
 					      { "stage", stage },
-					      { "id_map", bound->id_map },
-					      { "m_is_s", m_is_s },
-					      { "target", bound->target_relation },
-					      { "t_is_m", t_is_m },
+					      { "join_map", join_map },
+					      { "join_target", join_target },
+					      { "join_exactly", join_exactly },
 					      { "r_key", r_key },
 					      { "r_target", r_target },
 					      { "name", name },
@@ -79,7 +81,7 @@ static char *find_missing(const struct check_request *request, const char *range
 
 /* --- of the target's ------------------------------------------------------------------------------ */
 
-static char *find_extra(const struct check_request *request, const char *range)
+static char *find_extra(const struct check_request *request, const struct check_range *range)
 {
 	const struct bound_entity *bound = request->bound;
 	bool deletes = bound->entity->on_delete == ON_DELETE_DELETE;
@@ -108,8 +110,13 @@ const struct check_look check_counts_looks[] = {
 	  .read = read_rows,
 	  .columns = hashed_columns,
 	  .find = find_missing,
+	  .ranges = check_sql_in_step,
 	  .waiting =
 		  "SELECT pg_catalog.count(*) FROM seen AS r WHERE NOT r.handled AND NOT r.keyless" },
-	{ .applies = check_sql_has_legacy_key, .along = ALONG_TARGET, .find = find_extra },
+	{ .applies = check_sql_out_of_step, .along = ALONG_TARGET, .find = find_extra },
+	{ .applies = check_sql_in_step,
+	  .along = ALONG_CARRIED,
+	  .find = find_extra,
+	  .ranges = check_sql_in_step },
 	{ 0 },
 };

@@ -2,7 +2,7 @@
 
 -- name: check_counts_rows
 -- Target, of rows that were staged. Whose version is not the one that was handled waits for the next session; all others must be there. What was
--- set aside has its own list.
+-- set aside has its own list. Absent are those that are not where rows with such keys are: of them it is asked exactly whether they are anywhere.
 aside AS MATERIALIZED (
   SELECT d.legacy_key
     FROM migrated.dead_letter AS d
@@ -26,17 +26,17 @@ seen AS MATERIALIZED (
          t.{any_target_key} IS NULL AS absent,
          {keyless} AS keyless
     FROM {stage} AS s
-    LEFT JOIN {id_map} AS m
-      ON {m_is_s}
-    LEFT JOIN {target} AS t
-      ON {t_is_m}
+    {join_map}
+    {join_target}
 ),
 found AS (
   SELECT 'missing' AS kind, {r_key} AS legacy_key, {r_target} AS target_key, NULL::text[] AS columns, NULL::text AS name
     FROM seen AS r
+    {join_exactly}
    WHERE r.handled
      AND r.absent
      AND r.w1 IS DISTINCT FROM 0
+     AND t.{any_target_key} IS NULL
    UNION ALL
   SELECT 'missing', NULL, NULL, ARRAY[{key_columns}], NULL
     FROM seen AS r

@@ -87,7 +87,7 @@ static void set_carrying(struct carrying *carrying, const struct bound_entity *b
 	set_decided(carrying, bound);
 }
 
-static char *find_mapped(const struct check_request *request, const char *range)
+static char *find_mapped(const struct check_request *request, const struct check_range *range)
 {
 	const struct bound_entity *bound = request->bound;
 	struct carrying carrying = { 0 };
@@ -95,6 +95,8 @@ static char *find_mapped(const struct check_request *request, const char *range)
 	_cleanup_free_ char *m_k = check_sql_keys(bound, "m.k");
 	_cleanup_free_ char *m_t = check_sql_targets(bound, "m.t");
 	_cleanup_free_ char *t_is_m = check_sql_target_is(bound, "t", "m.t");
+	_cleanup_free_ char *join_target = check_sql_join_target(bound, t_is_m, range->carried);
+	_cleanup_free_ char *join_exactly = check_sql_join_target(bound, t_is_m, NULL);
 	_cleanup_free_ char *s_key = check_sql_key(bound, "s.k");
 	_cleanup_free_ char *s_target = check_sql_target_key(bound, "s.t");
 	_cleanup_free_ char *aside = check_sql_aside(bound, s_key);
@@ -107,9 +109,9 @@ static char *find_mapped(const struct check_request *request, const char *range)
 			  { "any_target_key", bound->target_key_quoted[0] },
 			  { "carried", text_string(&carrying.carried) },
 			  { "id_map", bound->id_map },
-			  { "target", bound->target_relation },
-			  { "t_is_m", t_is_m },
-			  { "range", range },
+			  { "join_target", join_target },
+			  { "join_exactly", join_exactly },
+			  { "range", range->which },
 			  { "differs", text_string(&carrying.differs) },
 			  { "kind",
 			    carries(bound) ? "WHEN o.k1 IS NOT NULL THEN 'duplicate' ELSE 'swapped'"
@@ -124,7 +126,7 @@ static char *find_mapped(const struct check_request *request, const char *range)
 	return text_steal(&text);
 }
 
-static char *find_shared(const struct check_request *request, const char *range)
+static char *find_shared(const struct check_request *request, const struct check_range *range)
 {
 	const struct bound_entity *bound = request->bound;
 	struct text text = TEXT_INIT;
@@ -139,14 +141,14 @@ static char *find_shared(const struct check_request *request, const char *range)
 					      { "m_k", m_k },
 					      { "m_t", m_t },
 					      { "id_map", bound->id_map },
-					      { "range", range },
+					      { "range", range->which },
 					      { NULL, NULL } });
 	return text_steal(&text);
 }
 
 /* --- along the target's rows -------------------------------------------------------------------------- */
 
-static char *find_unmapped(const struct check_request *request, const char *range)
+static char *find_unmapped(const struct check_request *request, const struct check_range *range)
 {
 	const struct bound_entity *bound = request->bound;
 	struct text text = TEXT_INIT;
@@ -174,8 +176,15 @@ static char *find_unmapped(const struct check_request *request, const char *rang
 }
 
 const struct check_look check_mappings_looks[] = {
-	{ .applies = always, .along = ALONG_ID_MAP, .find = find_mapped },
-	{ .applies = check_sql_has_legacy_key, .along = ALONG_TARGET, .find = find_unmapped },
+	{ .applies = always,
+	  .along = ALONG_ID_MAP,
+	  .find = find_mapped,
+	  .ranges = check_sql_in_step },
+	{ .applies = check_sql_out_of_step, .along = ALONG_TARGET, .find = find_unmapped },
 	{ .applies = may_not_share, .along = ALONG_TARGETS, .find = find_shared },
+	{ .applies = check_sql_in_step,
+	  .along = ALONG_CARRIED,
+	  .find = find_unmapped,
+	  .ranges = check_sql_in_step },
 	{ 0 },
 };

@@ -2,17 +2,26 @@
 
 -- name: check_mappings_mapped
 -- Target. Mappings that lead to no row, or to one that carries another key. If that key's own mapping leads there, too, two lead to one row.
+-- First those that do not lead to where rows with such keys are, of which it is then asked exactly where they lead.
 -- A mapping that waits for its row to be carried again has no hash; one that people decided to leave without a row has the hash of none.
+candidates AS MATERIALIZED (
+  SELECT {m_k},
+         {m_t},
+         m.h1,
+         m.w1
+    FROM {id_map} AS m
+    {join_target}
+   WHERE {range}
+     AND m.gone IS NULL
+     AND CASE WHEN t.{any_target_key} IS NULL THEN TRUE ELSE {differs} END
+),
 suspects AS MATERIALIZED (
   SELECT {m_k},
          {m_t},
          t.{any_target_key} IS NULL AS absent{carried}
-    FROM {id_map} AS m
-    LEFT JOIN {target} AS t
-      ON {t_is_m}
-   WHERE {range}
-     AND m.gone IS NULL
-     AND CASE WHEN t.{any_target_key} IS NULL THEN m.h1 IS NOT NULL AND m.w1 IS DISTINCT FROM 0
+    FROM candidates AS m
+    {join_exactly}
+   WHERE CASE WHEN t.{any_target_key} IS NULL THEN m.h1 IS NOT NULL AND m.w1 IS DISTINCT FROM 0
               ELSE {differs} END
 ),
 found AS (
@@ -26,10 +35,8 @@ found AS (
 -- name: check_mappings_right
 -- A part, with a legacy key in the target: the mapping of the key that the row carries.
 
-    LEFT JOIN {id_map} AS o
-      ON {o_is_carried}
-     AND {o_is_there}
-     AND o.gone IS NULL
+    LEFT JOIN LATERAL (SELECT * FROM {id_map} AS o WHERE {o_is_carried} AND {o_is_there} AND o.gone IS NULL LIMIT 1) AS o
+      ON TRUE
 
 -- name: check_mappings_decided
 -- A condition, likewise: somebody changed the legacy key in the target, and somebody decides, or has decided, that it be so.
@@ -48,10 +55,13 @@ found AS (
   SELECT CASE WHEN t.{any_target_key} IS NULL THEN 'unmapped' ELSE 'duplicate' END AS kind,
          {c_key} AS legacy_key, {c_target} AS target_key, NULL::text[] AS columns, NULL::text AS name
     FROM strays AS c
-    LEFT JOIN ({target} AS t
-               CROSS JOIN LATERAL (SELECT {carried_by_t}) AS b)
-      ON {t_is_mapped}
-     AND {b_is_c}
+    LEFT JOIN LATERAL (SELECT t.{any_target_key}
+                         FROM {target} AS t
+                        CROSS JOIN LATERAL (SELECT {carried_by_t}) AS b
+                        WHERE {t_is_mapped}
+                          AND {b_is_c}
+                        LIMIT 1) AS t
+      ON TRUE
    WHERE (NOT c.known OR t.{any_target_key} IS NOT NULL)
      AND NOT EXISTS (SELECT FROM {id_map} AS o WHERE {o_is_c})
 )

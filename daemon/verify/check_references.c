@@ -99,7 +99,7 @@ static void append_orphans(struct text *text, const struct check_request *reques
 					      { NULL, NULL } });
 }
 
-static char *find_orphans(const struct check_request *request, const char *range)
+static char *find_orphans(const struct check_request *request, const struct check_range *range)
 {
 	const struct bound_entity *bound = request->bound;
 	struct text text = TEXT_INIT;
@@ -127,7 +127,7 @@ static char *find_orphans(const struct check_request *request, const char *range
 		  (const struct text_hole[]){ { "t_columns", t_columns },
 					      { "values", text_string(&values) },
 					      { "target", bound->target_relation },
-					      { "range", range },
+					      { "range", range->which },
 					      { "any_value", text_string(&any) },
 					      { "orphans", text_string(&orphans) },
 					      { "o_target", o_target },

@@ -90,7 +90,7 @@ static char *any_of(const struct bound_entity *bound, bool after)
 	return text_steal(&text);
 }
 
-static char *find_after(const struct check_request *request, const char *range)
+static char *find_after(const struct check_request *request, const struct check_range *range)
 {
 	const struct bound_entity *bound = request->bound;
 	struct text text = TEXT_INIT;
@@ -112,7 +112,7 @@ static char *find_after(const struct check_request *request, const char *range)
 					      { "broken", text_string(&rules.broken) },
 					      { "target", bound->target_relation },
 					      { "target_is_m", target_is_m },
-					      { "range", range },
+					      { "range", range->which },
 					      { "any_broken", any },
 					      { "rules", text_string(&rules.values) },
 					      { "known", is_known },
@@ -170,7 +170,7 @@ static char *broken_columns(const struct bound_entity *bound)
 	return text_format("%s,\n  %s", hashed, text_string(&rules.types));
 }
 
-static char *find_before(const struct check_request *request, const char *range)
+static char *find_before(const struct check_request *request, const struct check_range *range)
 {
 	const struct bound_entity *bound = request->bound;
 	struct text text = TEXT_INIT;

@@ -52,14 +52,17 @@ static bool is_over(const struct check_run *run)
 
 /* --- ranges ------------------------------------------------------------------------------------- */
 
+static bool is_by_legacy_key(enum check_along along)
+{
+	return along == ALONG_SOURCE || along == ALONG_ID_MAP || along == ALONG_CARRIED;
+}
+
 /* Expressions of the keys that it goes along; the caller frees them. */
-static char **keys_along(const struct check_run *run, size_t *ret_count)
+static char **keys_along(const struct check_run *run, enum check_along along, size_t *ret_count)
 {
 	const struct bound_entity *bound = run->request.bound;
-	enum check_along along = look_of(run)->along;
-	size_t count = along == ALONG_SOURCE || along == ALONG_ID_MAP
-			       ? bound->entity->source_key.count
-			       : bound->entity->target_key.count;
+	size_t count = is_by_legacy_key(along) ? bound->entity->source_key.count
+					       : bound->entity->target_key.count;
 	char **keys = memory_new(count * sizeof(*keys));
 
 	for (size_t i = 0; i < count; i++)
@@ -76,6 +79,9 @@ static char **keys_along(const struct check_run *run, size_t *ret_count)
 		case ALONG_TARGET:
 			keys[i] = text_format("t.%s", bound->target_key_quoted[i]);
 			break;
+		case ALONG_CARRIED:
+			keys[i] = check_sql_carried_part(bound, "t", i);
+			break;
 		}
 	*ret_count = count;
 	return keys;
@@ -91,14 +97,15 @@ static void keys_free(char **keys, size_t count)
 static size_t key_count(const struct check_run *run)
 {
 	size_t count;
-	char **keys = keys_along(run, &count);
+	char **keys = keys_along(run, look_of(run)->along, &count);
 
 	keys_free(keys, count);
 	return count;
 }
 
+/* `type` is one that all values can be read as, whatever the length of their column's; "": the column's. */
 static void append_bound(struct text *text, char *const *keys, size_t count, const char *comparison,
-			 char *const *values)
+			 char *const *values, const char *type)
 {
 	text_separate(text, " AND ");
 	text_append(text, "(");
@@ -108,7 +115,7 @@ static void append_bound(struct text *text, char *const *keys, size_t count, con
 	for (size_t i = 0; i < count; i++) {
 		_cleanup_free_ char *value = pg_quote_literal(values[i]);
 
-		text_appendf(text, "%s%s", i > 0 ? ", " : "", value);
+		text_appendf(text, "%s%s%s", i > 0 ? ", " : "", value, type);
 	}
 	text_append(text, ")");
 }
@@ -124,19 +131,23 @@ static void append_keyless(struct text *text, char *const *keys, size_t count)
 	text_append(text, ")");
 }
 
-static char *condition_between(const struct check_run *run, char *const *low, char *const *high)
+static char *condition_between(const struct check_run *run, enum check_along along,
+			       char *const *low, char *const *high)
 {
+	bool of_integers = along != ALONG_SOURCE && is_by_legacy_key(along) &&
+			   check_sql_has_integer_key(run->request.bound);
+	const char *type = of_integers ? "::bigint" : "";
 	size_t count;
-	char **keys = keys_along(run, &count);
+	char **keys = keys_along(run, along, &count);
 	struct text text = TEXT_INIT;
 
 	if (low != NULL)
-		append_bound(&text, keys, count, ">", low);
+		append_bound(&text, keys, count, ">", low, type);
 	if (high != NULL)
-		append_bound(&text, keys, count, "<=", high);
+		append_bound(&text, keys, count, "<=", high, type);
 	if (text.length == 0)
 		text_append(&text, "TRUE");
-	else if (high == NULL && look_of(run)->along == ALONG_SOURCE)
+	else if (high == NULL && along == ALONG_SOURCE)
 		append_keyless(&text, keys, count);
 	keys_free(keys, count);
 	return text_steal(&text);
@@ -144,7 +155,19 @@ static char *condition_between(const struct check_run *run, char *const *low, ch
 
 static char *condition(const struct check_run *run)
 {
-	return condition_between(run, run->low, run->high);
+	return condition_between(run, look_of(run)->along, run->low, run->high);
+}
+
+/* The same range of legacy keys elsewhere. Only of integers: texts may be ordered otherwise there. */
+static char *condition_elsewhere(const struct check_run *run, enum check_along along)
+{
+	const struct check_request *request = &run->request;
+	bool of_target = along == ALONG_CARRIED;
+
+	if (!is_by_legacy_key(look_of(run)->along) || !check_sql_has_integer_key(request->bound) ||
+	    (of_target && !check_sql_in_step(request->binding, request->bound)))
+		return NULL;
+	return condition_between(run, along, run->low, run->high);
 }
 
 /* --- cursors: [look, key…] ------------------------------------------------------------------------- */
@@ -189,7 +212,8 @@ static bool read_cursor(struct check_run *run)
 		if ((size_t)json_integer_value(json_array_get(cursor, 0)) >= count)
 			return false;
 		run->look = (size_t)json_integer_value(json_array_get(cursor, 0));
-		if (!read_key(run, cursor))
+		if (!look_of(run)->applies(run->request.binding, run->request.bound) ||
+		    !read_key(run, cursor))
 			return false;
 	}
 	skip_looks(run);
@@ -319,17 +343,27 @@ static void on_kept(void *arg, const struct pg_answer *answer)
 /* Where there is nothing to look at, nothing is found. */
 static char *found(const struct check_run *run)
 {
-	_cleanup_free_ char *which = NULL;
+	_cleanup_free_ char *which = NULL, *mapped = NULL, *carried = NULL;
 
 	if (is_over(run))
 		return text_copy(sql_verify_check_nothing);
 	which = condition(run);
-	return look_of(run)->find(&run->request, which);
+	mapped = condition_elsewhere(run, ALONG_ID_MAP);
+	carried = condition_elsewhere(run, ALONG_CARRIED);
+	return look_of(run)->find(&run->request, &(struct check_range){ .which = which,
+									.mapped = mapped,
+									.carried = carried });
 }
 
 static const char *waiting(const struct check_run *run)
 {
 	return is_over(run) || look_of(run)->waiting == NULL ? "0" : look_of(run)->waiting;
+}
+
+static bool holds_ranges(const struct check_run *run)
+{
+	return !is_over(run) && look_of(run)->ranges != NULL &&
+	       look_of(run)->ranges(run->request.binding, run->request.bound);
 }
 
 static void keep(struct check_run *run)
@@ -340,7 +374,9 @@ static void keep(struct check_run *run)
 
 	run->next = is_over(run) ? NULL : next_cursor(run);
 	sql = check_keep_sql(&run->request, run->check, with, rows, waiting(run), run->next);
-	statements = text_format("%s;\nCOMMIT", sql);
+	statements = text_format("%s%s;\nCOMMIT",
+				 holds_ranges(run) ? "SET LOCAL enable_nestloop = off;\n" : "",
+				 sql);
 	pg_submit(run->request.target, statements, 0, NULL, on_kept, run);
 }
 
@@ -415,39 +451,54 @@ static char *relation_along(const struct check_run *run)
 	case ALONG_TARGETS:
 		return text_format("%s AS m", bound->id_map);
 	case ALONG_TARGET:
+	case ALONG_CARRIED:
 		return text_format("%s AS t", bound->target_relation);
 	}
 	abort();
 }
 
+/* What it goes along is not all that the relation has. */
+static char *filter_along(const struct check_run *run)
+{
+	const struct bound_entity *bound = run->request.bound;
+
+	if (look_of(run)->along == ALONG_SOURCE)
+		return text_copy(bound->source_filter);
+	if (look_of(run)->along == ALONG_CARRIED)
+		return check_sql_carries(bound, "t");
+	return text_copy("TRUE");
+}
+
 static char *range_sql(const struct check_run *run)
 {
 	size_t count;
-	char **expressions = keys_along(run, &count);
+	char **expressions = keys_along(run, look_of(run)->along, &count);
 	struct text text = TEXT_INIT;
 	_cleanup_text_ struct text names = TEXT_INIT;
+	_cleanup_text_ struct text none = TEXT_INIT;
 	_cleanup_text_ struct text keys = TEXT_INIT;
 	_cleanup_text_ struct text order = TEXT_INIT;
 	_cleanup_free_ char *relation = relation_along(run);
-	_cleanup_free_ char *which = condition_between(run, run->low, NULL);
+	_cleanup_free_ char *filter = filter_along(run);
+	_cleanup_free_ char *which = condition_between(run, look_of(run)->along, run->low, NULL);
 	_cleanup_free_ char *rows = text_format("%" PRId64, run->request.rows);
-	bool of_source = look_of(run)->along == ALONG_SOURCE;
 
 	for (size_t i = 0; i < count; i++) {
-		text_appendf(&names, "%sn.x%zu", i > 0 ? ", " : "", i + 1);
+		text_appendf(&names, ", n.x%zu", i + 1);
+		text_append(&none, ", NULL");
 		text_appendf(&keys, "%s%s AS x%zu", i > 0 ? ", " : "", expressions[i], i + 1);
 		text_appendf(&order, "%s%s", i > 0 ? ", " : "", expressions[i]);
 	}
 	text_fill(&text, sql_verify_check_range,
-		  (const struct text_hole[]){
-			  { "names", text_string(&names) },
-			  { "keys", text_string(&keys) },
-			  { "order", text_string(&order) },
-			  { "relation", relation },
-			  { "filter", of_source ? run->request.bound->source_filter : "TRUE" },
-			  { "which", which },
-			  { "rows", rows },
-			  { NULL, NULL } });
+		  (const struct text_hole[]){ { "names", text_string(&names) },
+					      { "none", text_string(&none) },
+					      { "keys", text_string(&keys) },
+					      { "order", text_string(&order) },
+					      { "relation", relation },
+					      { "filter", filter },
+					      { "which", which },
+					      { "rows", rows },
+					      { NULL, NULL } });
 	keys_free(expressions, count);
 	return text_steal(&text);
 }

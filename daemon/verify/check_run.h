@@ -16,6 +16,17 @@ enum check_along {
 	ALONG_ID_MAP,  /* the mappings, by legacy key */
 	ALONG_TARGETS, /* the mappings, by target key */
 	ALONG_TARGET,  /* the rows of the target's table */
+	ALONG_CARRIED, /* likewise, by the legacy key that they carry; those without are left out */
+};
+
+/* A range, as conditions. What is not asked for by a range of its own is looked up row by row, so that a chunk takes no longer the more
+   there are of them. */
+struct check_range {
+	const char *which; /* of what the look goes along */
+	const char *
+		mapped; /* the same of the legacy keys in the id map `m`; NULL: they may be ordered otherwise */
+	const char *
+		carried; /* and of those that the target's rows `t` carry; NULL: likewise, or there is no index for it */
 };
 
 struct check_look {
@@ -27,7 +38,10 @@ struct check_look {
 	char *(*columns)(const struct bound_entity *bound);
 	/* CTEs, `found` among them (check_keep_sql()), about what meets the condition: of the id map `m`, the target's rows `t`, or all
 	   that was shipped. */
-	char *(*find)(const struct check_request *request, const char *condition);
+	char *(*find)(const struct check_request *request, const struct check_range *range);
+	/* Are two ranges of the same keys held against each other, each of them read once? Statistics of a table that has just been
+	   filled say that there is next to nothing in a range, so that each row would be looked up. NULL: no. */
+	bool (*ranges)(const struct binding *binding, const struct bound_entity *bound);
 	const char
 		*waiting; /* expression over these: how many of the rows merely wait; NULL: none */
 };

@@ -7,19 +7,24 @@ SELECT pg_catalog.to_regclass({id_map_name}) IS NOT NULL,
        EXISTS (SELECT FROM migrated.entity AS e WHERE e.entity = {entity} AND e.fingerprint = '{fingerprint}')
 
 -- name: check_range
--- Either side. The last key of the next range, and how many rows there are up to it.
-SELECT n.place, {names}
-  FROM (
-SELECT {keys},
-       pg_catalog.row_number() OVER (ORDER BY {order}) AS place
-  FROM {relation}
- WHERE {filter}
-   AND {which}
- ORDER BY {order}
- LIMIT {rows}
-       ) AS n
- ORDER BY n.place DESC
- LIMIT 1
+-- Either side. How many rows there are in the next range, and its last key; without one, they are the last.
+WITH bound AS MATERIALIZED (
+  SELECT {keys}
+    FROM {relation}
+   WHERE {filter}
+     AND {which}
+   ORDER BY {order}
+  OFFSET {rows} - 1
+   LIMIT 1
+)
+SELECT {rows}::bigint AS rows{names}
+  FROM bound AS n
+ UNION ALL
+SELECT (SELECT pg_catalog.count(*)
+          FROM {relation}
+         WHERE {filter}
+           AND {which}){none}
+ WHERE NOT EXISTS (SELECT FROM bound)
 
 -- name: check_whole
 -- Source. A query is not cut.

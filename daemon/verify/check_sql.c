@@ -201,7 +201,7 @@ char *check_sql_carried(const struct bound_entity *bound, const char *alias)
 }
 
 /* Before that is looked at more closely. */
-static char *carries(const struct bound_entity *bound, const char *alias)
+char *check_sql_carries(const struct bound_entity *bound, const char *alias)
 {
 	struct text text = TEXT_INIT;
 
@@ -210,6 +210,30 @@ static char *carries(const struct bound_entity *bound, const char *alias)
 		text_appendf(&text, "%s.%s IS NOT NULL", alias, legacy_column(bound, i)->quoted);
 	}
 	return text_steal(&text);
+}
+
+bool check_sql_has_integer_key(const struct bound_entity *bound)
+{
+	for (size_t i = 0; i < bound->entity->source_key.count; i++)
+		if (family_of(bound->key_types[i]) != FAMILY_INTEGER)
+			return false;
+	return true;
+}
+
+bool check_sql_in_step(const struct binding *binding, const struct bound_entity *bound)
+{
+	(void)binding;
+	if (!bound->legacy_unique || !check_sql_has_integer_key(bound))
+		return false;
+	for (size_t i = 0; i < bound->entity->legacy_key.count; i++)
+		if (family_of(legacy_column(bound, i)->type) != FAMILY_INTEGER)
+			return false;
+	return true;
+}
+
+bool check_sql_out_of_step(const struct binding *binding, const struct bound_entity *bound)
+{
+	return check_sql_has_legacy_key(binding, bound) && !check_sql_in_step(binding, bound);
 }
 
 /* --- parts of statements ---------------------------------------------------------------------------- */
@@ -224,16 +248,46 @@ char *check_sql_aside(const struct bound_entity *bound, const char *key)
 	return text_steal(&text);
 }
 
-char *check_sql_strays(const struct bound_entity *bound, const char *range, bool live_only)
+/* The planner does not take it for a join, and so not for one with all there is. */
+static char *join(const char *columns, const char *relation, const char *alias, const char *on,
+		  const char *range)
+{
+	if (range != NULL)
+		return text_format("LEFT JOIN %s AS %s\n      ON %s\n     AND %s", relation, alias,
+				   on, range);
+	return text_format("LEFT JOIN LATERAL (SELECT %s FROM %s AS %s WHERE %s LIMIT 1) AS %s\n"
+			   "      ON TRUE",
+			   columns, relation, alias, on, alias);
+}
+
+char *check_sql_join_map(const struct bound_entity *bound, const char *on, const char *range)
+{
+	return join("m.*", bound->id_map, "m", on, range);
+}
+
+char *check_sql_join_target(const struct bound_entity *bound, const char *on, const char *range)
+{
+	_cleanup_text_ struct text columns = TEXT_INIT;
+
+	for (size_t i = 0; i < bound->entity->target_key.count; i++)
+		text_appendf(&columns, "%st.%s", i > 0 ? ", " : "", bound->target_key_quoted[i]);
+	for (size_t i = 0; i < bound->entity->legacy_key.count; i++)
+		text_appendf(&columns, ", t.%s", legacy_column(bound, i)->quoted);
+	return join(text_string(&columns), bound->target_relation, "t", on, range);
+}
+
+char *check_sql_strays(const struct bound_entity *bound, const struct check_range *range,
+		       bool live_only)
 {
 	struct text text = TEXT_INIT;
 	_cleanup_free_ char *t_columns = check_sql_target_columns(bound);
 	_cleanup_free_ char *carried = check_sql_carried(bound, "t");
-	_cleanup_free_ char *carries_one = carries(bound, "t");
+	_cleanup_free_ char *carries_one = check_sql_carries(bound, "t");
 	_cleanup_free_ char *c_t = check_sql_targets(bound, "c.t");
 	_cleanup_free_ char *c_k = check_sql_keys(bound, "c.k");
 	_cleanup_free_ char *mapped = numbered(bound->entity->target_key.count, "m.t", "m");
 	_cleanup_free_ char *m_is_c = check_sql_same_keys(bound, "m.k", "c.k");
+	_cleanup_free_ char *join_map = check_sql_join_map(bound, m_is_c, range->mapped);
 	_cleanup_free_ char *is_key = bound_key_list(bound, "c.k%zu IS NOT NULL", " AND ");
 	_cleanup_free_ char *leads = check_sql_same_targets(bound, "m.t", "c.t");
 
@@ -242,13 +296,12 @@ char *check_sql_strays(const struct bound_entity *bound, const char *range, bool
 			  { "t_columns", t_columns },
 			  { "carried", carried },
 			  { "target", bound->target_relation },
-			  { "range", range },
+			  { "range", range->which },
 			  { "carries", carries_one },
 			  { "c_t", c_t },
 			  { "c_k", c_k },
 			  { "mapped", mapped },
-			  { "id_map", bound->id_map },
-			  { "m_is_c", m_is_c },
+			  { "join_map", join_map },
 			  { "c_is_key", is_key },
 			  { "m_leads_to_c", leads },
 			  { "or_gone", live_only ? " OR m.gone IS NOT NULL" : "" },

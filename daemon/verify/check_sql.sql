@@ -22,8 +22,7 @@ strays AS MATERIALIZED (
          m.k1 IS NOT NULL AS known,
          {mapped}
     FROM carried AS c
-    LEFT JOIN {id_map} AS m
-      ON {m_is_c}
+    {join_map}
    WHERE {c_is_key}
      AND (m.k1 IS NULL OR NOT ({m_leads_to_c}){or_gone})
 )
