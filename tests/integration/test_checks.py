@@ -271,3 +271,56 @@ def test_what_cannot_be_checked_is_unchecked_and_not_a_pass(make):
     assert state["offices", "counts"][:2] == ("unchecked", "its mapping has changed since it was migrated; "
                                               "the next session reads all of it anew")
     assert state["doctors", "counts"][0] == "done"
+
+
+# --- several chunks ---------------------------------------------------------------------------------------
+
+MANY = 12_000  # the first chunk is of 5,000 rows, the next of up to twice as many
+MISSING = (("counts", "missing"), ("mappings", "dangling"))
+
+
+def test_what_lies_in_another_chunk_is_told_from_what_is_not_there(make):
+    """Keys that are in the same order on both sides, keys that may not be, and none in the target."""
+    world = make("counts", "mappings",
+                 source=f"""
+                     CREATE TABLE numbers (id bigint PRIMARY KEY, value text);
+                     INSERT INTO numbers SELECT n - 600, n FROM generate_series(1, {MANY}) AS n;
+                     CREATE TABLE words (id text PRIMARY KEY, value text);
+                     INSERT INTO words SELECT CASE n % 2 WHEN 0 THEN 'w' ELSE 'W' END || n, n FROM generate_series(1, {MANY}) AS n;
+                     CREATE TABLE pairs (a smallint, b integer, value text, PRIMARY KEY (a, b));
+                     INSERT INTO pairs SELECT n % 3, n, n FROM generate_series(1, {MANY}) AS n;
+                     CREATE TABLE bare (id integer PRIMARY KEY, value text);
+                     INSERT INTO bare SELECT n, n FROM generate_series(1, {MANY}) AS n""",
+                 target="""
+                     CREATE TABLE numbers (id uuid PRIMARY KEY, legacy_id integer UNIQUE, value text);
+                     CREATE TABLE words (id uuid PRIMARY KEY, legacy_id text UNIQUE, value text);
+                     CREATE TABLE pairs (id uuid PRIMARY KEY, legacy_a integer, legacy_b bigint, value text, UNIQUE (legacy_a, legacy_b));
+                     CREATE TABLE bare (id uuid PRIMARY KEY, value text)""",
+                 entities=[entity("numbers", {"value": "value"}), entity("words", {"value": "value"}),
+                           entity("pairs", {"value": "value"}, key=["a", "b"], legacy_key=["legacy_a", "legacy_b"]),
+                           entity("bare", {"value": "value"}, legacy_key=None)])
+    assert look(world) == []
+    for name, column, first, second in (("numbers", "legacy_id", "7", "11000"), ("words", "legacy_id", "'w10'", "'W11999'")):
+        world.target_sql(f"""
+            UPDATE {name} SET {column} = NULL WHERE value IN ('100', '200');
+            UPDATE migrated.id_map_{name} AS m SET t1 = o.t1 FROM migrated.id_map_{name} AS o
+             WHERE (m.k1, o.k1) IN (({first}, {second}), ({second}, {first}));
+            DELETE FROM {name} WHERE value IN ('5000', '9000')""")
+    world.target_sql(f"""
+        INSERT INTO numbers VALUES (gen_random_uuid(), 2147483647, 'far'), (gen_random_uuid(), NULL, 'none');
+        UPDATE numbers SET legacy_id = 2000000 WHERE value = '300';
+        INSERT INTO words VALUES (gen_random_uuid(), 'zzz', 'far');
+        UPDATE pairs SET legacy_a = 2 - legacy_a WHERE legacy_b = 8000;
+        UPDATE pairs SET legacy_b = 40000 WHERE legacy_b = 10;
+        DELETE FROM pairs WHERE legacy_b IN (1, {MANY});
+        DELETE FROM bare WHERE value IN ('3', '{MANY}')""")
+    assert look(world) == expected(
+        *[difference("numbers", check, kind, int(key) - 600) for key in ("5000", "9000") for check, kind in MISSING],
+        *[difference("numbers", "mappings", "swapped", key) for key in (7, 11000, -500, -400, -300)],
+        difference("numbers", "counts", "extra", 2147483647), difference("numbers", "mappings", "unmapped", 2147483647),
+        *[difference("words", check, kind, key) for key in ("w5000", "w9000") for check, kind in MISSING],
+        *[difference("words", "mappings", "swapped", key) for key in ("w10", "W11999", "w100", "w200")],
+        difference("words", "counts", "extra", "zzz"), difference("words", "mappings", "unmapped", "zzz"),
+        *[difference("pairs", check, kind, key % 3, key) for key in (1, MANY) for check, kind in MISSING],
+        difference("pairs", "mappings", "swapped", 8000 % 3, 8000), difference("pairs", "mappings", "swapped", 1, 10),
+        *[difference("bare", check, kind, key) for key in (3, MANY) for check, kind in MISSING])
