@@ -194,7 +194,6 @@ AS $$
 $$;
 COMMENT ON FUNCTION migrated.values_of IS 'SQL: the columns of a row as an object of texts';
 
--- What would be deleted or changed along with a row `t`, by the actions of foreign keys.
 -- When the rows are only looked at, those that refer to them are still there: is a row `x` of that table none that would be removed, or be
 -- given another reference back, before?
 CREATE FUNCTION migrated.still_refers(relation oid, columns text[]) RETURNS text
@@ -211,7 +210,8 @@ AS $$
 $$;
 COMMENT ON FUNCTION migrated.still_refers IS 'SQL: that a row is not dealt with before, for a survey';
 
-CREATE FUNCTION migrated.yielding(p migrated.rollback_parts) RETURNS text
+-- What would be deleted or changed along with a row `t`, by the actions of foreign keys; rows of the tables `beside` do not count.
+CREATE FUNCTION migrated.yielding(p migrated.rollback_parts, beside regclass[]) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -235,6 +235,7 @@ AS $$
      AND c.contype = 'f'
      AND c.conparentid = 0
      AND c.confdeltype IN ('c', 'n', 'd')
+     AND c.conrelid <> ALL (beside)
 $$;
 COMMENT ON FUNCTION migrated.yielding IS 'SQL: the foreign key by which rows would go with a row, for a CASE';
 
@@ -374,13 +375,14 @@ END
 $$;
 COMMENT ON FUNCTION migrated.undo_columns IS 'Says which columns a rollback sets';
 
--- The rows that a statement is about ($1, by where they stand in migrated.undo_ENTITY), and why one is to be left as it is.
-CREATE FUNCTION migrated.undo_found(p migrated.rollback_parts, of_number integer, force boolean) RETURNS text
+-- The rows that a statement is about ($1, by where they stand in migrated.undo_ENTITY), and why one is to be left as it is. Where
+-- children are yet to be undone, it does not matter that their tables (`beside`) refer to a row that is to be removed.
+CREATE FUNCTION migrated.undo_found(p migrated.rollback_parts, of_number integer, force boolean, beside regclass[] DEFAULT '{}') RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  yields text := migrated.yielding(p);
+  yields text := migrated.yielding(p, beside);
 BEGIN
   RETURN format(
     'found AS MATERIALIZED ('

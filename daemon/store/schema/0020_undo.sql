@@ -182,7 +182,8 @@ CREATE FUNCTION migrated.undo_loosening(p migrated.rollback_parts, r migrated.ro
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT 'WITH ' || migrated.undo_found(p, r.of_number, r.force) || ', ' || migrated.undo_left(p, r.rollback) || ', ' || format(
+  SELECT 'WITH ' || migrated.undo_found(p, r.of_number, r.force, ARRAY(
+           SELECT to_regclass((e.parts).target) FROM migrated.rollback_entity AS e WHERE e.rollback = r.rollback)) || ', ' || migrated.undo_left(p, r.rollback) || ', ' || format(
     'wanted AS MATERIALIZED (SELECT f.* FROM found AS f WHERE f.reason IS NULL AND f.present AND f.deed = ''amend'' AND f.before ?| %4$L::text[]), '
     'loosened AS (UPDATE %1$s AS t SET %2$s FROM found AS f WHERE %3$s AND f.reason IS NULL AND t.xmin = f.standing '
     'AND CASE f.deed WHEN ''remove'' THEN %5$s WHEN ''amend'' THEN f.before ?| %4$L::text[] ELSE false END '
@@ -502,6 +503,10 @@ BEGIN
      SET rows = k.rows - gone
    WHERE k.entity = p.entity
      AND gone > 0;
+  -- Source rows that were found gone, where there was nothing to do to a row of the target (on_delete ignore, a row that was not there).
+  EXECUTE pg_catalog.format(
+    'UPDATE %s AS m SET gone = NULL FROM migrated.session AS s WHERE s.session = %L AND m.gone BETWEEN s.created_at '
+    'AND coalesce(s.finished_at, pg_catalog.now()) AND %s NOT IN %s', p.id_map, r.of_session, key, stays);
   -- Fills are undone, too: whoever waited for his parent before waits again, once he is read again.
   EXECUTE pg_catalog.format(
     'UPDATE %1$s AS m SET h1 = NULL, h2 = NULL FROM %2$s AS u WHERE %3$s AND u.filled AND u.deed = ''amend'' AND m.h1 IS NOT NULL',
