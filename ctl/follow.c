@@ -436,3 +436,18 @@ enum exit_status follow_session(struct client *client, const struct follow_setti
 	json_decref(follow.told);
 	return status;
 }
+
+enum exit_status follow_begun(struct client *client, const struct arguments *arguments,
+			      json_t *parameters)
+{
+	struct failure failure;
+	json_auto_t *reply = client_call(client, arguments->command->method, parameters, &failure);
+
+	if (!reply)
+		return view_fail(&failure);
+	return follow_session(client, &(struct follow_settings){
+					      .session = reply_string(reply, "session"),
+					      .until_paused = true,
+					      .arguments = arguments,
+				      });
+}

@@ -26,4 +26,8 @@ struct follow_settings {
 /* The exit status says how the session ended. */
 enum exit_status follow_session(struct client *client, const struct follow_settings *settings);
 
+/* Begins a session by the command's method, and follows it until it ends or is paused. */
+enum exit_status follow_begun(struct client *client, const struct arguments *arguments,
+			      json_t *parameters);
+
 #endif

@@ -13,6 +13,7 @@
 #include "ctl/reply.h"
 
 #define JSON_VERSION 1
+#define FIELD_WIDTH 66 /* of text behind a label */
 
 static const struct view *const views[] = {
 	&view_status,	      &view_watch,	     &view_list,
@@ -47,6 +48,27 @@ void view_set_names(json_t *parameters, const char *key, const char *names)
 {
 	if (names)
 		json_object_set_new(parameters, key, arguments_names(names));
+}
+
+void view_append_field(const struct look *look, struct text *out, const char *label, int label_width,
+		       const char *string)
+{
+	text_appendf(out, "%-*s", label_width, label);
+	while (look_width(string) > FIELD_WIDTH) {
+		size_t length = look_fit(string, FIELD_WIDTH);
+		_cleanup_free_ char *line = NULL;
+
+		while (length > 0 && string[length] != ' ')
+			length--;
+		if (length == 0)
+			break; /* one long word */
+		line = text_format("%.*s", (int)length, string);
+		look_append(look, out, STYLE_PLAIN, line);
+		text_appendf(out, "\n%-*s", label_width, "");
+		string += length + 1;
+	}
+	look_append(look, out, STYLE_PLAIN, string);
+	text_append(out, "\n");
 }
 
 void view_append_total(struct text *out, int64_t total, int64_t shown, const char *which)

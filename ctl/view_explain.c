@@ -22,30 +22,12 @@ static json_t *parameters_of(const struct arguments *arguments)
 
 /* --- fields --------------------------------------------------------------------------------------- */
 
-#define LABEL_WIDTH 11
-#define TEXT_WIDTH 66
+#define LABEL_WIDTH 12 /* with what is between */
 
-/* A label and some text, in lines that a terminal has room for. Takes the string over. */
+/* Takes the string over. */
 static void give(const struct look *look, struct text *out, const char *label, char *string)
 {
-	const char *at = string;
-
-	text_appendf(out, "%-*s ", LABEL_WIDTH, label);
-	while (look_width(at) > TEXT_WIDTH) {
-		size_t length = look_fit(at, TEXT_WIDTH);
-		_cleanup_free_ char *line = NULL;
-
-		while (length > 0 && at[length] != ' ')
-			length--;
-		if (length == 0)
-			break; /* one long word */
-		line = text_format("%.*s", (int)length, at);
-		look_append(look, out, STYLE_PLAIN, line);
-		text_appendf(out, "\n%-*s ", LABEL_WIDTH, "");
-		at += length + 1;
-	}
-	look_append(look, out, STYLE_PLAIN, at);
-	text_append(out, "\n");
+	view_append_field(look, out, label, LABEL_WIDTH, string);
 	free(string);
 }
 

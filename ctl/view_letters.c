@@ -25,29 +25,12 @@ static char *cause_of(const json_t *letter)
 }
 
 /* As wide as the help. */
-#define LABEL_WIDTH 10
-#define TEXT_WIDTH 66
+#define LABEL_WIDTH 12 /* with what is between */
 
-/* "Label       some text, in lines that a terminal has room for". */
 static void append_field(const struct look *look, struct text *out, const char *label,
 			 const char *string)
 {
-	text_appendf(out, "%-*s  ", LABEL_WIDTH, label);
-	while (look_width(string) > TEXT_WIDTH) {
-		size_t length = look_fit(string, TEXT_WIDTH);
-		_cleanup_free_ char *line = NULL;
-
-		while (length > 0 && string[length] != ' ')
-			length--;
-		if (length == 0)
-			break; /* one long word */
-		line = text_format("%.*s", (int)length, string);
-		look_append(look, out, STYLE_PLAIN, line);
-		text_appendf(out, "\n%-*s  ", LABEL_WIDTH, "");
-		string += length + 1;
-	}
-	look_append(look, out, STYLE_PLAIN, string);
-	text_append(out, "\n");
+	view_append_field(look, out, label, LABEL_WIDTH, string);
 }
 
 /* Takes the string over. */

@@ -34,31 +34,14 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 	text_append(out, "\n");
 }
 
-static enum exit_status wait_for_end(const struct arguments *arguments, struct client *client)
-{
-	struct failure failure;
-	json_auto_t *parameters = parameters_of(arguments);
-	json_auto_t *reply = client_call(client, arguments->command->method, parameters, &failure);
-
-	if (!reply)
-		return view_fail(&failure);
-	return follow_session(client, &(struct follow_settings){
-					      .session = reply_string(reply, "session"),
-					      .until_paused = true,
-					      .arguments = arguments,
-				      });
-}
-
 static enum exit_status run(const struct view *view, const struct arguments *arguments,
 			    struct client *client)
 {
-	json_auto_t *parameters = NULL;
+	json_auto_t *parameters = parameters_of(arguments);
 
-	if (arguments->dry_run) {
-		parameters = parameters_of(arguments);
+	if (arguments->dry_run)
 		return dry_run(arguments, parameters, client);
-	}
-	return arguments->wait ? wait_for_end(arguments, client)
+	return arguments->wait ? follow_begun(client, arguments, parameters)
 			       : view_call(view, arguments, client);
 }
 

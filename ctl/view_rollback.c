@@ -97,26 +97,14 @@ static enum exit_status judge_rollback(const json_t *reply)
 	return EXIT_DONE;
 }
 
-static enum exit_status wait_for_end(const struct arguments *arguments, struct client *client)
-{
-	struct failure failure;
-	json_auto_t *parameters = rollback_parameters(arguments);
-	json_auto_t *reply = client_call(client, arguments->command->method, parameters, &failure);
-
-	if (!reply)
-		return view_fail(&failure);
-	return follow_session(client, &(struct follow_settings){
-					      .session = reply_string(reply, "session"),
-					      .until_paused = true,
-					      .arguments = arguments,
-				      });
-}
-
 static enum exit_status run_rollback(const struct view *view, const struct arguments *arguments,
 				     struct client *client)
 {
-	return arguments->wait && !arguments->dry_run ? wait_for_end(arguments, client)
-						      : view_call(view, arguments, client);
+	json_auto_t *parameters = rollback_parameters(arguments);
+
+	return arguments->wait && !arguments->dry_run
+		       ? follow_begun(client, arguments, parameters)
+		       : view_call(view, arguments, client);
 }
 
 const struct view view_rollback = {

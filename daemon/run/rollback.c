@@ -261,14 +261,6 @@ static bool go_on_to_the_end(struct entity_run *run)
 
 /* --- from state to state ----------------------------------------------------------------------- */
 
-static bool all_have_reached(const struct session *session, enum entity_state state)
-{
-	for (size_t i = 0; i < session->run_count; i++)
-		if (session->runs[i].state < state)
-			return false;
-	return true;
-}
-
 /* Parents are restored first. */
 static bool lower_levels_have_moved(const struct entity_run *run)
 {
@@ -308,7 +300,7 @@ bool rollback_step(struct entity_run *run)
 		schedule_set_state(run, ENTITY_MOVED, NULL);
 		return true;
 	case ENTITY_MOVED:
-		if (!all_have_reached(session, ENTITY_MOVED))
+		if (!schedule_all_have_reached(session, ENTITY_MOVED))
 			return false;
 		schedule_set_state(run, ENTITY_FILLING, NULL);
 		return true;
@@ -318,7 +310,7 @@ bool rollback_step(struct entity_run *run)
 		schedule_set_state(run, ENTITY_FILLED, NULL);
 		return true;
 	case ENTITY_FILLED:
-		if (!all_have_reached(session, ENTITY_FILLED) || !higher_levels_are_over(run))
+		if (!schedule_all_have_reached(session, ENTITY_FILLED) || !higher_levels_are_over(run))
 			return false;
 		schedule_set_state(run, ENTITY_DELETING, NULL);
 		return true;
@@ -334,7 +326,7 @@ bool rollback_offer(struct entity_run *run, struct lane *lane)
 	struct batch_spec spec;
 	bool taken = false;
 
-	if (run->state == ENTITY_MOVING && all_have_reached(run->session, ENTITY_MOVING) &&
+	if (run->state == ENTITY_MOVING && schedule_all_have_reached(run->session, ENTITY_MOVING) &&
 	    lower_levels_have_moved(run))
 		taken = entity_run_take_kind(run, BATCH_RESTORE, &spec);
 	else if (run->state == ENTITY_FILLING)

@@ -73,7 +73,7 @@ static bool has_references_to_fill(const struct entity_run *run)
 	return false;
 }
 
-static bool all_have_reached(const struct session *session, enum entity_state state)
+bool schedule_all_have_reached(const struct session *session, enum entity_state state)
 {
 	for (size_t i = 0; i < session->run_count; i++)
 		if (session->runs[i].state < state)
@@ -157,14 +157,14 @@ static bool step(struct entity_run *run)
 		complete_or_go_on(run);
 		return true;
 	case ENTITY_MOVED:
-		if (!all_have_reached(session, ENTITY_MOVED))
+		if (!schedule_all_have_reached(session, ENTITY_MOVED))
 			return false;
 		schedule_set_state(run,
 				   has_references_to_fill(run) ? ENTITY_FILLING : ENTITY_FILLED,
 				   NULL);
 		return true;
 	case ENTITY_FILLED:
-		if (!all_have_reached(session, ENTITY_FILLED) || !children_have_deleted(run))
+		if (!schedule_all_have_reached(session, ENTITY_FILLED) || !children_have_deleted(run))
 			return false;
 		schedule_set_state(run, ENTITY_DELETING, NULL);
 		return true;
@@ -203,7 +203,7 @@ void schedule_advance(struct session *session)
 			changed |= session_is_rollback(session) ? rollback_step(&session->runs[i])
 								: step(&session->runs[i]);
 	}
-	if (all_have_reached(session, ENTITY_COMPLETED))
+	if (schedule_all_have_reached(session, ENTITY_COMPLETED))
 		session_finish(session);
 	recovery_arm(session);
 	lane_pool_wake(session->means.lanes);

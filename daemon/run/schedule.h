@@ -18,6 +18,9 @@ void schedule_advance(struct session *session);
 /* Entities whose planning or keeping a lost connection interrupted go on. */
 void schedule_store_ready(struct session *session);
 
+/* Are all entities in this state, or beyond it? */
+bool schedule_all_have_reached(const struct session *session, enum entity_state state);
+
 /* The one place where an entity changes its state; that it is over is kept. `reason` may be NULL. */
 void schedule_set_state(struct entity_run *run, enum entity_state state, const char *reason);
 
