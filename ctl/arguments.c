@@ -13,163 +13,7 @@
 #include "common/uuid.h"
 #include "ctl/moment.h"
 
-#define DEFAULT_SOCKET "/run/migrated/control"
-
-#define AT(member) offsetof(struct arguments, member)
-
-const struct option options[] = {
-	{ "--entities", 0, "A,B", "analyze,detect,migrate", OPTION_NAMES, AT(entities),
-	  "only these entities" },
-	{ "--exclude", 0, "A,B", "analyze,detect,migrate", OPTION_NAMES, AT(exclude),
-	  "all entities but these" },
-	{ "--accounts", 0, NULL, "status", OPTION_FLAG, AT(accounts),
-	  "say where every row of the source is" },
-	{ "--entities", 0, "A,B", "status", OPTION_NAMES, AT(entities),
-	  "with --accounts, only of these entities" },
-	{ "--exclude", 0, "A,B", "status", OPTION_NAMES, AT(exclude),
-	  "with --accounts, of all entities but these" },
-	{ "--strategy", 0, "sweep|watermark", "detect,migrate", OPTION_CHOICE, AT(strategy),
-	  "compare every row, or only what is marked as changed" },
-	{ "--analysis-id", 0, "ID", "migrate", OPTION_STRING, AT(analysis_id),
-	  "carry out exactly this analysis (default: the last one)" },
-	{ "--full", 0, NULL, "migrate", OPTION_FLAG, AT(full), "go through every row" },
-	{ "--batch-size", 0, "N", "migrate", OPTION_COUNT, AT(batch_size), "rows of a batch" },
-	{ "--parallel", 0, "N", "migrate", OPTION_COUNT, AT(parallel), "entities at a time" },
-	{ "--wait", 0, NULL, "migrate", OPTION_FLAG, AT(wait),
-	  "show progress until the session ends" },
-	{ "--dry-run", 0, NULL, "migrate", OPTION_FLAG, AT(dry_run),
-	  "say what it would do, and change nothing" },
-	{ "--verbose", 0, NULL, "migrate", OPTION_FLAG, AT(verbose),
-	  "with --dry-run, show some rows before and after" },
-	{ "--key", 0, "ENTITY:KEY", "migrate", OPTION_KEY, AT(keys),
-	  "with --dry-run, show this row; may be given again" },
-	{ "--entities", 0, "A,B", "rollback", OPTION_NAMES, AT(entities),
-	  "only what was done to these entities" },
-	{ "--entity", 0, "ENTITY", "rollback", OPTION_STRING, AT(entity),
-	  "only what was done to this entity" },
-	{ "--dry-run", 0, NULL, "rollback", OPTION_FLAG, AT(dry_run),
-	  "only say what would be undone" },
-	{ "--force", 0, NULL, "rollback", OPTION_FLAG, AT(force),
-	  "also rows that were edited or changed since" },
-	{ "--wait", 0, NULL, "rollback", OPTION_FLAG, AT(wait),
-	  "show progress until the session ends" },
-	{ "--entity", 0, "ENTITY", "left", OPTION_STRING, AT(entity), "only those of this entity" },
-	{ "--limit", 0, "N", "left", OPTION_COUNT, AT(limit),
-	  "at most so many rows (default: 50)" },
-	{ "--entity", 0, "ENTITY", "pause,resume,cancel", OPTION_STRING, AT(entity),
-	  "only this entity of the session" },
-	{ "--follow", 0, NULL, "watch", OPTION_FLAG, AT(follow),
-	  "go on with the sessions that come after" },
-	{ "--level", 0, "err|warning|notice|info|debug", "logs", OPTION_CHOICE, AT(level),
-	  "events of this level and above (default: all)" },
-	{ "--tail", 0, "N", "logs", OPTION_COUNT, AT(tail), "the last so many (default: 50)" },
-	{ "--follow", 0, NULL, "logs", OPTION_FLAG, AT(follow), "go on with those that come" },
-	{ "--session", 0, "SESSION", "logs", OPTION_SESSION, AT(session), "only of this session" },
-	{ "--entity", 0, "ENTITY", "logs", OPTION_STRING, AT(entity), "only of this entity" },
-	{ "--entity", 0, "ENTITY",
-	  "dead-letters list,dead-letters retry,dead-letters discard,parked", OPTION_STRING,
-	  AT(entity), "only those of this entity" },
-	{ "--parent", 0, "ENTITY", "parked", OPTION_STRING, AT(parent),
-	  "only those that wait for this entity" },
-	{ "--session", 0, "SESSION", "dead-letters list,dead-letters retry,dead-letters discard",
-	  OPTION_SESSION, AT(session), "only those that were last tried in this session" },
-	{ "--sqlstate", 0, "SQLSTATE", "dead-letters list,dead-letters retry,dead-letters discard",
-	  OPTION_STRING, AT(sqlstate), "only those with this SQLSTATE, or of this class (23)" },
-	{ "--all", 0, NULL, "dead-letters retry,dead-letters discard", OPTION_FLAG, AT(all),
-	  "all that are open" },
-	{ "--wait", 0, NULL, "dead-letters retry", OPTION_FLAG, AT(wait),
-	  "show progress until the session ends" },
-	{ "--state", 0, "open|resolved|discarded|all", "dead-letters list", OPTION_CHOICE,
-	  AT(letter_state), "in this state (default: open)" },
-	{ "--limit", 0, "N", "list", OPTION_COUNT, AT(limit), "at most so many sessions" },
-	{ "--limit", 0, "N", "dead-letters list,parked", OPTION_COUNT, AT(limit),
-	  "at most so many rows (default: 50)" },
-	{ "--entity", 0, "ENTITY", "conflicts list", OPTION_STRING, AT(entity),
-	  "only those of this entity" },
-	{ "--session", 0, "SESSION", "conflicts list", OPTION_SESSION, AT(session),
-	  "only those that were last met in this session" },
-	{ "--state", 0, "held|overwritten|kept|resolved|all", "conflicts list", OPTION_CHOICE,
-	  AT(letter_state), "in this state (default: held)" },
-	{ "--limit", 0, "N", "conflicts list", OPTION_COUNT, AT(limit),
-	  "at most so many rows (default: 50)" },
-	{ "--entity", 0, "ENTITY", "conflicts resolve", OPTION_STRING, AT(entity),
-	  "all that are held of this entity" },
-	{ "--source", 0, NULL, "conflicts resolve", OPTION_FLAG, AT(source),
-	  "the source wins: its row is carried again" },
-	{ "--target", 0, NULL, "conflicts resolve", OPTION_FLAG, AT(target),
-	  "the target wins: its row stays as it is" },
-	{ "--entity", 0, "ENTITY", "rules", OPTION_STRING, AT(entity),
-	  "only those of this entity" },
-	{ "--rule", 0, "RULE", "rules", OPTION_STRING, AT(rule),
-	  "only this rule, with the keys of the rows that break it" },
-	{ "--limit", 0, "N", "rules", OPTION_COUNT, AT(limit),
-	  "at most so many keys (default: 50)" },
-	{ "--checks", 0, "A,B", "validate", OPTION_NAMES, AT(checks),
-	  "only counts, references, mappings, values or rules" },
-	{ "--exclude", 0, "A,B", "validate", OPTION_NAMES, AT(exclude), "all entities but these" },
-	{ "--repair", 0, NULL, "validate", OPTION_FLAG, AT(repair),
-	  "carry again what differs, and look again" },
-	{ "--wait", 0, NULL, "validate", OPTION_FLAG, AT(wait),
-	  "show progress until it ends (default)" },
-	{ "--no-wait", 0, NULL, "validate", OPTION_FLAG, AT(no_wait),
-	  "say its id, and leave it to the daemon" },
-	{ "--show", 0, NULL, "validate", OPTION_FLAG, AT(show),
-	  "show what a validation has found: the last one, or ID" },
-	{ "--entity", 0, "ENTITY", "validate", OPTION_STRING, AT(entity),
-	  "with --show, only of this entity" },
-	{ "--limit", 0, "N", "validate", OPTION_COUNT, AT(limit),
-	  "with --show, at most so many rows (default: 50)" },
-	{ "--commands", 0, NULL, "audit", OPTION_FLAG, AT(commands),
-	  "calls on the control socket (default)" },
-	{ "--rows", 0, NULL, "audit", OPTION_FLAG, AT(rows), "changes of rows in the target" },
-	{ "--entity", 0, "ENTITY", "audit", OPTION_STRING, AT(entity),
-	  "only those of this entity" },
-	{ "--session", 0, "SESSION", "audit", OPTION_SESSION, AT(session),
-	  "only those of this session" },
-	{ "--key", 0, "ENTITY:KEY", "audit", OPTION_KEY, AT(keys),
-	  "with --rows, only the row with this legacy key; of several parts: A,B" },
-	{ "--user", 0, "USER", "audit", OPTION_STRING, AT(user),
-	  "only calls of this user, by name or number" },
-	{ "--since", 0, "TIME", "audit", OPTION_MOMENT, AT(since_us),
-	  "not older than that: 2h, \"2026-01-05 09:00\"" },
-	{ "--before", 0, "N", "audit", OPTION_COUNT, AT(before),
-	  "those before that one: the next page" },
-	{ "--limit", 0, "N", "audit", OPTION_COUNT, AT(limit), "at most so many (default: 50)" },
-	{ "--html", 0, "FILE", "report", OPTION_STRING, AT(html),
-	  "write a page for a browser to this file (-: standard output)" },
-	{ "--target", 0, NULL, "explain", OPTION_FLAG, AT(target), "KEY is a key of the target" },
-	{ "--values", 0, NULL, "explain", OPTION_FLAG, AT(values),
-	  "show the row's values, too (needs the right to operate)" },
-	{ "--sql", 0, "ENTITY", "plan", OPTION_STRING, AT(sql),
-	  "the SQL that runs for this entity" },
-	{ "--socket", 'H', "SOCKET", NULL, OPTION_STRING, AT(socket),
-	  "of the daemon (default: $MIGRATED_SOCKET, " DEFAULT_SOCKET ")" },
-	{ "--json", 0, NULL, NULL, OPTION_FLAG, AT(json), "JSON on standard output" },
-	{ "--no-color", 0, NULL, NULL, OPTION_FLAG, AT(no_color),
-	  "no colours (also with $NO_COLOR)" },
-	{ "--quiet", 0, NULL, NULL, OPTION_FLAG, AT(quiet), "no progress, hints or remarks" },
-	{ "--timeout", 0, "SECONDS", NULL, OPTION_SECONDS, AT(timeout_ms),
-	  "give up after so long (exit status 7)" },
-	{ "--version", 0, NULL, NULL, OPTION_FLAG, AT(version), "show the version" },
-	{ "--help", 'h', NULL, NULL, OPTION_FLAG, AT(help), "show this help, or a command's" },
-};
-
-const size_t option_count = sizeof options / sizeof options[0];
-
 /* --- finding ---------------------------------------------------------------------------------- */
-
-bool option_belongs_to(const struct option *option, const char *verb)
-{
-	size_t length = strlen(verb);
-
-	if (!option->verbs)
-		return true;
-	for (const char *at = option->verbs; (at = strstr(at, verb)); at += length)
-		if ((at == option->verbs || at[-1] == ',') &&
-		    (at[length] == '\0' || at[length] == ','))
-			return true;
-	return false;
-}
 
 static const struct option *find_long(const char *name, size_t length)
 {
@@ -190,7 +34,7 @@ static const struct option *find_letter(char letter)
 static bool unknown_option(const char *name, size_t length, struct error *err)
 {
 	_cleanup_free_ char *word = text_format("%.*s", (int)length, name);
-	const char *names[sizeof options / sizeof options[0]];
+	const char *names[OPTIONS_MOST];
 
 	for (size_t i = 0; i < option_count; i++)
 		names[i] = options[i].name;
@@ -357,7 +201,7 @@ struct scan {
 	int next;
 	const char *words[MOST_WORDS]; /* what is not an option: the verb and its arguments */
 	size_t word_count;
-	const struct option *given[sizeof options / sizeof options[0]];
+	const struct option *given[OPTIONS_MOST];
 	size_t given_count;
 };
 
@@ -668,7 +512,7 @@ const char *arguments_default_socket(void)
 {
 	const char *socket = getenv("MIGRATED_SOCKET");
 
-	return socket && socket[0] ? socket : DEFAULT_SOCKET;
+	return socket && socket[0] ? socket : OPTIONS_DEFAULT_SOCKET;
 }
 
 bool arguments_parse(struct arguments *ret_arguments, int argc, char *const *argv,

@@ -12,6 +12,7 @@
 
 #include "common/command.h"
 #include "common/error.h"
+#include "ctl/options.h"
 
 /* So many rows can be named one by one. */
 #define ARGUMENTS_MOST_IDS 100
@@ -75,35 +76,6 @@ struct arguments {
 	int64_t since_us;
 	int64_t before;
 };
-
-enum option_kind {
-	OPTION_FLAG,	/* bool */
-	OPTION_STRING,	/* const char *, not empty */
-	OPTION_NAMES,	/* const char *, names separated by commas */
-	OPTION_CHOICE,	/* const char *, one of those that `value` separates by "|" */
-	OPTION_COUNT,	/* int64_t, at least 1 */
-	OPTION_SECONDS, /* int64_t milliseconds, from "30", "0.5" or "2min" */
-	OPTION_KEY,	/* one more of `keys` */
-	OPTION_MOMENT, /* int64_t microseconds since the Unix epoch, from "2h" (ago) or "2026-01-05 09:00" */
-	OPTION_SESSION, /* const char *, the beginning of a session's id */
-};
-
-/* Several rows may have the same name, for verbs of which the help says something else; all but that, and which choices
-   there are, is then the same. */
-struct option {
-	const char *name;  /* "--entities" */
-	char letter;	   /* 'H', or 0 */
-	const char *value; /* how the help calls it: "A,B"; NULL for flags */
-	const char *verbs; /* those that take it, separated by commas; NULL: every one */
-	enum option_kind kind;
-	size_t offset; /* in struct arguments */
-	const char *help;
-};
-
-extern const struct option options[];
-extern const size_t option_count;
-
-bool option_belongs_to(const struct option *option, const char *verb);
 
 /* ERROR_USAGE, with a hint, when the command line makes no sense. */
 _warn_unused_ bool arguments_parse(struct arguments *ret_arguments, int argc, char *const *argv,

@@ -50,8 +50,8 @@ void view_set_names(json_t *parameters, const char *key, const char *names)
 		json_object_set_new(parameters, key, arguments_names(names));
 }
 
-void view_append_field(const struct look *look, struct text *out, const char *label, int label_width,
-		       const char *string)
+void view_append_field(const struct look *look, struct text *out, const char *label,
+		       int label_width, const char *string)
 {
 	text_appendf(out, "%-*s", label_width, label);
 	while (look_width(string) > FIELD_WIDTH) {

@@ -68,8 +68,8 @@ void view_append_entity_errors(const struct look *look, struct text *out, const 
 enum exit_status view_judge_entity_errors(const json_t *entities);
 
 /* "Label       some text, in lines that a terminal has room for"; the label takes so many columns. */
-void view_append_field(const struct look *look, struct text *out, const char *label, int label_width,
-		       const char *string);
+void view_append_field(const struct look *look, struct text *out, const char *label,
+		       int label_width, const char *string);
 
 /* "1,234 rows, the last 50 of them shown (--limit shows more)."; `which` is "first" or "last". */
 void view_append_total(struct text *out, int64_t total, int64_t shown, const char *which);

@@ -102,9 +102,8 @@ static enum exit_status run_rollback(const struct view *view, const struct argum
 {
 	json_auto_t *parameters = rollback_parameters(arguments);
 
-	return arguments->wait && !arguments->dry_run
-		       ? follow_begun(client, arguments, parameters)
-		       : view_call(view, arguments, client);
+	return arguments->wait && !arguments->dry_run ? follow_begun(client, arguments, parameters)
+						      : view_call(view, arguments, client);
 }
 
 const struct view view_rollback = {

@@ -310,7 +310,8 @@ bool rollback_step(struct entity_run *run)
 		schedule_set_state(run, ENTITY_FILLED, NULL);
 		return true;
 	case ENTITY_FILLED:
-		if (!schedule_all_have_reached(session, ENTITY_FILLED) || !higher_levels_are_over(run))
+		if (!schedule_all_have_reached(session, ENTITY_FILLED) ||
+		    !higher_levels_are_over(run))
 			return false;
 		schedule_set_state(run, ENTITY_DELETING, NULL);
 		return true;

@@ -164,7 +164,8 @@ static bool step(struct entity_run *run)
 				   NULL);
 		return true;
 	case ENTITY_FILLED:
-		if (!schedule_all_have_reached(session, ENTITY_FILLED) || !children_have_deleted(run))
+		if (!schedule_all_have_reached(session, ENTITY_FILLED) ||
+		    !children_have_deleted(run))
 			return false;
 		schedule_set_state(run, ENTITY_DELETING, NULL);
 		return true;
