@@ -1,4 +1,7 @@
-"""The Debian package: what it holds, what lintian says of it, and how it is installed, started and removed under a real systemd."""
+"""The Debian package: what it holds, what lintian says of it, and how it is installed, started and removed under a real systemd.
+
+All of it is compiled anew for the package, so this is part of `make check-long`.
+"""
 
 import os
 import pathlib
@@ -41,6 +44,7 @@ def test_the_package_has_the_version_of_the_programs():
     assert (ROOT / "debian/changelog").read_text().startswith(f"migrated ({version}) ")
 
 
+@pytest.mark.long
 def test_the_package_holds_what_is_installed(package):
     names = run("dpkg-deb", "--contents", file_of(package)).stdout
     for name in ("/usr/sbin/migrated", "/usr/bin/migratectl", "/lib/systemd/system/migrated.service",
@@ -50,6 +54,7 @@ def test_the_package_holds_what_is_installed(package):
         assert f" .{name}\n" in names
 
 
+@pytest.mark.long
 def test_lintian_has_nothing_to_say(package):
     if not shutil.which("lintian"):
         pytest.skip("lintian is not installed")
@@ -64,6 +69,7 @@ def boot(package):
     return run_inside(__file__, package)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", names_inside(__file__))
 def test_the_package_under_systemd(boot, name):
     outcomes, output = boot
