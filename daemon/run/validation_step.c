@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fault.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "config/validate.h"
@@ -129,7 +128,6 @@ static void on_kept(void *arg, const struct pg_answer *answer)
 		finish(step, false, answer->error);
 		return;
 	}
-	fault_point("step.kept");
 	if (PQntuples(result) == 1) {
 		run->differences = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
 		run->unchecked = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
@@ -186,7 +184,6 @@ static void on_validation(void *arg, const struct pg_answer *answer)
 		finish(step, false, answer->error);
 		return;
 	}
-	fault_point("step.inserted");
 	snprintf(step->id, sizeof(step->id), "%s", PQgetvalue(pg_answer_rows(answer), 0, 0));
 	step->inspection = inspection_start(&(struct inspection_request){
 		.base = session->means.base,
