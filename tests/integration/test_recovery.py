@@ -203,7 +203,7 @@ def test_a_database_that_returns_finds_no_pause_in_its_way(make_case):
 # --- 53300: back off, with the lanes there are ----------------------------------------------------
 
 def test_it_goes_on_with_the_connections_it_gets(make_case_of_role):
-    case = make_case_of_role(limit=2)  # one for the store, one lane of three
+    case = make_case_of_role(limit=3)  # one for the store, one for the audit, one lane of three
     case.start(parallel=3)
     case.comes_to_its_end()
     assert "too many connections" in case.daemon.log()
