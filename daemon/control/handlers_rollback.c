@@ -193,6 +193,23 @@ static const struct json_field left_fields[] = {
 	{ .key = NULL },
 };
 
+/* Of a session that was named and is no rollback, nor was rolled back, nothing can be said. */
+static void reply_left(struct pending_call *pending, const PGresult *result)
+{
+	const struct question *question = pending->state;
+	json_t *reply = result != NULL
+				? question_json(result)
+				: json_pack("{s:n, s:i, s:[]}", "session", "total", 0, "rows");
+
+	if (question->values[0] != NULL && pending->call != NULL &&
+	    json_is_null(json_object_get(reply, "session"))) {
+		control_call_error(pending->call, "io.migrated.NoSuchSession",
+				   json_pack("{s:s}", "session", question->values[0]));
+		pending->call = NULL;
+	}
+	question_reply(pending, reply);
+}
+
 static void list_left(struct handlers *handlers, struct control_call *call,
 		      const struct left_parameters *parameters)
 {
@@ -204,8 +221,7 @@ static void list_left(struct handlers *handlers, struct control_call *call,
 		.values = { text_copy(parameters->session), text_copy(parameters->entity),
 			    question_number(parameters->limit) },
 		.value_count = 3,
-		.finish = question_answer,
-		.nothing = "{\"session\":null,\"total\":0,\"rows\":[]}",
+		.finish = reply_left,
 	};
 	question_ask(handlers, call, question);
 }

@@ -78,6 +78,16 @@ def test_what_was_undone_is_not_undone_again(things):
     assert refused.value.name == "NoSuchSession"
 
 
+def test_what_was_left_of_no_rollback_is_not_said(things):
+    assert things.daemon.call("ListLeft")["session"] is None  # none was named, and there was none
+    with pytest.raises(VarlinkError) as refused:
+        things.daemon.call("ListLeft", session=things.second[:8])
+    assert refused.value.name == "NoSuchSession"
+    assert things.daemon.ctl("left", "ffffffff", check=False).returncode == 4
+    rollback(things.daemon, things.second)
+    assert things.daemon.call("ListLeft", session=things.second[:8])["total"] == 0
+
+
 def test_a_dry_run_changes_nothing(things):
     before = dump(things.target), id_maps(things.target), things.target.sql("SELECT * FROM migrated.session ORDER BY number")
     survey(things.daemon, things.second)
