@@ -96,13 +96,11 @@ class Books:
 
 
 class Side:
-    """A connection that shows keys as the daemon does."""
+    """A transaction that shows keys as the daemon does."""
 
     def __init__(self, database):
-        self.connection = database.connect(autocommit=False)
-        self.connection.execute(PINS)
-        self.connection.commit()
-        self.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        self.connection = database.server.kept_connection(database.name, PINS)
+        self.connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
 
     def rows(self, query, parameters=None):
         return self.connection.execute(query, parameters).fetchall()
@@ -111,7 +109,8 @@ class Side:
         return self.rows("SELECT to_regclass(%s) IS NOT NULL", [relation])[0][0]
 
     def close(self):
-        self.connection.close()
+        if not self.connection.closed:
+            self.connection.execute("ROLLBACK")
 
 
 def texts(columns):

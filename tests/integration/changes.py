@@ -2,7 +2,7 @@
 every row as it was. Read by plain SQL, every value as text; nothing of the daemon's is asked."""
 
 PINNED = "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET extra_float_digits = 3; " \
-         "SET bytea_output = 'hex'; SET lc_monetary = 'C'; "
+         "SET bytea_output = 'hex'; SET lc_monetary = 'C'"
 
 
 def quoted(name):
@@ -27,9 +27,8 @@ class Table:
         columns = [name for (name,) in target.sql("""
             SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
              ORDER BY attnum""", [self.name])]
-        with target.connect() as connection:
-            connection.execute(PINNED)
-            found = connection.execute(f"SELECT {', '.join(f't.{quoted(name)}::text' for name in columns)} FROM {self.name} AS t").fetchall()
+        texts = ", ".join(f"t.{quoted(name)}::text" for name in columns)
+        found = target.sql(f"SELECT {texts} FROM {self.name} AS t", settings=PINNED)
         rows = [dict(zip(columns, values)) for values in found]
         return {self.key_of(row): row for row in rows}
 

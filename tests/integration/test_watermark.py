@@ -484,6 +484,7 @@ def test_hidden_sessions_leave_hybrid_to_xmin(world, limited, databases):
         world.sync()
         assert world.watermark()["sure"] is False
         assert world.look()["strategy"] == "xmin"
+    databases.source.server.forget(databases.source.name)  # the test's own cannot be seen either
     world.sync()
     assert world.watermark()["sure"] is True
     assert world.look()["strategy"] == "timestamp"
