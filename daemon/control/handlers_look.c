@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/text.h"
+#include "control/frame.h"
 #include "control/handler.h"
 #include "sql_store.h"
 
@@ -19,115 +19,12 @@
 
 /* --- Status ------------------------------------------------------------------------------------ */
 
-static json_int_t resident_kb(void)
-{
-	long pages = 0;
-	FILE *file = fopen("/proc/self/statm", "re");
-
-	if (file == NULL)
-		return 0;
-	if (fscanf(file, "%*d %ld", &pages) != 1)
-		pages = 0;
-	fclose(file);
-	return (json_int_t)pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
-static json_t *time_or_null(int64_t wall_us)
-{
-	char buffer[CLOCK_RFC3339_SIZE];
-
-	return wall_us > 0 ? json_string(clock_format_rfc3339(buffer, wall_us)) : json_null();
-}
-
-static json_t *string_or_null(const char *string)
-{
-	return string != NULL && string[0] != '\0' ? json_string(string) : json_null();
-}
-
-static json_t *describe_connection(const struct pg_connection *connection)
-{
-	enum pg_state state = pg_connection_state(connection);
-	const struct error *err = pg_connection_last_error(connection);
-	bool up = pg_connection_is_up(connection);
-	int version = pg_connection_server_version(connection);
-
-	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "name", pg_connection_name(connection),
-			 "state", pg_state_name(state), "server_version",
-			 version > 0 ? json_integer(version) : json_null(), "error",
-			 !up && err != NULL && err->kind != ERROR_NONE ? json_string(err->message)
-								       : json_null(),
-			 "since", time_or_null(pg_connection_since_us(connection)));
-}
-
-/* None of ours while another daemon has the control schema. */
-static json_t *next_cycle_or_null(const struct engine *engine)
-{
-	return engine_standby(engine) == NULL ? time_or_null(engine_next_cycle_us(engine))
-					      : json_null();
-}
-
-static json_t *describe_cycle(const struct cycle *cycle)
-{
-	return json_pack("{s:o, s:I, s:s, s:b, s:I, s:o, s:o}", "started",
-			 time_or_null(cycle->started_us), "elapsed_ms",
-			 (json_int_t)cycle->elapsed_ms, "result", cycle_result_name(cycle->result),
-			 "sweep", (int)cycle->sweep, "changed", (json_int_t)cycle->changed,
-			 "session", string_or_null(cycle->session), "reason",
-			 string_or_null(cycle->reason));
-}
-
-/* How old what the target has may be. */
-static json_t *lag_or_null(const struct cycles *cycles)
-{
-	int64_t lag_us = clock_wall_us() - cycles->in_step_us;
-
-	return cycles->in_step_us > 0 ? json_integer(lag_us > 0 ? lag_us / 1000 : 0) : json_null();
-}
-
-static json_t *describe_cycles(const struct engine *engine)
-{
-	const struct settings *settings = &engine_config(engine)->settings;
-	const struct cycles *cycles = engine_cycles(engine);
-	bool windowed = settings->schedule_window[0] != '\0';
-	json_t *last = json_array();
-
-	for (size_t i = 0; i < cycles->count; i++)
-		json_array_append_new(last, describe_cycle(&cycles->last[i]));
-	return json_pack("{s:I, s:o, s:o, s:I, s:o, s:o, s:o}", "every_ms",
-			 (json_int_t)settings->schedule_every_ms, "window",
-			 string_or_null(settings->schedule_window), "time_zone",
-			 windowed ? string_or_null(settings->schedule_time_zone) : json_null(),
-			 "sweep_every_ms", (json_int_t)settings->schedule_sweep_every_ms, "next",
-			 next_cycle_or_null(engine), "lag_ms", lag_or_null(cycles), "last", last);
-}
-
 void handle_status(void *arg, struct control_call *call)
 {
-	struct handlers *handlers = arg;
-	struct engine *engine = handlers->engine;
-	const struct session *session = engine_session(engine);
-	const struct error *reason;
-	const char *state = engine_state(engine, &reason);
 	static const struct json_field none[] = { { .key = NULL } };
 
-	if (!handler_decode(call, none, NULL))
-		return;
-	control_call_reply(
-		call,
-		json_pack("{s:s, s:i, s:o, s:s, s:o, s:I, s:o, s:[o, o], s:o, s:o, s:o, s:o, s:o}",
-			  "daemon_version", MIGRATED_VERSION, "pid", (int)getpid(), "started",
-			  time_or_null(handlers->started_us), "state", state, "reason",
-			  reason != NULL && reason->kind != ERROR_NONE
-				  ? json_string(reason->message)
-				  : json_null(),
-			  "resident_kb", resident_kb(), "next_cycle", next_cycle_or_null(engine),
-			  "connections", describe_connection(engine_source(engine)),
-			  describe_connection(engine_target(engine)), "session",
-			  session != NULL ? session_describe(session) : json_null(), "entities",
-			  session != NULL ? session_describe_entities(session) : json_array(),
-			  "standby", string_or_null(engine_standby(engine)), "throttled",
-			  string_or_null(engine_throttled(engine)), "cycles",
-			  describe_cycles(engine)));
+	if (handler_decode(call, none, NULL))
+		control_call_reply(call, frame_describe(arg));
 }
 
 /* --- Watch ------------------------------------------------------------------------------------- */
@@ -154,18 +51,6 @@ static void watch_free(struct watch *watch)
 static void on_watcher_gone(void *arg)
 {
 	watch_free(arg);
-}
-
-static json_t *watch_frame(const struct engine *engine)
-{
-	const struct session *session = engine_session(engine);
-
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "session",
-			 session != NULL ? session_describe(session) : json_null(), "entities",
-			 session != NULL ? session_describe_entities(session) : json_array(),
-			 "standby", string_or_null(engine_standby(engine)), "throttled",
-			 string_or_null(engine_throttled(engine)), "next_cycle",
-			 next_cycle_or_null(engine));
 }
 
 static bool is_over(const struct watch *watch, const struct session *session)
@@ -197,13 +82,13 @@ static void on_watch_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	watch->armed = false;
 	if (is_over(watch, session)) {
-		const struct engine *engine = watch->handlers->engine;
+		const struct handlers *handlers = watch->handlers;
 
 		watch_free(watch);
-		control_call_reply(call, watch_frame(engine));
+		control_call_reply(call, frame_describe(handlers));
 		return;
 	}
-	control_call_continue(call, watch_frame(watch->handlers->engine));
+	control_call_continue(call, frame_describe(watch->handlers));
 	if (session != NULL && session->phase != SESSION_ENDED)
 		arm_watch(watch);
 }
@@ -276,12 +161,19 @@ void handle_watch(void *arg, struct control_call *call)
 		return;
 	}
 	if (!control_call_wants_more(call) || (session == NULL && !parameters.follow))
-		control_call_reply(call, watch_frame(handlers->engine));
+		control_call_reply(call, frame_describe(handlers));
 	else
 		start_watch(handlers, call, session, &parameters);
 }
 
 /* --- List -------------------------------------------------------------------------------------- */
+
+static json_t *time_or_null(int64_t wall_us)
+{
+	char buffer[CLOCK_RFC3339_SIZE];
+
+	return wall_us > 0 ? json_string(clock_format_rfc3339(buffer, wall_us)) : json_null();
+}
 
 static json_t *text_or_null(const PGresult *result, int row, int column)
 {
@@ -306,7 +198,7 @@ static json_t *listed_session(const PGresult *result, int row)
 		total = done;
 	return json_pack(
 		"{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-		"s:I, s:I, s:f, s:o, s:o, s:n}",
+		"s:I, s:I, s:f, s:o, s:o, s:n, s:n, s:n}",
 		"session", PQgetvalue(result, row, 0), "analysis", text_or_null(result, row, 1),
 		"mode", PQgetvalue(result, row, 2), "state", PQgetvalue(result, row, 3), "hold",
 		text_or_null(result, row, 13), "reason", text_or_null(result, row, 4), "created",
@@ -329,7 +221,7 @@ static json_t *listed_session(const PGresult *result, int row)
 		elapsed > 0 && done > 0
 			? json_real((double)(done * 10000 / (elapsed > 0 ? elapsed : 1)) / 10)
 			: json_null(),
-		"eta_ms");
+		"eta_ms", "phase", "wait");
 }
 
 /* Of the session under way memory knows more than the store, which may not take anything just now. */

@@ -148,6 +148,8 @@ void pg_set_state(struct pg_connection *connection, enum pg_state state, const s
 	connection->state = state;
 	if (!((before == PG_READY && state == PG_BUSY) || (before == PG_BUSY && state == PG_READY)))
 		connection->since_us = clock_wall_us();
+	if (was_up(state) != was_up(before))
+		connection->away_us = was_up(state) ? 0 : clock_wall_us();
 	if (err)
 		connection->last_error = *err;
 	else if (state == PG_READY && before == PG_SETTING_UP)
@@ -441,6 +443,7 @@ struct pg_connection *pg_connection_new(struct event_base *base,
 	connection->on_state = on_state;
 	connection->arg = arg;
 	connection->state = PG_DOWN;
+	connection->away_us = clock_wall_us();
 	connection->io_event = event_new(base, -1, 0, NULL, NULL); /* assigned with every socket */
 	connection->timer = evtimer_new(base, on_timer, connection);
 	connection->kick = evtimer_new(base, on_kick, connection);
@@ -537,6 +540,11 @@ int pg_connection_server_version(const struct pg_connection *connection)
 int64_t pg_connection_since_us(const struct pg_connection *connection)
 {
 	return pg_host(connection)->since_us;
+}
+
+int64_t pg_connection_away_us(const struct pg_connection *connection)
+{
+	return pg_host(connection)->away_us;
 }
 
 int pg_connection_backend_pid(const struct pg_connection *connection)

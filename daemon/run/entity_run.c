@@ -11,9 +11,6 @@
 #include "common/text.h"
 #include "run/session.h"
 
-/* Weight of the newest batch in the smoothed rate. */
-#define RATE_WEIGHT 0.3
-
 const char *entity_run_status(const struct entity_run *run)
 {
 	if (run->state == ENTITY_COMPLETED)
@@ -156,16 +153,6 @@ void entity_run_forget(struct entity_run *run)
 
 /* --- progress ---------------------------------------------------------------------------------- */
 
-static void smooth_rate(struct entity_run *run, int64_t rows)
-{
-	int64_t now = clock_monotonic_ms();
-	int64_t since = run->last_batch_ms > 0 ? run->last_batch_ms : run->started_ms;
-	double sample = (double)rows * 1000 / (double)(now > since ? now - since : 1);
-
-	run->rate = run->rate > 0 ? run->rate + RATE_WEIGHT * (sample - run->rate) : sample;
-	run->last_batch_ms = now;
-}
-
 void entity_run_count(struct entity_run *run, const struct batch_counts *counts)
 {
 	int64_t rows = batch_counts_total(counts);
@@ -181,7 +168,8 @@ void entity_run_count(struct entity_run *run, const struct batch_counts *counts)
 	run->counts.kept += counts->kept;
 	run->counts.held += counts->held;
 	run->moved_here += rows;
-	smooth_rate(run, rows);
+	rate_add(&run->rate, rows, clock_monotonic_ms());
+	rate_add(&run->session->rate, rows, clock_monotonic_ms());
 }
 
 void entity_run_done(struct entity_run *run)

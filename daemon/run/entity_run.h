@@ -15,6 +15,7 @@
 #include "catalog/binding.h"
 #include "run/batch.h"
 #include "run/pace.h"
+#include "run/rate.h"
 
 enum entity_state {
 	ENTITY_PENDING,
@@ -107,8 +108,12 @@ struct entity_run {
 	int64_t started_ms;
 	int64_t finished_ms;
 	int64_t moved_here; /* rows in this life of the daemon, for the rate */
-	double rate;	    /* rows a second, smoothed; 0: not known */
-	int64_t last_batch_ms;
+	struct rate rate;   /* at which it goes now */
+	int64_t went_on_ms; /* monotonic; when something of it has succeeded last; 0: not yet in this life */
+	char last_error
+		[512]; /* its last failure, also when all is well again; "": none in this life */
+	char last_sqlstate[6];
+	int64_t last_error_us;
 	int64_t spent_ms[STRETCH_COUNT]; /* in all lives (record.c) */
 	int64_t counted_to_ms;		 /* monotonic; 0: not counted yet */
 };

@@ -217,6 +217,7 @@ void session_release(struct session *session)
 	session->hold = HOLD_NONE;
 	session->reason[0] = '\0';
 	start_time(session);
+	session_begin_rates(session);
 	log_hold(session, LOG_NOTICE, "goes on");
 	hold_keep(session);
 	session_proceed(session);

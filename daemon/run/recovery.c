@@ -150,16 +150,55 @@ void recovery_database_is_back(struct session *session)
 			forget_pause(&run->deletes[j].retry);
 	}
 	session->probe_at_ms = 0;
+	session_begin_rates(session);
 }
 
 /* --- holding the session ------------------------------------------------------------------------- */
 
+/* In two words first, since there is not always room for the server's own. */
+static const struct {
+	const char *sqlstate;
+	const char *words;
+} lacks[] = {
+	{ "53100", "disk full" },
+	{ "53200", "out of memory" },
+	{ READ_ONLY, "read-only" },
+	{ "42501", "permission denied" },
+};
+
+/* Whose it is, as far as the phase of a batch tells. */
+static const char *side_of(const struct error *err)
+{
+	static const struct {
+		const char *phase, *side;
+	} sides[] = {
+		{ "read", " on source" }, { "stage", " on target" }, { "write", " on target" },
+		{ "undo", " on target" }, { "fill", " on target" },
+	};
+
+	for (size_t i = 0; i < sizeof(sides) / sizeof(sides[0]); i++)
+		if (strcmp(sides[i].phase, err->phase) == 0)
+			return sides[i].side;
+	return "";
+}
+
+/* "disk full on target: could not extend file ..." */
+static void say_what_is_lacking(struct error *err)
+{
+	for (size_t i = 0; i < sizeof(lacks) / sizeof(lacks[0]); i++)
+		if (strcmp(lacks[i].sqlstate, err->sqlstate) == 0)
+			error_context(err, "%s%s", lacks[i].words, side_of(err));
+}
+
 void recovery_hold(struct session *session, const struct error *err)
 {
+	struct error told = *err;
+
+	say_what_is_lacking(&told);
 	session->probing = PROBING_NOTHING;
 	session->probe_at_ms = clock_monotonic_ms() + session->means.settings->probe_every_ms;
 	session->stale |= strcmp(err->sqlstate, READ_ONLY) == 0;
-	session_hold(session, HOLD_ENVIRONMENT, err->message);
+	session_hold(session, HOLD_ENVIRONMENT, told.message);
 	recovery_arm(session);
 }
 
@@ -348,6 +387,9 @@ static void note(struct entity_run *run, const struct error *err, unsigned attem
 	run->retries += is_tried_again(recovery_action(err));
 	if (attempts > run->attempts)
 		run->attempts = attempts;
+	snprintf(run->last_error, sizeof(run->last_error), "%s", err->message);
+	snprintf(run->last_sqlstate, sizeof(run->last_sqlstate), "%s", err->sqlstate);
+	run->last_error_us = clock_wall_us();
 }
 
 static void stop_entity(struct entity_run *run, const struct error *err)
@@ -500,6 +542,7 @@ static void refresh(struct entity_run *run)
 void recovery_succeeded(struct entity_run *run, unsigned attempts)
 {
 	run->fruitless = 0;
+	run->went_on_ms = clock_monotonic_ms();
 	run->alone = false;
 	run->retry = (struct retry){ 0 };
 	if (run->session->probing == PROBING_BATCH)
@@ -515,6 +558,7 @@ void recovery_planned(struct entity_run *run)
 	if (run->state == ENTITY_PLANNING && run->session->probing == PROBING_PLAN)
 		release(run->session);
 	run->retry = (struct retry){ 0 };
+	run->went_on_ms = clock_monotonic_ms();
 	if (had_failed || run->attempts == 0)
 		refresh(run);
 }

@@ -107,6 +107,11 @@ static void on_taken_over(void *arg)
 	engine_put_down(arg);
 }
 
+static const char *throttled(void *arg)
+{
+	return engine_throttled(arg);
+}
+
 static struct session_means session_means(struct engine *engine)
 {
 	return (struct session_means){
@@ -121,6 +126,7 @@ static struct session_means session_means(struct engine *engine)
 		.epoch = owner_epoch(engine->owner),
 		.is_ready = is_ready,
 		.is_stopping = is_stopping,
+		.throttled = throttled,
 		.on_change = on_session_change,
 		.on_end = on_session_end,
 		.on_taken_over = on_taken_over,

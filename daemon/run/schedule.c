@@ -19,9 +19,6 @@
 #include "run/rollback.h"
 #include "run/validation_step.h"
 
-/* Weight of the newest second in the session's smoothed rate. */
-#define RATE_WEIGHT 0.3
-
 /* What is under way on one lane. */
 struct errand {
 	struct entity_run *run;
@@ -268,25 +265,6 @@ static void errand_over(struct errand *errand)
 	schedule_advance(session);
 }
 
-static void update_rate(struct session *session)
-{
-	int64_t now = clock_monotonic_ms();
-	int64_t done = 0;
-	double sample;
-
-	for (size_t i = 0; i < session->run_count; i++)
-		done += session->runs[i].moved_here;
-	if (session->rate_ms == 0)
-		session->rate_ms = session->started_ms;
-	if (now - session->rate_ms < 1000)
-		return;
-	sample = (double)(done - session->rate_rows) * 1000 / (double)(now - session->rate_ms);
-	session->rate = session->rate > 0 ? session->rate + RATE_WEIGHT * (sample - session->rate)
-					  : sample;
-	session->rate_rows = done;
-	session->rate_ms = now;
-}
-
 /* {"has_office": 3} as "has_office 3". */
 static char *warnings_in_words(const char *warnings)
 {
@@ -328,7 +306,6 @@ static void batch_succeeded(struct entity_run *run, const struct batch_spec *spe
 			      result->bytes, result->elapsed_ms);
 	entity_run_count(run, &result->counts);
 	log_warnings(run, result);
-	update_rate(run->session);
 	recovery_succeeded(run, spec->retry.attempts);
 	if (entity_run_is_over(run))
 		schedule_keep(

@@ -48,6 +48,8 @@ struct session_means {
 	bool (*is_ready)(void *arg);
 	bool (*is_stopping)(
 		void *arg); /* the daemon ends: what can go on in its next life need not now */
+	/* Why nothing is begun just now, though it could; NULL: nothing stands in the way. The function may be NULL, too. */
+	const char *(*throttled)(void *arg);
 	void (*on_change)(void *arg); /* something one may wish to see has changed */
 	/* It is over; the owner frees it, not before the callback has returned. */
 	void (*on_end)(void *arg, struct session *session);
@@ -108,9 +110,7 @@ struct session {
 	int64_t finished_us;
 	int64_t started_ms;	   /* monotonic; of this life */
 	int64_t elapsed_before_ms; /* in earlier lives */
-	double rate;		   /* rows a second over all entities, smoothed */
-	int64_t rate_rows;	   /* done when the rate was looked at last */
-	int64_t rate_ms;
+	struct rate rate;	   /* over all entities */
 };
 
 /* A new session of a binding, which it takes over. `analysis` may be NULL: the last that was not carried out, else a new
@@ -182,6 +182,9 @@ void session_fail(struct session *session, const struct error *err);
 
 /* Called by entity_run.c: its planning has gone on (err NULL) or has failed. */
 void session_entity_planned(struct entity_run *run, const struct error *err);
+
+/* What it stood still for is over: how fast it was says nothing of how it goes on. */
+void session_begin_rates(struct session *session);
 
 /* As the control protocol's types Session and EntityProgress; the caller owns them. */
 json_t *session_describe(const struct session *session);
