@@ -14,9 +14,9 @@
 
 /* Fields of one event; all may be NULL. Strings are borrowed for the call. */
 struct log_fields {
-	const char *message_id; /* 128-bit id in hex, for events that have a catalog entry */
 	const char *session;
 	const char *entity;
+	const char *database; /* "source" or "target" */
 	const char *legacy_key;
 	const char *sqlstate;
 	const char *phase;
@@ -28,6 +28,9 @@ void log_event(int priority, const struct log_fields *fields, const char *format
 
 /* Logs an error with its fields: message, SQLSTATE, entity, legacy key, phase and hint. */
 void log_error(int priority, const struct error *err);
+
+/* Likewise; what the error does not name is taken from these fields. */
+void log_error_of(int priority, const struct log_fields *fields, const struct error *err);
 
 #define log_warning(...) log_event(LOG_WARNING, NULL, __VA_ARGS__)
 #define log_notice(...) log_event(LOG_NOTICE, NULL, __VA_ARGS__)

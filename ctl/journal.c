@@ -47,12 +47,15 @@ static json_t *event_of(const json_t *entry)
 	const char *time = reply_string_or(entry, "__REALTIME_TIMESTAMP", "0");
 	char rfc3339[CLOCK_RFC3339_SIZE];
 
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "time",
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "time",
 			 clock_format_rfc3339(rfc3339, strtoll(time, NULL, 10)), "level",
 			 levels[priority[0] >= '0' && priority[0] <= '7' ? priority[0] - '0' : 6],
-			 "message", reply_string_or(entry, "MESSAGE", "-"), "session",
+			 "message", reply_string_or(entry, "MESSAGE", "-"), "event",
+			 copy_of(entry, "MIGRATED_EVENT"), "message_id",
+			 copy_of(entry, "MESSAGE_ID"), "session",
 			 copy_of(entry, "MIGRATED_SESSION"), "entity",
-			 copy_of(entry, "MIGRATED_ENTITY"), "legacy_key",
+			 copy_of(entry, "MIGRATED_ENTITY"), "database",
+			 copy_of(entry, "MIGRATED_DATABASE"), "legacy_key",
 			 copy_of(entry, "MIGRATED_LEGACY_KEY"), "sqlstate",
 			 copy_of(entry, "MIGRATED_SQLSTATE"), "phase",
 			 copy_of(entry, "MIGRATED_PHASE"));

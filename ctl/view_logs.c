@@ -47,8 +47,8 @@ static enum style style_of_level(const char *level)
 /* What the message may not say itself; a session by the beginning of its id. */
 static void append_fields(const struct look *look, struct text *out, const json_t *event)
 {
-	static const char *const names[] = { "session", "entity", "legacy_key", "sqlstate",
-					     "phase" };
+	static const char *const names[] = { "session",	   "entity",   "database",
+					     "legacy_key", "sqlstate", "phase" };
 	char id[FORMAT_SIZE];
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

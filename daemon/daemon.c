@@ -25,6 +25,8 @@
 /* How long batches under way may take to finish after SIGTERM; below systemd's default of 90 s. */
 #define STOP_PATIENCE_S 60
 
+#define REPEATS_LOOK_S 5
+
 struct daemon {
 	struct event_base *base;
 	struct engine *engine;
@@ -36,6 +38,7 @@ struct daemon {
 	struct event *hangup;
 	struct event *patience;
 	struct event *watchdog;
+	struct event *repeats;
 	struct engine_subscriber *status;
 	bool stopping;
 };
@@ -51,8 +54,9 @@ static void on_patience(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	log_warning("batches under way did not finish in %d s; they will be done again",
-		    STOP_PATIENCE_S);
+	event_log(EVENT_STOP_FORCED, NULL,
+		  "batches under way did not finish in %d s; they will be done again",
+		  STOP_PATIENCE_S);
 	on_stopped(arg);
 }
 
@@ -82,6 +86,15 @@ static void on_hangup(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 	log_warning(
 		"SIGHUP: the configuration is read when migrated starts; restart it to apply changes");
+}
+
+/* Lines that were counted are told when their minute is over, also if nothing else is logged. */
+static void on_repeats(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	journal_tell_repeats(false);
 }
 
 /* One true line for `systemctl status`. */
@@ -143,6 +156,8 @@ static bool start(struct daemon *daemon, const struct config *config, struct err
 	daemon->hangup = evsignal_new(daemon->base, SIGHUP, on_hangup, daemon);
 	event_add(daemon->hangup, NULL);
 	daemon->watchdog = notify_watchdog_new(daemon->base);
+	daemon->repeats = event_new(daemon->base, -1, EV_PERSIST, on_repeats, NULL);
+	event_add(daemon->repeats, &(struct timeval){ .tv_sec = REPEATS_LOOK_S });
 	daemon->status = engine_subscribe(daemon->engine, on_change, daemon);
 	return true;
 }
@@ -166,6 +181,7 @@ static void stop(struct daemon *daemon)
 	event_free_any(daemon->interrupt);
 	event_free_any(daemon->hangup);
 	event_free_any(daemon->patience);
+	event_free_any(daemon->repeats);
 	/* What was to be freed after its own callback goes now. */
 	event_base_loop(daemon->base, EVLOOP_NONBLOCK);
 	event_base_free(daemon->base);
@@ -177,7 +193,7 @@ static void log_warnings(const struct config *config)
 	for (size_t i = 0; i < config->warnings.count; i++) {
 		_cleanup_free_ char *line = problem_format(&config->warnings.problems[i]);
 
-		log_warning("%s", line);
+		event_log(EVENT_CONFIGURATION_WARNING, NULL, "%s", line);
 	}
 }
 
@@ -194,16 +210,18 @@ int daemon_run(const struct config *config)
 	raise_descriptor_limit();
 	log_warnings(config);
 	if (start(&daemon, config, &err)) {
-		log_notice("migrated %s: %zu entities, control socket %s", MIGRATED_VERSION,
-			   config->entities.count, config->settings.control_socket);
+		event_log(EVENT_STARTED, NULL, "migrated %s: %zu entities, control socket %s",
+			  MIGRATED_VERSION, config->entities.count,
+			  config->settings.control_socket);
 		notify_ready();
 		on_change(&daemon);
 		event_base_dispatch(daemon.base);
-		log_notice("stopped");
+		event_log(EVENT_STOPPED, NULL, "stopped");
 	} else {
-		log_error(LOG_ERR, &err);
+		event_log_error(EVENT_START_FAILED, NULL, &err);
 		status = EX_UNAVAILABLE;
 	}
 	stop(&daemon);
+	journal_tell_repeats(true);
 	return status;
 }

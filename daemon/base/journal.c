@@ -14,6 +14,7 @@
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
+#include "base/repeats.h"
 #include "common/clock.h"
 #include "common/text.h"
 
@@ -23,8 +24,8 @@ static struct {
 	uint64_t last_number;
 	struct journal_event
 		*recent; /* a ring: event n stands at n % JOURNAL_RECENT; never freed */
-	journal_on_event *on_event;
-	void *arg;
+	struct repeats *repeats;
+	struct journal_watcher *watchers;
 } journal = { .max_priority = LOG_INFO };
 
 /* systemd tells the device and inode of the stream it connected stderr to; a redirection since
@@ -59,25 +60,26 @@ const char *journal_priority_name(int priority)
 
 /* --- where events go -------------------------------------------------------------------------- */
 
+/* Of an event's strings, those that are fields of the journal. */
 static const struct {
 	const char *name;
 	size_t offset;
 } journal_fields[] = {
-	{ "MESSAGE_ID", offsetof(struct log_fields, message_id) },
-	{ "MIGRATED_SESSION", offsetof(struct log_fields, session) },
-	{ "MIGRATED_ENTITY", offsetof(struct log_fields, entity) },
-	{ "MIGRATED_LEGACY_KEY", offsetof(struct log_fields, legacy_key) },
-	{ "MIGRATED_SQLSTATE", offsetof(struct log_fields, sqlstate) },
-	{ "MIGRATED_PHASE", offsetof(struct log_fields, phase) },
+	{ "MIGRATED_SESSION", offsetof(struct journal_event, session) },
+	{ "MIGRATED_ENTITY", offsetof(struct journal_event, entity) },
+	{ "MIGRATED_DATABASE", offsetof(struct journal_event, database) },
+	{ "MIGRATED_LEGACY_KEY", offsetof(struct journal_event, legacy_key) },
+	{ "MIGRATED_SQLSTATE", offsetof(struct journal_event, sqlstate) },
+	{ "MIGRATED_PHASE", offsetof(struct journal_event, phase) },
 };
 
 #define JOURNAL_FIELD_COUNT (sizeof journal_fields / sizeof *journal_fields)
 
-static const char *field_value(const struct log_fields *fields, size_t offset)
+static const char *field_value(const struct journal_event *event, size_t i)
 {
-	const char *value = *(const char *const *)((const char *)fields + offset);
+	const char *value = (const char *)event + journal_fields[i].offset;
 
-	return value && *value ? value : NULL;
+	return *value ? value : NULL;
 }
 
 static struct iovec make_field(const char *name, const char *value)
@@ -87,18 +89,23 @@ static struct iovec make_field(const char *name, const char *value)
 	return (struct iovec){ .iov_base = field, .iov_len = strlen(field) };
 }
 
-static bool write_to_journal(int priority, const struct log_fields *fields, const char *message)
+static bool write_to_journal(const struct journal_event *event, const char *message)
 {
-	struct iovec vector[JOURNAL_FIELD_COUNT + 3];
-	char level[2] = { (char)('0' + priority), '\0' };
+	const struct event_description *kind = event_describe(event->kind);
+	struct iovec vector[JOURNAL_FIELD_COUNT + 5];
+	char level[2] = { (char)('0' + event->priority), '\0' };
 	int count = 0;
 	bool written;
 
 	vector[count++] = make_field("MESSAGE", message);
 	vector[count++] = make_field("PRIORITY", level);
 	vector[count++] = make_field("SYSLOG_IDENTIFIER", "migrated");
-	for (size_t i = 0; fields && i < JOURNAL_FIELD_COUNT; i++) {
-		const char *value = field_value(fields, journal_fields[i].offset);
+	if (event->kind != EVENT_NONE) {
+		vector[count++] = make_field("MESSAGE_ID", kind->message_id);
+		vector[count++] = make_field("MIGRATED_EVENT", kind->name);
+	}
+	for (size_t i = 0; i < JOURNAL_FIELD_COUNT; i++) {
+		const char *value = field_value(event, i);
 
 		if (value)
 			vector[count++] = make_field(journal_fields[i].name, value);
@@ -118,19 +125,28 @@ static void blank_controls(char *string)
 			*string = ' ';
 }
 
-static void write_to_stderr(int priority, const struct log_fields *fields, const char *message)
+static void append_field(struct text *line, const char *name, const char *value)
+{
+	bool plain = !strpbrk(value, " \"");
+
+	text_appendf(line, plain ? " %s=%s" : " %s=\"%s\"", name, value);
+}
+
+/* The same as in the journal, but for the MESSAGE_ID, which is for machines. */
+static void write_to_stderr(const struct journal_event *event, const char *message)
 {
 	_cleanup_text_ struct text line = TEXT_INIT;
 	char time[CLOCK_RFC3339_SIZE];
 
-	text_appendf(&line, "%s %-7s %s", clock_format_rfc3339(time, clock_wall_us()),
-		     journal_priority_name(priority), message);
-	for (size_t i = 1; fields && i < JOURNAL_FIELD_COUNT;
-	     i++) { /* a message id means nothing here */
-		const char *value = field_value(fields, journal_fields[i].offset);
+	text_appendf(&line, "%s %-7s %s", clock_format_rfc3339(time, event->wall_us),
+		     journal_priority_name(event->priority), message);
+	if (event->kind != EVENT_NONE)
+		append_field(&line, "MIGRATED_EVENT", event_describe(event->kind)->name);
+	for (size_t i = 0; i < JOURNAL_FIELD_COUNT; i++) {
+		const char *value = field_value(event, i);
 
 		if (value)
-			text_appendf(&line, " %s=%s", journal_fields[i].name, value);
+			append_field(&line, journal_fields[i].name, value);
 	}
 	blank_controls(line.data);
 	text_append(&line, "\n");
@@ -140,34 +156,19 @@ static void write_to_stderr(int priority, const struct log_fields *fields, const
 
 /* --- the last events -------------------------------------------------------------------------- */
 
-static void copy_field(char *to, size_t size, const char *value)
+static void keep(const struct journal_event *event)
 {
-	snprintf(to, size, "%s", value ? value : "");
-}
+	struct journal_event *kept;
 
-#define COPY_FIELD(to, value) copy_field((to), sizeof(to), (value))
-
-static void keep(int priority, const struct log_fields *fields, const char *message)
-{
-	static const struct log_fields none;
-	struct journal_event *event;
-
-	if (!fields)
-		fields = &none;
 	if (!journal.recent)
 		journal.recent = memory_new(JOURNAL_RECENT * sizeof *journal.recent);
-	event = &journal.recent[++journal.last_number % JOURNAL_RECENT];
-	event->number = journal.last_number;
-	event->wall_us = clock_wall_us();
-	event->priority = priority;
-	COPY_FIELD(event->session, fields->session);
-	COPY_FIELD(event->entity, fields->entity);
-	COPY_FIELD(event->legacy_key, fields->legacy_key);
-	COPY_FIELD(event->sqlstate, fields->sqlstate);
-	COPY_FIELD(event->phase, fields->phase);
-	COPY_FIELD(event->message, message);
-	if (journal.on_event)
-		journal.on_event(journal.arg, event);
+	kept = &journal.recent[++journal.last_number % JOURNAL_RECENT];
+	*kept = *event;
+	kept->number = journal.last_number;
+	for (struct journal_watcher *at = journal.watchers, *next; at; at = next) {
+		next = at->next;
+		at->on_event(at->arg, kept);
+	}
 }
 
 const struct journal_event *journal_next(uint64_t after)
@@ -187,45 +188,140 @@ uint64_t journal_last_number(void)
 	return journal.last_number;
 }
 
-void journal_watch(journal_on_event *on_event, void *arg)
+void journal_watch(struct journal_watcher *watcher)
 {
-	journal.on_event = on_event;
-	journal.arg = arg;
+	watcher->next = journal.watchers;
+	journal.watchers = watcher;
 }
 
-/* --- common/log.h ----------------------------------------------------------------------------- */
-
-static void write_event(int priority, const struct log_fields *fields, const char *message)
+void journal_unwatch(struct journal_watcher *watcher)
 {
-	if (!journal.to_journal || !write_to_journal(priority, fields, message))
-		write_to_stderr(priority, fields, message);
-	keep(priority, fields, message);
+	struct journal_watcher **at = &journal.watchers;
+
+	while (*at && *at != watcher)
+		at = &(*at)->next;
+	if (*at)
+		*at = watcher->next;
+}
+
+/* --- one event -------------------------------------------------------------------------------- */
+
+static void tell(const struct journal_event *event, const char *message)
+{
+	if (!journal.to_journal || !write_to_journal(event, message))
+		write_to_stderr(event, message);
+	keep(event);
+}
+
+static void tell_repeats(const struct journal_event *event)
+{
+	struct journal_event now = *event;
+
+	now.wall_us = clock_wall_us();
+	tell(&now, now.message);
+}
+
+static void copy_field(char *to, size_t size, const char *value)
+{
+	snprintf(to, size, "%s", value ? value : "");
+}
+
+#define COPY_FIELD(to, value) copy_field((to), sizeof(to), (value))
+
+static void write_event(enum event_kind kind, int priority, const struct log_fields *fields,
+			const char *message)
+{
+	struct journal_event event = { .wall_us = clock_wall_us(),
+				       .kind = kind,
+				       .priority = priority };
+
+	if (fields) {
+		COPY_FIELD(event.session, fields->session);
+		COPY_FIELD(event.entity, fields->entity);
+		COPY_FIELD(event.database, fields->database);
+		COPY_FIELD(event.legacy_key, fields->legacy_key);
+		COPY_FIELD(event.sqlstate, fields->sqlstate);
+		COPY_FIELD(event.phase, fields->phase);
+	}
+	COPY_FIELD(event.message, message);
+	if (!journal.repeats)
+		journal.repeats = repeats_new(tell_repeats);
+	if (!repeats_count(journal.repeats, &event, clock_monotonic_ms()))
+		tell(&event, message);
+}
+
+void journal_tell_repeats(bool all)
+{
+	if (journal.repeats)
+		repeats_expire(journal.repeats, clock_monotonic_ms(), all);
+}
+
+/* --- common/log.h and base/event.h ------------------------------------------------------------ */
+
+static void log_formatted(enum event_kind kind, int priority, const struct log_fields *fields,
+			  const char *format, va_list arguments)
+{
+	_cleanup_text_ struct text message = TEXT_INIT;
+
+	if (priority > journal.max_priority)
+		return;
+	text_vappendf(&message, format, arguments);
+	write_event(kind, priority, fields, text_string(&message));
 }
 
 void log_event(int priority, const struct log_fields *fields, const char *format, ...)
 {
-	_cleanup_text_ struct text message = TEXT_INIT;
 	va_list arguments;
+
+	va_start(arguments, format);
+	log_formatted(EVENT_NONE, priority, fields, format, arguments);
+	va_end(arguments);
+}
+
+void event_log(enum event_kind kind, const struct log_fields *fields, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	log_formatted(kind, event_describe(kind)->priority, fields, format, arguments);
+	va_end(arguments);
+}
+
+/* What the error has is of the very thing that failed, so it goes before what its logger knows. */
+static const char *either(const char *of_error, const char *otherwise)
+{
+	return *of_error ? of_error : otherwise;
+}
+
+static void write_error(enum event_kind kind, int priority, const struct log_fields *given,
+			const struct error *err)
+{
+	struct log_fields fields = given ? *given : (struct log_fields){ 0 };
+	_cleanup_text_ struct text message = TEXT_INIT;
 
 	if (priority > journal.max_priority)
 		return;
-	va_start(arguments, format);
-	text_vappendf(&message, format, arguments);
-	va_end(arguments);
-	write_event(priority, fields, text_string(&message));
+	fields.entity = either(err->entity, fields.entity);
+	fields.legacy_key = either(err->legacy_key, fields.legacy_key);
+	fields.sqlstate = either(err->sqlstate, fields.sqlstate);
+	fields.phase = either(err->phase, fields.phase);
+	text_append(&message, err->message);
+	if (*err->hint)
+		text_appendf(&message, " (%s)", err->hint);
+	write_event(kind, priority, &fields, text_string(&message));
 }
 
 void log_error(int priority, const struct error *err)
 {
-	struct log_fields fields = {
-		.entity = err->entity,
-		.legacy_key = err->legacy_key,
-		.sqlstate = err->sqlstate,
-		.phase = err->phase,
-	};
+	write_error(EVENT_NONE, priority, NULL, err);
+}
 
-	if (*err->hint)
-		log_event(priority, &fields, "%s (%s)", err->message, err->hint);
-	else
-		log_event(priority, &fields, "%s", err->message);
+void log_error_of(int priority, const struct log_fields *fields, const struct error *err)
+{
+	write_error(EVENT_NONE, priority, fields, err);
+}
+
+void event_log_error(enum event_kind kind, const struct log_fields *fields, const struct error *err)
+{
+	write_error(kind, event_describe(kind)->priority, fields, err);
 }

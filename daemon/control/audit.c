@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "base/event.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -154,7 +155,7 @@ static void log_trouble(struct audit *audit, const struct error *err)
 		struct error why = *err;
 
 		error_context(&why, "calls on the control socket cannot be recorded yet");
-		log_error(LOG_WARNING, &why);
+		event_log_error(EVENT_AUDIT_DELAYED, NULL, &why);
 	}
 	audit->trouble = *err;
 }
@@ -413,12 +414,15 @@ static void log_rest(const struct audit *audit)
 {
 	int64_t calls = audit_buffer_calls(audit->buffer);
 
-	if (calls > 0)
-		log_event(audit->trouble.kind != ERROR_NONE ? LOG_WARNING : LOG_NOTICE, NULL,
+	if (calls > 0 && audit->trouble.kind != ERROR_NONE)
+		event_log(EVENT_AUDIT_LOST, NULL,
 			  "the store does not know of %" PRId64 " calls on the control socket: %s",
-			  calls,
-			  audit->trouble.kind != ERROR_NONE ? audit->trouble.message
-							    : "it has not been there for them");
+			  calls, audit->trouble.message);
+	else if (calls > 0)
+		log_notice("the store does not know of %" PRId64
+			   " calls on the control socket: it has "
+			   "not been there for them",
+			   calls);
 }
 
 void audit_free(struct audit *audit)

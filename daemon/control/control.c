@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/event.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -123,6 +124,9 @@ static void turn_away(struct control *control, int fd,
 						     .result = TOO_MANY_PEERS,
 						     .at_us = now_us,
 						     .ended_us = now_us });
+	event_log(EVENT_CONNECTION_LIMIT, NULL,
+		  "control: uid %lu was turned away: there are %zu connections already",
+		  (unsigned long)credentials->uid, control->settings.max_peers);
 	varlink_append_error(&message, TOO_MANY_PEERS, parameters);
 	(void)!send(fd, message.data, message.length, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(fd);
@@ -180,8 +184,9 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 	struct control *control = arg;
 
 	if (!control->out_of_descriptors)
-		log_warning("control: cannot accept connections: %s; trying again every %d ms",
-			    strerror(errno), PAUSE_MS);
+		event_log(EVENT_DESCRIPTORS_EXHAUSTED, NULL,
+			  "control: cannot accept connections: %s; trying again every %d ms",
+			  strerror(errno), PAUSE_MS);
 	control->out_of_descriptors = true;
 	evconnlistener_disable(listener);
 	event_add(control->resume, &(struct timeval){ .tv_usec = PAUSE_MS * 1000 });

@@ -4,6 +4,7 @@
 #ifndef DAEMON_CONTROL_HANDLER_H
 #define DAEMON_CONTROL_HANDLER_H
 
+#include "base/journal.h"
 #include "common/json_decode.h"
 #include "control/handlers.h"
 
@@ -13,6 +14,7 @@ struct handlers {
 	struct audit *audit;
 	int64_t started_us;
 	struct log_follower *log_followers; /* handlers_logs.c */
+	struct journal_watcher log_watcher; /* while there are any */
 };
 
 /* Decodes the call's parameters; answers InvalidParameter and returns false when they do not fit. */

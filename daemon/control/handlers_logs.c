@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/journal.h"
 #include "common/clock.h"
 #include "common/text.h"
 #include "common/uuid.h"
@@ -73,14 +72,16 @@ static json_t *message_of(const struct journal_event *event)
 
 static json_t *describe(const struct journal_event *event)
 {
+	const struct event_description *kind = event_describe(event->kind);
 	char time[CLOCK_RFC3339_SIZE];
 
-	return json_pack("{s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "number",
+	return json_pack("{s:I, s:s, s:s, s:o, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "number",
 			 (json_int_t)event->number, "time",
 			 clock_format_rfc3339(time, event->wall_us), "level",
 			 journal_priority_name(event->priority), "message", message_of(event),
-			 "session", string_or_null(event->session), "entity",
-			 string_or_null(event->entity), "legacy_key",
+			 "event", kind->name, "message_id", kind->message_id, "session",
+			 string_or_null(event->session), "entity", string_or_null(event->entity),
+			 "database", string_or_null(event->database), "legacy_key",
 			 string_or_null(event->legacy_key), "sqlstate",
 			 string_or_null(event->sqlstate), "phase", string_or_null(event->phase));
 }
@@ -172,7 +173,7 @@ static void on_follower_gone(void *arg)
 		at = &(*at)->next;
 	*at = follower->next;
 	if (handlers->log_followers == NULL)
-		journal_watch(NULL, NULL);
+		journal_unwatch(&handlers->log_watcher);
 	event_free(follower->timer);
 	filter_done(&follower->filter);
 	free(follower);
@@ -190,8 +191,11 @@ static void follow(struct handlers *handlers, struct control_call *call,
 					   .told = journal_last_number(),
 					   .next = handlers->log_followers };
 	follower->timer = event_new(handlers->base, -1, 0, on_timer, follower);
+	if (handlers->log_followers == NULL) {
+		handlers->log_watcher = (struct journal_watcher){ on_event, handlers, NULL };
+		journal_watch(&handlers->log_watcher);
+	}
 	handlers->log_followers = follower;
-	journal_watch(on_event, handlers);
 	control_call_on_gone(call, on_follower_gone, follower);
 }
 

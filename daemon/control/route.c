@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/event.h"
 #include "common/command.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -119,10 +120,11 @@ static bool is_permitted(struct control_call *call, enum access needed)
 		return true;
 	/* The method comes from somebody who may not speak here: only a known one is repeated in
 	   the log. */
-	log_notice("control: refused %s to uid %lu (pid %ld), who may not %s",
-		   command_by_method(method) ? method : "a method",
-		   (unsigned long)control_call_uid(call), (long)control_call_pid(call),
-		   credentials_access_name(needed));
+	event_log(EVENT_ACCESS_REFUSED, NULL,
+		  "control: refused %s to uid %lu (pid %ld), who may not %s",
+		  command_by_method(method) ? method : "a method",
+		  (unsigned long)control_call_uid(call), (long)control_call_pid(call),
+		  credentials_access_name(needed));
 	control_call_error(call, "io.migrated.PermissionDenied",
 			   json_pack("{s:s, s:s}", "method", method, "needs",
 				     credentials_access_name(needed)));

@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "base/deferred.h"
+#include "base/event.h"
 #include "common/clock.h"
-#include "common/log.h"
 #include "common/text.h"
 #include "postgres/errors.h"
 #include "postgres/internal.h"
@@ -48,39 +48,55 @@ static bool was_up(enum pg_state state)
 	return state == PG_READY || state == PG_BUSY;
 }
 
+/* Those that have a name of their own are to the target. */
+const char *pg_database(const struct pg_connection *connection)
+{
+	return strcmp(connection->settings.name, "source") == 0 ? "source" : "target";
+}
+
+static struct log_fields fields_of(const struct pg_connection *connection)
+{
+	return (struct log_fields){ .database = pg_database(connection) };
+}
+
 /* The first failure of a row is told at once, the others once a minute. */
 static void log_failure(struct pg_connection *connection, const struct error *err)
 {
 	struct pg_failures *failures = &connection->failures;
+	const struct log_fields fields = fields_of(connection);
+	enum event_kind kind = err->kind == ERROR_DENIED ? EVENT_DATABASE_DENIED
+							 : EVENT_DATABASE_LOST;
 	int64_t now = clock_monotonic_ms();
 	char elapsed[32];
 
 	if (failures->count++ == 0) {
 		failures->first_ms = failures->logged_ms = now;
-		log_error(LOG_WARNING, err);
+		event_log_error(kind, &fields, err);
 	} else if (now - failures->logged_ms >= REPEAT_LOG_MS) {
 		struct error again = *err;
 
 		failures->logged_ms = now;
 		error_context(&again, "%lld attempts in %s", (long long)failures->count,
 			      clock_format_elapsed(elapsed, now - failures->first_ms));
-		log_error(LOG_WARNING, &again);
+		event_log_error(kind, &fields, &again);
 	}
 }
 
 static void log_ready(struct pg_connection *connection)
 {
+	const struct log_fields fields = fields_of(connection);
 	const char *name = connection->settings.name;
 	int version = PQserverVersion(connection->link);
 	char elapsed[32];
 
 	if (connection->failures.count > 0)
-		log_info("%s: connected again after %lld failed attempts in %s", name,
-			 (long long)connection->failures.count,
-			 clock_format_elapsed(elapsed, clock_monotonic_ms() -
-							       connection->failures.first_ms));
+		event_log(EVENT_DATABASE_BACK, &fields,
+			  "%s: connected again after %lld failed attempts in %s", name,
+			  (long long)connection->failures.count,
+			  clock_format_elapsed(elapsed, clock_monotonic_ms() -
+								connection->failures.first_ms));
 	else
-		log_event(connection->settings.comes_and_goes ? LOG_DEBUG : LOG_INFO, NULL,
+		log_event(connection->settings.comes_and_goes ? LOG_DEBUG : LOG_INFO, &fields,
 			  "%s: connected to PostgreSQL %d.%d", name, version / 10000,
 			  version % 10000);
 	connection->failures = (struct pg_failures){ 0 };
@@ -89,10 +105,11 @@ static void log_ready(struct pg_connection *connection)
 static void log_change(struct pg_connection *connection, enum pg_state before,
 		       const struct error *err)
 {
+	const struct log_fields fields = fields_of(connection);
 	enum pg_state state = connection->state;
 
 	if (err && state != PG_CLOSED && was_up(before))
-		log_error(LOG_INFO, err);
+		log_error_of(LOG_INFO, &fields, err);
 	else if (err && state != PG_CLOSED)
 		log_failure(connection, err);
 	else if (state == PG_READY && before == PG_SETTING_UP)

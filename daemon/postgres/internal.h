@@ -161,6 +161,9 @@ bool pg_is_made_up(const struct pg_connection *connection, const PGresult *resul
    does. */
 void pg_note_fatal(struct pg_connection *connection, const PGresult *result);
 
+/* Which database it leads to, for the log: "source" or "target". */
+const char *pg_database(const struct pg_connection *connection);
+
 /* --- query.c --- */
 
 /* Starts the next query if the link is free for it. */

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/event.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -252,6 +253,8 @@ static void give_up(struct pg_connection *connection, int64_t now)
 	reason = text_format("nothing has moved for %s; %s",
 			     clock_format_elapsed(elapsed, now - connection->moved_ms),
 			     connection->stall_reason);
+	event_log(EVENT_LINK_STALLED, &(struct log_fields){ .database = pg_database(connection) },
+		  "connection to the %s: %s", connection->settings.name, reason);
 	pg_connection_reset(connection, reason);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/event.h"
 #include "base/fault.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -151,6 +152,20 @@ static void skip(struct cycle_driver *driver, const char *reason)
 	remember(driver, &skipped);
 }
 
+/* That its session has failed is the session's to say. */
+static void tell(const struct cycle *cycle)
+{
+	const struct log_fields fields = { .session = cycle->session };
+
+	if (cycle->result == CYCLE_FAILED && cycle->session[0] == '\0')
+		event_log(EVENT_CYCLE_FAILED, NULL, "cycle failed after %" PRId64 " ms: %s",
+			  cycle->elapsed_ms, cycle->reason);
+	else
+		log_event(LOG_DEBUG, &fields, "cycle %s after %" PRId64 " ms%s%s",
+			  cycle_result_name(cycle->result), cycle->elapsed_ms,
+			  cycle->reason[0] != '\0' ? ": " : "", cycle->reason);
+}
+
 static void finish(struct cycle_driver *driver, enum cycle_result result, const char *reason)
 {
 	struct cycle *cycle = &driver->current;
@@ -159,10 +174,7 @@ static void finish(struct cycle_driver *driver, enum cycle_result result, const 
 	cycle->result = result;
 	cycle->elapsed_ms = clock_monotonic_ms() - driver->started_ms;
 	snprintf(cycle->reason, sizeof(cycle->reason), "%s", reason != NULL ? reason : "");
-	log_event(result == CYCLE_FAILED && cycle->session[0] == '\0' ? LOG_WARNING : LOG_DEBUG,
-		  &(struct log_fields){ 0 }, "cycle %s after %" PRId64 " ms%s%s",
-		  cycle_result_name(result), cycle->elapsed_ms, reason != NULL ? ": " : "",
-		  reason != NULL ? reason : "");
+	tell(cycle);
 	if (result == CYCLE_QUIET)
 		driver->cycles.in_step_us = cycle->started_us;
 	remember(driver, cycle);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/event.h"
 #include "base/fault.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -176,9 +177,10 @@ void detection_offer(struct detection *detection, struct lane *lane)
 static void log_identity(const struct detection *detection, const char *before)
 {
 	if (before[0] != '\0' && strcmp(before, detection->moment.identity) != 0)
-		log_warning("the source is another database than before: its system identifier "
-			    "and database are %s now and were %s",
-			    detection->moment.identity, before);
+		event_log(EVENT_SOURCE_CHANGED, &(struct log_fields){ .database = "source" },
+			  "the source is another database than before: its system identifier "
+			  "and database are %s now and were %s",
+			  detection->moment.identity, before);
 }
 
 static void on_kept(void *arg, const struct pg_answer *answer)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/event.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -124,6 +125,7 @@ static void on_put_down(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	event_log(EVENT_OWNERSHIP_LOST, NULL, "the control schema has another owner now");
 	drop_dry_run(engine, "another daemon has taken over the target");
 	if (engine->session != NULL)
 		session_put_down(engine->session);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/event.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -157,10 +158,17 @@ void hold_restore(struct session *session, const PGresult *row)
 
 /* --- holding and letting go ------------------------------------------------------------------------ */
 
-static void log_hold(const struct session *session, int priority, const char *what)
+static void tell_hold(const struct session *session)
 {
-	log_event(priority, &(struct log_fields){ .session = session->id }, "session %s %s",
-		  session->id, what);
+	static const enum event_kind kinds[] = {
+		[HOLD_OPERATOR] = EVENT_SESSION_PAUSED_BY_OPERATOR,
+		[HOLD_BREAKER] = EVENT_SESSION_PAUSED_BY_BREAKER,
+		[HOLD_TIMEOUT] = EVENT_SESSION_PAUSED_BY_TIMEOUT,
+		[HOLD_ENVIRONMENT] = EVENT_SESSION_PAUSED_BY_ENVIRONMENT,
+	};
+
+	event_log(kinds[session->hold], &(struct log_fields){ .session = session->id },
+		  "session %s paused: %s", session->id, session->reason);
 }
 
 static bool may_take_the_place(enum hold_kind kind, enum hold_kind present)
@@ -187,8 +195,6 @@ static void hold_dry(struct session *session, enum hold_kind kind, const char *r
 
 void session_hold(struct session *session, enum hold_kind kind, const char *reason)
 {
-	_cleanup_free_ char *what = NULL;
-
 	if (session->means.dry && !session->cancelled && session->phase < SESSION_ENDING) {
 		hold_dry(session, kind, reason);
 		return;
@@ -201,8 +207,7 @@ void session_hold(struct session *session, enum hold_kind kind, const char *reas
 		stop_time(session);
 	session->hold = kind;
 	snprintf(session->reason, sizeof(session->reason), "%s", reason);
-	what = text_format("paused: %s", reason);
-	log_hold(session, kind == HOLD_OPERATOR ? LOG_NOTICE : LOG_WARNING, what);
+	tell_hold(session);
 	hold_keep(session);
 }
 
@@ -214,11 +219,14 @@ void session_release(struct session *session)
 		session->active_ms = 0;
 	if (session->hold == HOLD_BREAKER)
 		breaker_approve(session);
+	event_log(session->hold == HOLD_ENVIRONMENT ? EVENT_SESSION_RECOVERED
+						    : EVENT_SESSION_RESUMED,
+		  &(struct log_fields){ .session = session->id }, "session %s goes on",
+		  session->id);
 	session->hold = HOLD_NONE;
 	session->reason[0] = '\0';
 	start_time(session);
 	session_begin_rates(session);
-	log_hold(session, LOG_NOTICE, "goes on");
 	hold_keep(session);
 	session_proceed(session);
 }

@@ -68,7 +68,7 @@ static void on_opened(void *arg, const struct pg_answer *answer)
 		return; /* opening_again(), if it failed */
 	session->started_us = clock_wall_us();
 	session->started_ms = clock_monotonic_ms();
-	session_log(session, LOG_NOTICE, "started");
+	session_tell(session, EVENT_SESSION_STARTED, "started");
 	session_set_phase(session, SESSION_RUNNING);
 	schedule_store_ready(session);
 }
@@ -145,6 +145,7 @@ static void add_runs_of_analysis(struct session *session, const PGresult *result
 				 undetected != NULL && bound->usable
 					 ? undetected
 					 : binding_refusal(session->binding, bound));
+			schedule_tell_stop(run, NULL);
 			continue;
 		}
 		run->whole = session_is_full(session) || PQgetvalue(result, row, 1)[0] == 't';
@@ -311,9 +312,11 @@ static void on_resumed(void *arg, const struct pg_answer *answer)
 		if (!session->runs[i].bound->usable && !entity_run_is_over(&session->runs[i]))
 			schedule_fail_entity(&session->runs[i],
 					     binding_refusal(session->binding,
-							     session->runs[i].bound));
+							     session->runs[i].bound),
+					     NULL);
 	session->started_ms = clock_monotonic_ms();
-	session_log(session, LOG_NOTICE, session->hold != HOLD_NONE ? "found, paused" : "resumed");
+	session_tell(session, EVENT_SESSION_TAKEN_UP,
+		     session->hold != HOLD_NONE ? "found, paused" : "resumed");
 	session_set_phase(session, SESSION_RUNNING);
 	session_proceed(session);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/event.h"
 #include "base/fault.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -58,6 +59,14 @@ static void ask_row(struct owner *owner);
 
 /* --- states ------------------------------------------------------------------------------------ */
 
+static void tell(enum owner_state state, const struct error *reason)
+{
+	if (state == OWNER_STANDBY)
+		event_log(EVENT_STANDBY, NULL, "standing by: %s", reason->message);
+	else
+		log_error(LOG_NOTICE, reason);
+}
+
 static void set_state(struct owner *owner, enum owner_state state, const struct error *reason)
 {
 	bool same = state == owner->state && strcmp(owner->reason.message, reason->message) == 0;
@@ -67,7 +76,7 @@ static void set_state(struct owner *owner, enum owner_state state, const struct 
 	if (same)
 		return;
 	if (reason->kind != ERROR_NONE)
-		log_notice("%s%s", state == OWNER_STANDBY ? "standing by: " : "", reason->message);
+		tell(state, reason);
 	owner->on_change(owner->arg);
 }
 
@@ -219,7 +228,8 @@ static void on_taken(void *arg, const struct pg_answer *answer)
 		return;
 	fault_point("owner.taken");
 	epoch = strtoll(PQgetvalue(pg_answer_rows(answer), 0, 0), NULL, 10);
-	log_notice("this daemon owns the control schema, epoch %" PRId64, epoch);
+	event_log(EVENT_OWNERSHIP_TAKEN, NULL,
+		  "this daemon owns the control schema, epoch %" PRId64, epoch);
 	become_ours(owner, epoch);
 }
 

@@ -398,7 +398,7 @@ static void stop_entity(struct entity_run *run, const struct error *err)
 
 	if (err->phase[0] != '\0')
 		error_context(&told, "%s", err->phase);
-	schedule_fail_entity(run, told.message);
+	schedule_fail_entity(run, told.message, err);
 }
 
 /* Somebody has told us to stop, and the server to end what it was doing. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/event.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -305,12 +306,25 @@ static void begin_detection(struct request *request)
 
 /* --- control schema, binding, id maps ------------------------------------------------------------- */
 
+static const char *entity_of(const struct binding *binding, const struct problem *problem)
+{
+	for (size_t i = 0; i < binding->set->count; i++)
+		if (strcmp(binding->set->entities[i].file, problem->file) == 0)
+			return binding->set->entities[i].name;
+	return NULL;
+}
+
 static void log_problems(const struct binding *binding)
 {
 	for (size_t i = 0; i < binding->problems.count; i++) {
-		_cleanup_free_ char *line = problem_format(&binding->problems.problems[i]);
+		const struct problem *problem = &binding->problems.problems[i];
+		_cleanup_free_ char *line = problem_format(problem);
 
-		log_warning("%s", line);
+		if (strcmp(problem->path, "$.entity") == 0)
+			continue; /* a damaged id map, which is an event of its own */
+		event_log(EVENT_MAPPING_PROBLEM,
+			  &(struct log_fields){ .entity = entity_of(binding, problem) }, "%s",
+			  line);
 	}
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "apply/fill_sql.h"
+#include "base/event.h"
 #include "base/fault.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -51,7 +52,7 @@ static bool parents_have_moved(struct entity_run *run)
 									  : "was cancelled");
 
 			if (parent->state == ENTITY_FAILED)
-				schedule_fail_entity(run, reason);
+				schedule_fail_with_parent(run, reason);
 			else
 				schedule_set_state(run, ENTITY_CANCELLED, reason);
 			return false;
@@ -287,7 +288,7 @@ static void log_warnings(const struct entity_run *run, const struct batch_result
 	if (result->warnings == NULL)
 		return;
 	words = warnings_in_words(result->warnings);
-	log_event(LOG_WARNING,
+	event_log(EVENT_RULE_BROKEN,
 		  &(struct log_fields){ .session = run->session->id, .entity = name_of(run) },
 		  "%s: %" PRId64 " row%s carried although %s a rule: %s", name_of(run),
 		  result->counts.warned, result->counts.warned == 1 ? " was" : "s were",
@@ -467,10 +468,12 @@ static void checked(struct entity_run *run, bool stops)
 	recovery_succeeded(run, run->retry.attempts);
 	run->checked_before |= before;
 	if (stops)
-		schedule_fail_entity(run, before ? "it differed before its rows were carried "
-						   "(validate_stop)"
-						 : "it differs after its rows were carried "
-						   "(validate_stop)");
+		schedule_fail_entity(run,
+				     before ? "it differed before its rows were carried "
+					      "(validate_stop)"
+					    : "it differs after its rows were carried "
+					      "(validate_stop)",
+				     NULL);
 	else
 		schedule_set_state(run, before ? ENTITY_PENDING : ENTITY_COMPLETED, NULL);
 }

@@ -37,7 +37,11 @@ bool schedule_may_plan(struct entity_run *run);
 void schedule_plan(struct entity_run *run);
 void schedule_give(struct entity_run *run, struct lane *lane, const struct batch_spec *spec);
 
-/* Stops one entity, and those that depend on it. */
-void schedule_fail_entity(struct entity_run *run, const char *reason);
+/* Stops one entity, and those that depend on it. `err` says more, where there is one. */
+void schedule_fail_entity(struct entity_run *run, const char *reason, const struct error *err);
+/* The same, of one that refers to such. */
+void schedule_fail_with_parent(struct entity_run *run, const char *reason);
+/* Says that it has stopped, and why. */
+void schedule_tell_stop(const struct entity_run *run, const struct error *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/event.h"
 #include "base/fault.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -99,7 +100,28 @@ void schedule_set_state(struct entity_run *run, enum entity_state state, const c
 		schedule_keep(run);
 }
 
-void schedule_fail_entity(struct entity_run *run, const char *reason)
+void schedule_tell_stop(const struct entity_run *run, const struct error *err)
+{
+	const struct log_fields fields = {
+		.session = run->session->id,
+		.entity = name_of(run),
+		.sqlstate = err != NULL ? err->sqlstate : NULL,
+		.phase = err != NULL ? err->phase : NULL,
+	};
+
+	if (run->session->means.dry)
+		log_event(LOG_ERR, &fields, "%s stops: %s", name_of(run), run->reason);
+	else
+		event_log(EVENT_ENTITY_STOPPED, &fields, "%s stops: %s", name_of(run), run->reason);
+}
+
+void schedule_fail_entity(struct entity_run *run, const char *reason, const struct error *err)
+{
+	schedule_set_state(run, ENTITY_FAILED, reason);
+	schedule_tell_stop(run, err);
+}
+
+void schedule_fail_with_parent(struct entity_run *run, const char *reason)
 {
 	log_event(LOG_ERR,
 		  &(struct log_fields){ .session = run->session->id, .entity = name_of(run) },

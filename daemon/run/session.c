@@ -31,15 +31,40 @@ void session_log(const struct session *session, int priority, const char *what)
 		  session->id, session_mode(session), what);
 }
 
+/* A dry run is its operator's alone: nobody else is to be told by an event. */
+void session_tell(const struct session *session, enum event_kind kind, const char *what)
+{
+	const struct log_fields fields = { .session = session->id };
+
+	if (session->means.dry)
+		log_event(event_describe(kind)->priority, &fields, "session %s (%s): %s",
+			  session->id, session_mode(session), what);
+	else
+		event_log(kind, &fields, "session %s (%s): %s", session->id, session_mode(session),
+			  what);
+}
+
 void session_set_phase(struct session *session, enum session_phase phase)
 {
 	session->phase = phase;
 	session->means.on_change(session->means.arg);
 }
 
+static void tell_failure(const struct session *session, const struct error *err)
+{
+	const struct log_fields fields = { .session = session->id };
+	struct error told = *err;
+
+	error_context(&told, "session %s (%s): failed", session->id, session_mode(session));
+	if (session->means.dry)
+		log_error_of(LOG_ERR, &fields, &told);
+	else
+		event_log_error(EVENT_SESSION_FAILED, &fields, &told);
+}
+
 void session_fail(struct session *session, const struct error *err)
 {
-	log_error(LOG_ERR, err);
+	tell_failure(session, err);
 	session->failure = *err;
 	snprintf(session->reason, sizeof(session->reason), "%s", err->message);
 	end(session);
@@ -333,7 +358,8 @@ struct session *session_resume_from(const struct session_means *means, struct bi
 		opening_read(session);
 		return session;
 	}
-	session_log(session, LOG_NOTICE, session->hold != HOLD_NONE ? "found, paused" : "resumed");
+	session_tell(session, EVENT_SESSION_TAKEN_UP,
+		     session->hold != HOLD_NONE ? "found, paused" : "resumed");
 	session_set_phase(session, SESSION_DETECTING);
 	session_proceed(session);
 	return session;
@@ -360,11 +386,57 @@ static void choose_final_state(struct session *session)
 	}
 }
 
+/* What a completed session leaves for people to look at; "" if nothing. */
+static void append_findings(const struct session *session, struct text *text)
+{
+	int64_t failed = 0, parked = 0, held = 0, differences = 0;
+
+	for (size_t i = 0; i < session->run_count; i++) {
+		const struct entity_run *run = &session->runs[i];
+
+		failed += run->counts.failed;
+		parked += run->counts.parked;
+		held += run->counts.held;
+		differences += run->differences;
+	}
+	if (failed > 0)
+		text_appendf(text, ", %" PRId64 " set aside (migratectl dead-letters)", failed);
+	if (parked > 0)
+		text_appendf(text, ", %" PRId64 " parked (migratectl parked)", parked);
+	if (held > 0)
+		text_appendf(text, ", %" PRId64 " held (migratectl conflicts)", held);
+	if (differences > 0)
+		text_appendf(text, ", %" PRId64 " differences (migratectl validate --show)",
+			     differences);
+}
+
+static void tell_end(const struct session *session)
+{
+	_cleanup_text_ struct text what = TEXT_INIT;
+
+	text_append(&what, session->final_state);
+	if (session->failure.kind != ERROR_NONE && !session->cancelled) {
+		session_log(session, LOG_INFO, session->final_state); /* session_fail() has told */
+	} else if (session->cancelled || strcmp(session->final_state, "failed") == 0) {
+		text_appendf(&what, ": %s", session->reason);
+		session_tell(session,
+			     session->cancelled ? EVENT_SESSION_CANCELLED : EVENT_SESSION_FAILED,
+			     text_string(&what));
+	} else {
+		size_t length = what.length;
+
+		append_findings(session, &what);
+		session_tell(session,
+			     what.length > length ? EVENT_SESSION_COMPLETED_WITH_FINDINGS
+						  : EVENT_SESSION_COMPLETED,
+			     text_string(&what));
+	}
+}
+
 static void over(struct session *session)
 {
 	session->finished_us = clock_wall_us();
-	session_log(session, session->failure.kind == ERROR_NONE ? LOG_NOTICE : LOG_ERR,
-		    session->final_state);
+	tell_end(session);
 	session_set_phase(session, SESSION_ENDED);
 	session->means.on_end(session->means.arg, session);
 }
@@ -378,7 +450,8 @@ static void on_end_kept(void *arg, const struct pg_answer *answer)
 		return; /* kept already; or session_store_ready() keeps it again */
 	fault_point("session.ended");
 	if (answer->error != NULL) {
-		log_error(LOG_ERR, answer->error);
+		log_error_of(LOG_ERR, &(struct log_fields){ .session = session->id },
+			     answer->error);
 		if (recovery_may_end_later(session, answer->error))
 			return;
 	}

@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 
+#include "base/event.h"
 #include "common/uuid.h"
 #include "run/detection.h"
 #include "run/entity_run.h"
@@ -162,6 +163,7 @@ void session_proceed(struct session *session);
 
 /* For the other files of a session. */
 void session_log(const struct session *session, int priority, const char *what);
+void session_tell(const struct session *session, enum event_kind kind, const char *what);
 void session_set_phase(struct session *session, enum session_phase phase);
 bool session_is_full(const struct session *session);
 /* Does it carry only what was asked for again, without detection? (again.h) */

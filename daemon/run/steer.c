@@ -219,8 +219,6 @@ bool session_cancel(struct session *session, const char *entity, struct error *e
 	session->cancelled = true;
 	session->hold = HOLD_NONE;
 	snprintf(session->reason, sizeof(session->reason), CANCELLED);
-	log_event(LOG_NOTICE, &(struct log_fields){ .session = session->id }, "session %s %s",
-		  session->id, CANCELLED);
 	hold_keep(session);
 	session_proceed(session);
 	return true;

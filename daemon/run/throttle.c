@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/event.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "sql_run.h"
@@ -42,9 +43,9 @@ static void decide(struct throttle *throttle, const char *reason)
 	throttle->known = true;
 	snprintf(throttle->reason, sizeof(throttle->reason), "%s", reason != NULL ? reason : "");
 	if (reason != NULL && !was_throttled)
-		log_warning("throttled, nothing new is begun: %s", reason);
+		event_log(EVENT_THROTTLED, NULL, "throttled, nothing new is begun: %s", reason);
 	else if (reason == NULL && was_throttled)
-		log_notice("no longer throttled");
+		event_log(EVENT_THROTTLE_RELEASED, NULL, "no longer throttled");
 	if (changed)
 		throttle->means.on_change(throttle->means.arg);
 	if (reason == NULL)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "apply/repair_sql.h"
+#include "base/event.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -128,12 +129,14 @@ static void log_end(const struct validation *validation)
 	int64_t differences = validation_differences(validation);
 
 	if (strcmp(validation->state, "completed") != 0)
-		log_warning("validation %s: %s%s%s", validation->id, validation->state,
-			    validation->reason[0] != '\0' ? ": " : "", validation->reason);
+		event_log(EVENT_VALIDATION_FAILED, NULL, "validation %s: %s%s%s", validation->id,
+			  validation->state, validation->reason[0] != '\0' ? ": " : "",
+			  validation->reason);
 	else if (differences > 0)
-		log_warning("validation %s found %lld differences; migratectl validate --show %.8s "
-			    "lists them",
-			    validation->id, (long long)differences, validation->id);
+		event_log(EVENT_VALIDATION_DIFFERENCES, NULL,
+			  "validation %s found %lld differences; migratectl validate --show %.8s "
+			  "lists them",
+			  validation->id, (long long)differences, validation->id);
 	else
 		log_info("validation %s found no differences%s", validation->id,
 			 validation_is_incomplete(validation) ? "; not all could be checked" : "");

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/event.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "config/validate.h"
@@ -90,9 +91,10 @@ static void log_differences(const struct validation_step *step)
 
 	append_differences(&words, step);
 	if (count > 0)
-		log_event(LOG_WARNING,
+		event_log(EVENT_VALIDATION_DIFFERENCES,
 			  &(struct log_fields){ .session = step->run->session->id,
-						.entity = name_of(step) },
+						.entity = name_of(step),
+						.phase = "check" },
 			  "%s: %" PRId64 " difference%s %s its rows were carried: %s "
 			  "(migratectl validate --show %.8s)",
 			  name_of(step), count, count == 1 ? "" : "s",

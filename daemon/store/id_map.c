@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/event.h"
 #include "common/text.h"
 #include "sql_store.h"
 #include "store/internal.h"
@@ -68,6 +69,10 @@ static size_t index_of(const struct check *check, const struct bound_entity *bou
 static void refuse(struct check *check, struct bound_entity *bound, char *message)
 {
 	check->refused[index_of(check, bound)] = true;
+	if (check->keep) /* something is to be carried, not just looked at */
+		event_log(EVENT_ID_MAP_DAMAGED,
+			  &(struct log_fields){ .entity = bound->entity->name }, "%s: %s",
+			  bound->entity->name, message);
 	binding_refuse(check->binding, bound, "$.entity", message);
 	free(message);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/event.h"
 #include "base/fault.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -42,8 +43,8 @@ static void on_run(void *arg, const struct pg_answer *answer)
 		finish(upgrade, &told);
 		return;
 	}
-	log_notice("control schema is at version %d (%s)", sql_store_schema[upgrade->next].version,
-		   sql_store_schema[upgrade->next].name);
+	event_log(EVENT_SCHEMA_UPGRADED, NULL, "control schema is at version %d (%s)",
+		  sql_store_schema[upgrade->next].version, sql_store_schema[upgrade->next].name);
 	upgrade->next++;
 	fault_point("store.upgraded");
 	run_next(upgrade);

@@ -77,7 +77,7 @@ def test_it_is_not_begun_before_it_is_approved(make_clinic, start_daemon, fault)
     assert kept(clinic) == ("paused", "breaker", session["reason"])
     assert daemon.call("List")["sessions"][0]["hold"] == "breaker"
     assert next(daemon.stream("Watch"))["session"]["hold"] == "breaker"
-    assert [line for line in daemon.log().splitlines() if "warning" in line and said in line]
+    assert [line for line in daemon.log().splitlines() if "MIGRATED_EVENT=session-paused-by-breaker" in line and said in line]
     assert row_versions(clinic.target) == before
     assert clinic.target.value("SELECT count(*) FROM migrated.batch AS b JOIN migrated.session AS s USING (session)"
                                " WHERE s.state = 'paused'") == 0

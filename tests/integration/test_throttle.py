@@ -81,6 +81,7 @@ def test_above_the_limit_neither_detection_nor_batch_is_begun(make_pair):
     wait_until_ended(pair.daemon)
     assert throttled(pair) is None
     assert_right(pair)
+    pair.daemon.stop()  # when repetitions are told
     assert pair.daemon.log().count("throttled, nothing new is begun") == 2
     assert pair.daemon.log().count("no longer throttled") == 2
 

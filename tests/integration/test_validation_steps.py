@@ -31,7 +31,7 @@ def steps(world):
 
 
 def warnings(world):
-    return [line for line in world.daemon.log().splitlines() if " warning " in line and "difference" in line]
+    return [line for line in world.daemon.log().splitlines() if "MIGRATED_EVENT=validation-differences" in line]
 
 
 # --- when, and what -----------------------------------------------------------------------------------------

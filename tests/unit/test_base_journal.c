@@ -42,14 +42,12 @@ static int reset(void **state)
 {
 	(void)state;
 	unsetenv("JOURNAL_STREAM");
-	journal_watch(NULL, NULL);
 	return 0;
 }
 
 static void test_events_are_lines_on_stderr(void **state)
 {
 	struct log_fields fields = {
-		.message_id = "0123456789abcdef0123456789abcdef",
 		.entity = "orders",
 		.sqlstate = "23514",
 		.session = "",
@@ -183,24 +181,31 @@ static void test_last_events_are_kept_and_older_ones_forgotten(void **state)
 
 static void on_event(void *arg, const struct journal_event *event)
 {
-	assert_string_equal(event->message, "heard");
+	assert_memory_equal(event->message, "heard", strlen("heard"));
 	++*(int *)arg;
 }
 
-static void test_watcher_hears_of_events(void **state)
+static void test_watchers_hear_of_events_until_they_do_not_wish_to(void **state)
 {
 	struct capture capture;
-	int heard = 0;
+	int heard = 0, heard_by_other = 0;
+	struct journal_watcher one = { .on_event = on_event, .arg = &heard };
+	struct journal_watcher other = { .on_event = on_event, .arg = &heard_by_other };
 
 	(void)state;
 	begin_capture(&capture);
 	journal_init(LOG_INFO);
-	journal_watch(on_event, &heard);
+	journal_watch(&one);
+	journal_watch(&other);
 	log_info("heard");
-	journal_watch(NULL, NULL);
+	journal_unwatch(&one);
+	journal_unwatch(&one);
+	log_info("heard by the other");
+	journal_unwatch(&other);
 	log_info("not heard");
 	end_capture(&capture);
 	assert_int_equal(heard, 1);
+	assert_int_equal(heard_by_other, 2);
 }
 
 static void test_priorities_have_names(void **state)
@@ -221,7 +226,8 @@ int main(void)
 		cmocka_unit_test_setup(test_errors_are_logged_with_hint_and_fields, reset),
 		cmocka_unit_test_setup(test_journal_is_taken_when_stderr_leads_to_it, reset),
 		cmocka_unit_test_setup(test_last_events_are_kept_and_older_ones_forgotten, reset),
-		cmocka_unit_test_setup(test_watcher_hears_of_events, reset),
+		cmocka_unit_test_setup(test_watchers_hear_of_events_until_they_do_not_wish_to,
+				       reset),
 		cmocka_unit_test_setup(test_priorities_have_names, reset),
 	};
 
