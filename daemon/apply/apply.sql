@@ -10,7 +10,7 @@ SELECT {names},
        {h2} AS h2{time_name}
   FROM (
 SELECT {expressions}{time},
-       ROW({values})::text AS r
+       {row} AS r
   FROM {relation}
  WHERE {filter}
    AND {which}

@@ -455,7 +455,7 @@ static void add_conflicts(struct holes *holes, const struct bound_entity *bound,
 	holes_give(holes, "writes", writes);
 	holes_give(holes, "overwrites", text_format("%s AND r.present AND r.differs", writes));
 	holes_give(holes, "remap", remap(bound, writes));
-	holes_give(holes, "written_hash", bound_written_hash(bound, "t"));
+	holes_give(holes, "written_hash", text_copy(bound->written_hash));
 	holes_give(holes, "standing", conflict_standing(bound));
 	holes_give(holes, "more", conflict_more(bound));
 	holes_give(holes, "judged", conflict_judged(bound));

@@ -22,7 +22,7 @@ static bool is_judged(const struct bound_entity *bound)
 
 char *conflict_standing(const struct bound_entity *bound)
 {
-	_cleanup_free_ char *hash = bound_written_hash(bound, "t");
+	const char *hash = bound->written_hash;
 
 	return text_format("CASE WHEN t.%s IS NULL THEN " CONFLICT_NO_ROW " ELSE %s END",
 			   bound->target_key_quoted[0], hash);

@@ -83,7 +83,7 @@ static char *deletion(const struct logged *logged, enum logged_change change, co
 	_cleanup_free_ char *legacy = bound_key_list(bound, "g.k%zu", ", ");
 	_cleanup_free_ char *key = parts_target_keys(bound, "g.");
 	_cleanup_free_ char *returned = logged_returned(logged, change, NULL);
-	_cleanup_free_ char *hash = bound_written_hash(bound, "t");
+	const char *hash = bound->written_hash;
 
 	switch (bound->entity->on_delete) {
 	case ON_DELETE_IGNORE:

@@ -82,7 +82,7 @@ static void append_revive(struct text *text, const struct binding *binding,
 	_cleanup_free_ char *r_t = parts_target_keys(bound, "r.");
 	_cleanup_free_ char *t_is_m = parts_target_is(bound, "m.t");
 	_cleanup_free_ char *t_is_r = parts_target_is(bound, "r.t");
-	_cleanup_free_ char *hash = bound_written_hash(bound, "t");
+	const char *hash = bound->written_hash;
 	_cleanup_free_ char *standing = logged_standing(&logged);
 	_cleanup_free_ char *returned = logged_returned(&logged, LOGGED_UPDATED_LOCKED, "r");
 	_cleanup_free_ char *ctes = logged_ctes(&logged, LOGGED_UPDATED_LOCKED, "unmarked",

@@ -32,7 +32,7 @@ static void add_row(struct holes *holes, const struct bound_entity *bound,
 	holes_give(holes, "m_is_r", parts_keys_from_text(bound, "m", "r.legacy_key"));
 	holes_give(holes, "m_is_filled",
 		   parts_equal_keys(bound->entity->source_key.count, "m.k", "r.k"));
-	holes_give(holes, "written_hash", bound_written_hash(bound, "t"));
+	holes_give(holes, "written_hash", text_copy(bound->written_hash));
 	holes_give(holes, "fills", conflict_fills(bound, written));
 	holes_add(holes, "letter_again", sql_apply_letter_again);
 }
@@ -121,7 +121,7 @@ static void append_unlink(struct text *text, const struct binding *binding,
 	_cleanup_free_ char *r_t = parts_target_keys(child, "r.");
 	_cleanup_free_ char *t_is_m = parts_target_is(child, "m.t");
 	_cleanup_free_ char *t_is_r = parts_target_is(child, "r.t");
-	_cleanup_free_ char *hash = bound_written_hash(child, "t");
+	const char *hash = child->written_hash;
 	_cleanup_free_ char *column_name = pg_quote_literal(written->name);
 	_cleanup_free_ char *standing = logged_standing(&logged);
 	_cleanup_free_ char *returned = logged_returned(&logged, LOGGED_UPDATED_LOCKED, "r");

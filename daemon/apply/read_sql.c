@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "apply/parts.h"
+#include "catalog/hashed.h"
+#include "catalog/row_hash.h"
 #include "common/text.h"
 #include "sql_apply.h"
 
@@ -85,10 +87,10 @@ char *read_sql_rows(const struct binding *binding, const struct bound_entity *bo
 	struct text text = TEXT_INIT;
 	_cleanup_free_ char *names = parts_shipped_list(bound, false, true);
 	_cleanup_free_ char *expressions = parts_shipped_list(bound, true, true);
-	_cleanup_free_ char *values = parts_shipped_list(bound, true, false);
+	_cleanup_free_ char *row = hashed_row(bound, binding->source_version);
 	_cleanup_free_ char *order = key_expression_list(bound);
-	_cleanup_free_ char *h1 = binding_hash(binding->source_version, "s.r", 0);
-	_cleanup_free_ char *h2 = binding_hash(binding->source_version, "s.r", 1);
+	_cleanup_free_ char *h1 = row_hash(binding->source_version, "s.r", 0);
+	_cleanup_free_ char *h2 = row_hash(binding->source_version, "s.r", 1);
 	_cleanup_free_ char *time = bound->source_time != NULL
 					    ? text_format(",\n       %s AS u", bound->source_time)
 					    : text_copy("");
@@ -101,7 +103,7 @@ char *read_sql_rows(const struct binding *binding, const struct bound_entity *bo
 			  { "time_name", bound->source_time != NULL ? ", u" : "" },
 			  { "time", time },
 			  { "expressions", expressions },
-			  { "values", values },
+			  { "row", row },
 			  { "relation", bound->source_relation },
 			  { "filter", bound->source_filter },
 			  { "which", which },

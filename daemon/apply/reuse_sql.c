@@ -314,7 +314,7 @@ static void append_repoint(struct text *text, const struct binding *binding,
 	_cleanup_free_ char *moved_k = bound_key_list(child, "moved.k%zu", ", ");
 	_cleanup_free_ char *c_is_p = parts_equal_keys(child->entity->source_key.count, "c.k",
 						       "p.k");
-	_cleanup_free_ char *hash = bound_written_hash(child, "t");
+	const char *hash = child->written_hash;
 	const struct logged logged = { .binding = binding, .bound = child, .place = place };
 	_cleanup_free_ char *standing = logged_standing(&logged);
 	_cleanup_free_ char *t_keys = parts_written_keys(child);

@@ -66,7 +66,7 @@ static char *is_ours(const struct bound_entity *bound)
 {
 	struct text text = TEXT_INIT;
 	_cleanup_free_ char *t_is_m = parts_target_is(bound, "m.t");
-	_cleanup_free_ char *hash = bound_written_hash(bound, "t");
+	const char *hash = bound->written_hash;
 
 	if (bound->entity->conflict.policy != ON_CONFLICT_SOURCE_WINS)
 		text_fill(&text, sql_apply_rule_ours,

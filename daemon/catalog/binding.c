@@ -390,9 +390,14 @@ static void on_described(void *arg, const struct error *err)
 		return;
 	}
 	bound_resolve_references(binding);
-	for (size_t i = 0; i < binding->set->count; i++)
-		if (binding->entities[i].usable)
-			bound_fingerprint(&binding->entities[i], binding->source_version);
+	for (size_t i = 0; i < binding->set->count; i++) {
+		struct bound_entity *bound = &binding->entities[i];
+
+		if (!bound->usable)
+			continue;
+		bound_set_written_hash(bound, binding->target_version);
+		bound_fingerprint(bound, binding->source_version);
+	}
 	probe_target(binding, binder->target, on_probed, binder);
 }
 

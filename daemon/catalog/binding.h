@@ -80,6 +80,7 @@ struct bound_entity {
 	char **target_key_types;
 	struct written_column *written;
 	size_t written_count;
+	char *written_hash; /* a bigint made of what we write of the target row `t`, as it stands there (w1 of the id map; 0: of no row) */
 	char *mint;	/* a new target key, over the stage `s`; NULL when the mapping fills it */
 	bool overrides; /* it is an identity column that takes a value only OVERRIDING SYSTEM VALUE */
 	bool legacy_unique; /* the target's legacy key columns are unique: rows that are there already can be found by them */
@@ -137,14 +138,7 @@ char *bound_key_list(const struct bound_entity *bound, const char *format, const
 /* SQL: one row of all that is shipped for each row of the source, and its time of change if that is known; caller frees. */
 char *binding_read(const struct bound_entity *bound);
 
-/* SQL: the hash of what we write of a target row, of the row `alias` as it stands there; of no row, 0 is kept (w1 of the id
-   map). Caller frees. */
-char *bound_written_hash(const struct bound_entity *bound, const char *alias);
-
 /* SQL literal of a JSON scalar: 'text', 42, TRUE, NULL; caller frees. */
 char *binding_literal(const json_t *value);
-
-/* `hashtextextended(r, seed)` or what an older server has instead; caller frees. */
-char *binding_hash(int server_version, const char *text, int seed);
 
 #endif

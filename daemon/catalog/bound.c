@@ -88,6 +88,7 @@ static void bound_done(struct bound_entity *bound)
 	free(bound->change_log);
 	free(bound->seen);
 	free(bound->stage);
+	free(bound->written_hash);
 	free(bound->mint);
 }
 

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/hashed.h"
+#include "catalog/row_hash.h"
 #include "common/text.h"
 
 /* The shortest text that is this number again: 0.1, not 0.10000000000000001. */
@@ -63,15 +65,6 @@ char *bound_typed_literal(const json_t *value, const char *type)
 	if (strcmp(type, "json") == 0 || strcmp(type, "jsonb") == 0)
 		return json_is_null(value) ? text_copy("NULL") : json_literal(value);
 	return binding_literal(value);
-}
-
-char *binding_hash(int server_version, const char *text, int seed)
-{
-	if (server_version >= 110000)
-		return text_format("pg_catalog.hashtextextended(%s, %d)", text, seed);
-	return text_format(
-		"('x' || pg_catalog.substr(pg_catalog.md5(%s), %d, 16))::bit(64)::bigint", text,
-		1 + 16 * seed);
 }
 
 void bound_ship(struct bound_entity *bound, const char *name, const char *expression,
@@ -411,6 +404,7 @@ uint64_t bound_name_of_text(const char *text)
 void bound_fingerprint(struct bound_entity *bound, int source_version)
 {
 	_cleanup_free_ char *version = text_format("%d", source_version / 10000);
+	_cleanup_free_ char *hashed = hashed_row(bound, source_version);
 	uint64_t hash = fnv1a(FNV_OFFSET, version);
 
 	hash = fnv1a(hash, bound->source_relation);
@@ -429,16 +423,21 @@ void bound_fingerprint(struct bound_entity *bound, int source_version)
 	}
 	for (size_t i = 0; i < bound->entity->rule_count; i++)
 		hash = hash_rule(hash, &bound->entity->rules[i]);
+	hash = fnv1a(hash, hashed);
 	snprintf(bound->fingerprint, sizeof(bound->fingerprint), "%016" PRIx64, hash);
 }
 
-char *bound_written_hash(const struct bound_entity *bound, const char *alias)
+void bound_set_written_hash(struct bound_entity *bound, int target_version)
 {
-	struct text text = TEXT_INIT;
+	_cleanup_text_ struct text values = TEXT_INIT;
+	_cleanup_free_ char *row = NULL;
 
-	text_append(&text, "pg_catalog.hashtextextended(ROW(");
-	for (size_t i = 0; i < bound->written_count; i++)
-		text_appendf(&text, "%s%s.%s", i > 0 ? ", " : "", alias, bound->written[i].quoted);
-	text_append(&text, ")::text, 0)");
-	return text_steal(&text);
+	for (size_t i = 0; i < bound->written_count; i++) {
+		const struct written_column *written = &bound->written[i];
+		_cleanup_free_ char *column = text_format("t.%s", written->quoted);
+
+		row_hash_value(&values, target_version, column, written->type);
+	}
+	row = row_hash_row(target_version, text_string(&values));
+	bound->written_hash = row_hash(target_version, row, 0);
 }

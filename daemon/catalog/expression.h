@@ -30,6 +30,9 @@ char *bound_typed_literal(const json_t *value, const char *type);
 /* A short name for a text, the same for the same text. */
 uint64_t bound_name_of_text(const char *text);
 
+/* Sets the hash by which a target row is known as we wrote it, once all columns are known. */
+void bound_set_written_hash(struct bound_entity *bound, int target_version);
+
 /* Sets the fingerprint, once all is known. */
 void bound_fingerprint(struct bound_entity *bound, int source_version);
 

@@ -3,6 +3,7 @@
  */
 #include "catalog/hashed.h"
 
+#include "catalog/row_hash.h"
 #include "common/text.h"
 #include "sql_catalog.h"
 
@@ -24,15 +25,14 @@ static char *key_list(const struct bound_entity *bound, enum key_form form)
 	return text_steal(&text);
 }
 
-char *hashed_values(const struct bound_entity *bound)
+char *hashed_row(const struct bound_entity *bound, int source_version)
 {
-	struct text text = TEXT_INIT;
+	_cleanup_text_ struct text values = TEXT_INIT;
 
-	for (size_t i = 0; i < bound->shipped_count; i++) {
-		text_separate(&text, ", ");
-		text_append(&text, bound->shipped[i].expression);
-	}
-	return text_steal(&text);
+	for (size_t i = 0; i < bound->shipped_count; i++)
+		row_hash_value(&values, source_version, bound->shipped[i].expression,
+			       bound->shipped[i].type);
+	return row_hash_row(source_version, text_string(&values));
 }
 
 char *hashed_rows(const struct binding *binding, const struct bound_entity *bound,
@@ -40,9 +40,9 @@ char *hashed_rows(const struct binding *binding, const struct bound_entity *boun
 {
 	struct text text = TEXT_INIT;
 	_cleanup_free_ char *expressions = key_list(bound, KEY_EXPRESSIONS);
-	_cleanup_free_ char *values = hashed_values(bound);
-	_cleanup_free_ char *h1 = binding_hash(binding->source_version, "s.r", 0);
-	_cleanup_free_ char *h2 = binding_hash(binding->source_version, "s.r", 1);
+	_cleanup_free_ char *row = hashed_row(bound, binding->source_version);
+	_cleanup_free_ char *h1 = row_hash(binding->source_version, "s.r", 0);
+	_cleanup_free_ char *h2 = row_hash(binding->source_version, "s.r", 1);
 
 	text_fill(&text, sql_catalog_hashed_rows,
 		  (const struct text_hole[]){
@@ -50,7 +50,7 @@ char *hashed_rows(const struct binding *binding, const struct bound_entity *boun
 			  { "h1", h1 },
 			  { "h2", h2 },
 			  { "expressions", expressions },
-			  { "values", values },
+			  { "row", row },
 			  { "from", from != NULL ? from : bound->source_relation },
 			  { "filter", bound->source_filter },
 			  { "condition", condition },

@@ -16,8 +16,8 @@ char *hashed_rows(const struct binding *binding, const struct bound_entity *boun
 char *hashed_copy(const struct binding *binding, const struct bound_entity *bound, const char *from,
 		  const char *condition);
 
-/* What the hashes are of: a list of expressions over the row `source`; caller frees. */
-char *hashed_values(const struct bound_entity *bound);
+/* What the hashes are made of, for row_hash(), over the row `source`; caller frees. */
+char *hashed_row(const struct bound_entity *bound, int source_version);
 
 /* "k1 integer, k2 text, h1 bigint, h2 bigint": columns for what hashed_copy() ships; caller frees. */
 char *hashed_columns(const struct bound_entity *bound);

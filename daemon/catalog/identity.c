@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "catalog/expression.h"
+#include "catalog/row_hash.h"
 #include "common/text.h"
 
 static char *identity_expression(const struct bound_entity *bound, int source_version)
@@ -23,7 +24,7 @@ static char *identity_expression(const struct bound_entity *bound, int source_ve
 		text_appendf(&columns, "source.%s", name);
 	}
 	row = text_format("ROW(%s)::text", text_string(&columns));
-	return binding_hash(source_version, row, 0);
+	return row_hash_text(source_version, row, 0);
 }
 
 void bound_ship_identity(struct bound_entity *bound, int source_version)

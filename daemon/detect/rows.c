@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "catalog/hashed.h"
+#include "catalog/row_hash.h"
 #include "detect/internal.h"
 #include "sql_detect.h"
 
@@ -35,10 +36,10 @@ char *rows_fill(const struct detect_run *run, const char *template, const struct
 	struct text_hole holes[SOURCE_HOLES + TARGET_HOLES + MORE_HOLES + 1] = { 0 };
 	const struct bound_entity *bound = run->request.bound;
 	int version = run->request.binding->source_version;
-	_cleanup_free_ char *values = hashed_values(bound);
+	_cleanup_free_ char *row = hashed_row(bound, version);
 	_cleanup_free_ char *columns = hashed_columns(bound);
-	_cleanup_free_ char *h1 = binding_hash(version, "s.r", 0);
-	_cleanup_free_ char *h2 = binding_hash(version, "s.r", 1);
+	_cleanup_free_ char *h1 = row_hash(version, "s.r", 0);
+	_cleanup_free_ char *h2 = row_hash(version, "s.r", 1);
 	_cleanup_free_ char *memory = text_format("%" PRId64, run->request.work_memory_kb);
 	_cleanup_free_ char *analysis = text_format("'%s'::uuid", run->request.analysis);
 	_cleanup_free_ char *key_texts = bound_key_list(bound, "coalesce(s.k%zu, m.k%zu)::text",
@@ -52,7 +53,7 @@ char *rows_fill(const struct detect_run *run, const char *template, const struct
 			     (const struct text_hole[]){ { "relation", bound->source_relation },
 							 { "filter", bound->source_filter },
 							 { "key", bound->key_expressions[0] },
-							 { "values", values },
+							 { "row", row },
 							 { "h1", h1 },
 							 { "h2", h2 },
 							 { NULL, NULL } });

@@ -17,7 +17,7 @@ SELECT s.leaf,
        pg_catalog.sum({h2})
   FROM (
 SELECT {key}::bigint >> {shift} AS leaf,
-       ROW({values})::text AS r
+       {row} AS r
   FROM {relation}
  WHERE {filter}
 OFFSET bigint '0'

@@ -127,6 +127,7 @@ static void append_id_map(struct preparation *preparation, struct text *text,
 	_cleanup_free_ char *target_names = name_literals(bound->entity->target_key.names,
 							  bound->entity->target_key.count);
 	_cleanup_free_ char *written = written_names(bound);
+	_cleanup_free_ char *hash = pg_quote_literal(bound->written_hash);
 	const struct text_hole holes[] = { { "id_map", bound->id_map },
 					   { "seen", bound->seen },
 					   { "key_columns", columns },
@@ -140,6 +141,7 @@ static void append_id_map(struct preparation *preparation, struct text *text,
 					   { "target", target },
 					   { "target_names", target_names },
 					   { "written_names", written },
+					   { "written_hash", hash },
 					   { NULL, NULL } };
 	bool standing = is_standing(preparation, bound->seen);
 

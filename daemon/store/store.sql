@@ -59,7 +59,7 @@ VALUES ({entity})
 SELECT migrated.guard_id_map({entity});
 SELECT migrated.prepare_change_log({entity});
 SELECT migrated.set_identity({entity}, {identity});
-SELECT migrated.written_is({entity}, {target}, ARRAY[{target_names}]::text[], ARRAY[{written_names}]::text[]);
+SELECT migrated.written_is({entity}, {target}, ARRAY[{target_names}]::text[], ARRAY[{written_names}]::text[], {written_hash});
 
 -- name: views
 SELECT relname

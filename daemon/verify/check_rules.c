@@ -3,6 +3,7 @@
  * rows of what was carried as it is.
  */
 #include "catalog/hashed.h"
+#include "catalog/row_hash.h"
 #include "catalog/rules.h"
 #include "common/text.h"
 #include "sql_verify.h"
@@ -139,10 +140,10 @@ static char *read_broken(const struct check_request *request, const char *range)
 	struct text text = TEXT_INIT;
 	_cleanup_rules_ struct rule_lists rules;
 	_cleanup_free_ char *keys = check_sql_keys(bound, "s.k");
-	_cleanup_free_ char *h1 = binding_hash(version, "s.r", 0);
-	_cleanup_free_ char *h2 = binding_hash(version, "s.r", 1);
+	_cleanup_free_ char *h1 = row_hash(version, "s.r", 0);
+	_cleanup_free_ char *h2 = row_hash(version, "s.r", 1);
 	_cleanup_free_ char *expressions = key_expressions(bound);
-	_cleanup_free_ char *values = hashed_values(bound);
+	_cleanup_free_ char *row = hashed_row(bound, version);
 
 	rule_lists_make(&rules, bound, false, "s");
 	text_fill(&text, sql_verify_check_rules_read,
@@ -152,7 +153,7 @@ static char *read_broken(const struct check_request *request, const char *range)
 					      { "names", text_string(&rules.names) },
 					      { "expressions", expressions },
 					      { "broken", text_string(&rules.broken) },
-					      { "values", values },
+					      { "row", row },
 					      { "relation", bound->source_relation },
 					      { "filter", bound->source_filter },
 					      { "range", range },

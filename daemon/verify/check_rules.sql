@@ -33,7 +33,7 @@ SELECT {keys},
   FROM (
 SELECT {expressions},
        {broken},
-       ROW({values})::text AS r
+       {row} AS r
   FROM {relation}
  WHERE {filter}
    AND {range}

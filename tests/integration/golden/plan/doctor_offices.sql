@@ -2,15 +2,15 @@
 
 COPY (
 SELECT k1, k2, f1_1, f2_1, c3,
-       pg_catalog.hashtextextended(s.r, 0) AS h1,
-       pg_catalog.hashtextextended(s.r, 1) AS h2
+       pg_catalog.hash_record_extended(s.r, 0) AS h1,
+       pg_catalog.hash_record_extended(s.r, 1) AS h2
   FROM (
 SELECT source."doctor_id" AS k1,
        source."office_id" AS k2,
        source."doctor_id" AS f1_1,
        source."office_id" AS f2_1,
        source."is_primary" AS c3,
-       ROW(source."doctor_id", source."office_id", source."doctor_id", source."office_id", source."is_primary")::text AS r
+       ROW(source."doctor_id", source."office_id", source."doctor_id", source."office_id", source."is_primary") AS r
   FROM "public"."dispatch_doctor_offices" AS source
  WHERE TRUE
    AND TRUE
@@ -51,7 +51,7 @@ WITH resolved AS MATERIALIZED (
          m.t1 IS NOT NULL AS mapped,
          t."doctor_id" IS NOT NULL AS present,
          m.w1,
-         CASE WHEN t."doctor_id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."doctor_id", t."office_id", t."is_primary")::text, 0) END AS standing,
+         CASE WHEN t."doctor_id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."doctor_id", t."office_id", t."is_primary"), 0) END AS standing,
          CASE WHEN t."doctor_id" IS NULL THEN TRUE ELSE (t."doctor_id", t."office_id", t."is_primary") IS DISTINCT FROM (coalesce(r1_1.t1), coalesce(r2_1.t1), CAST(s.c3 AS boolean)) END AS differs,
          t.xmin AS version,
          coalesce(m.t1, coalesce(r1_1.t1)) AS o1,
@@ -84,7 +84,7 @@ inserted AS (
     FROM resolved AS r
    WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND NOT r.present
-  RETURNING t."doctor_id" AS t1, t."office_id" AS t2, pg_catalog.hashtextextended(ROW(t."doctor_id", t."office_id", t."is_primary")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
+  RETURNING t."doctor_id" AS t1, t."office_id" AS t2, pg_catalog.hash_record_extended(ROW(t."doctor_id", t."office_id", t."is_primary"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
 ),
 updated AS (
   UPDATE "public"."doctor_offices" AS t
@@ -95,7 +95,7 @@ updated AS (
    WHERE t."doctor_id" = r.o1 AND t."office_id" = r.o2
      AND CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
      AND t.xmin = r.version
-  RETURNING r.o1, r.o2, r.k1, r.k2, t."doctor_id" AS t1, t."office_id" AS t2, pg_catalog.hashtextextended(ROW(t."doctor_id", t."office_id", t."is_primary")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+  RETURNING r.o1, r.o2, r.k1, r.k2, t."doctor_id" AS t1, t."office_id" AS t2, pg_catalog.hash_record_extended(ROW(t."doctor_id", t."office_id", t."is_primary"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
             t."doctor_id" AS a1, t."office_id" AS a2, t."is_primary" AS a3
 ),
 placed AS (
@@ -398,8 +398,8 @@ WITH gone AS MATERIALIZED (
          m.t1, m.t2,
          m.w1,
          t."doctor_id" IS NOT NULL AS present,
-         CASE WHEN t."doctor_id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."doctor_id", t."office_id", t."is_primary")::text, 0) END AS standing,
-         CASE WHEN m.w1 <> CASE WHEN t."doctor_id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."doctor_id", t."office_id", t."is_primary")::text, 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."doctor_id" AS "doctor_id", t."office_id" AS "office_id", t."is_primary" AS "is_primary") AS c) END AS before
+         CASE WHEN t."doctor_id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."doctor_id", t."office_id", t."is_primary"), 0) END AS standing,
+         CASE WHEN m.w1 <> CASE WHEN t."doctor_id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."doctor_id", t."office_id", t."is_primary"), 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."doctor_id" AS "doctor_id", t."office_id" AS "office_id", t."is_primary" AS "is_primary") AS c) END AS before
     FROM migrated.change AS c
     LEFT JOIN migrated.id_map_doctor_offices AS m
       ON m.k1 = c.legacy_key[1]::integer AND m.k2 = c.legacy_key[2]::integer

@@ -2,8 +2,8 @@
 
 COPY (
 SELECT k1, f1_1, f2_1, f3_1, c4, c5, c6, c7, c8, c9, c10, c11,
-       pg_catalog.hashtextextended(s.r, 0) AS h1,
-       pg_catalog.hashtextextended(s.r, 1) AS h2
+       pg_catalog.hash_record_extended(s.r, 0) AS h1,
+       pg_catalog.hash_record_extended(s.r, 1) AS h2
   FROM (
 SELECT source."id" AS k1,
        source."instruction_id" AS f1_1,
@@ -17,7 +17,7 @@ SELECT source."id" AS k1,
        source."sent_at" AS c9,
        source."read_at" AS c10,
        source."updated_at" AS c11,
-       ROW(source."id", source."instruction_id", source."patient_id", source."parent_id", source."sender_kind"::text, source."subject", source."body", source."extra"::text, pg_catalog.jsonb_build_object('legacy_author_id', source."author_id", 'read', (read_at IS NOT NULL)), source."sent_at", source."read_at", source."updated_at")::text AS r
+       ROW(source."id", source."instruction_id", source."patient_id", source."parent_id", (source."sender_kind"::text)::text COLLATE "C", (source."subject")::text COLLATE "C", (source."body")::text COLLATE "C", (source."extra"::text)::text COLLATE "C", pg_catalog.jsonb_send(pg_catalog.jsonb_build_object('legacy_author_id', source."author_id", 'read', (read_at IS NOT NULL))), pg_catalog.timestamptz_send(source."sent_at"), pg_catalog.timestamptz_send(source."read_at"), pg_catalog.timestamptz_send(source."updated_at")) AS r
   FROM "public"."dispatch_record" AS source
  WHERE TRUE
    AND TRUE
@@ -61,7 +61,7 @@ SAVEPOINT applying;
 WITH marked AS MATERIALIZED (
   SELECT m.k1,
          m.t1,
-         pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) = m.w1 AS is_ours,
+         pg_catalog.hash_record_extended(ROW(t."order_id", t."patient_id", t."parent_message_id", (t."sender")::text COLLATE "C", (t."subject")::text COLLATE "C", (t."body")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."read_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_record_id"), 0) = m.w1 AS is_ours,
          t."id" AS b1, t."legacy_record_id" AS b2, t."order_id" AS b3, t."patient_id" AS b4, t."parent_message_id" AS b5, t."sender" AS b6, t."subject" AS b7, t."body" AS b8, t."context" AS b9, t."metadata" AS b10, t."sent_at" AS b11, t."read_at" AS b12, t."is_active" AS b13, t."updated_at" AS b14
     FROM pg_temp.stage_messages AS s
     JOIN migrated.id_map_messages AS m
@@ -76,7 +76,7 @@ unmarked AS (
      SET "is_active" = DEFAULT
     FROM marked AS r
    WHERE t."id" = r.t1
-  RETURNING r.k1, r.t1, r.is_ours, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+  RETURNING r.k1, r.t1, r.is_ours, pg_catalog.hash_record_extended(ROW(t."order_id", t."patient_id", t."parent_message_id", (t."sender")::text COLLATE "C", (t."subject")::text COLLATE "C", (t."body")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."read_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_record_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
             r.b1, r.b2, r.b3, r.b4, r.b5, r.b6, r.b7, r.b8, r.b9, r.b10, r.b11, r.b12, r.b13, r.b14,
             t."id" AS a1, t."legacy_record_id" AS a2, t."order_id" AS a3, t."patient_id" AS a4, t."parent_message_id" AS a5, t."sender" AS a6, t."subject" AS a7, t."body" AS a8, t."context" AS a9, t."metadata" AS a10, t."sent_at" AS a11, t."read_at" AS a12, t."is_active" AS a13, t."updated_at" AS a14
 ),
@@ -115,7 +115,7 @@ WITH resolved AS MATERIALIZED (
          m.t1 IS NOT NULL AS mapped,
          t."id" IS NOT NULL AS present,
          m.w1,
-         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) END AS standing,
+         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."order_id", t."patient_id", t."parent_message_id", (t."sender")::text COLLATE "C", (t."subject")::text COLLATE "C", (t."body")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."read_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_record_id"), 0) END AS standing,
          CASE WHEN t."id" IS NULL THEN TRUE ELSE (t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context"::text COLLATE "C", t."metadata"::text COLLATE "C", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id") IS DISTINCT FROM (coalesce(r1_1.t1), coalesce(r2_1.t1), coalesce(r3_1.t1), CAST(CASE s.c4 WHEN '0' THEN 'doctor' WHEN '1' THEN 'lab' WHEN '2' THEN 'system' END AS sender_kind), CAST(s.c5 AS text), CAST(s.c6 AS text), CAST(coalesce(migrated.json_or_null(s.c7), pg_catalog.to_jsonb(s.c7)) AS jsonb)::text COLLATE "C", CAST(s.c8 AS jsonb)::text COLLATE "C", CAST(s.c9 AS timestamp with time zone), CAST(s.c10 AS timestamp with time zone), CAST(s.c11 AS timestamp with time zone), CAST(s.k1 AS integer)) END AS differs,
          t.xmin AS version,
          coalesce(m.t1, a."id") AS o1,
@@ -161,7 +161,7 @@ inserted AS (
     FROM resolved AS r
    WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND NOT r.present
-  RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
+  RETURNING t."id" AS t1, pg_catalog.hash_record_extended(ROW(t."order_id", t."patient_id", t."parent_message_id", (t."sender")::text COLLATE "C", (t."subject")::text COLLATE "C", (t."body")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."read_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_record_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
 ),
 updated AS (
   UPDATE "public"."messages" AS t
@@ -181,7 +181,7 @@ updated AS (
    WHERE t."id" = r.o1
      AND CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
      AND t.xmin = r.version
-  RETURNING r.o1, r.k1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+  RETURNING r.o1, r.k1, t."id" AS t1, pg_catalog.hash_record_extended(ROW(t."order_id", t."patient_id", t."parent_message_id", (t."sender")::text COLLATE "C", (t."subject")::text COLLATE "C", (t."body")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."read_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_record_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
             t."id" AS a1, t."legacy_record_id" AS a2, t."order_id" AS a3, t."patient_id" AS a4, t."parent_message_id" AS a5, t."sender" AS a6, t."subject" AS a7, t."body" AS a8, t."context" AS a9, t."metadata" AS a10, t."sent_at" AS a11, t."read_at" AS a12, t."is_active" AS a13, t."updated_at" AS a14
 ),
 placed AS (
@@ -476,8 +476,8 @@ WITH gone AS MATERIALIZED (
          m.t1,
          m.w1,
          t."id" IS NOT NULL AS present,
-         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) END AS standing,
-         CASE WHEN m.w1 <> CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."order_id" AS "order_id", t."patient_id" AS "patient_id", t."parent_message_id" AS "parent_message_id", t."sender" AS "sender", t."subject" AS "subject", t."body" AS "body", t."context" AS "context", t."metadata" AS "metadata", t."sent_at" AS "sent_at", t."read_at" AS "read_at", t."updated_at" AS "updated_at", t."legacy_record_id" AS "legacy_record_id") AS c) END AS before
+         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."order_id", t."patient_id", t."parent_message_id", (t."sender")::text COLLATE "C", (t."subject")::text COLLATE "C", (t."body")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."read_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_record_id"), 0) END AS standing,
+         CASE WHEN m.w1 <> CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."order_id", t."patient_id", t."parent_message_id", (t."sender")::text COLLATE "C", (t."subject")::text COLLATE "C", (t."body")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."read_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_record_id"), 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."order_id" AS "order_id", t."patient_id" AS "patient_id", t."parent_message_id" AS "parent_message_id", t."sender" AS "sender", t."subject" AS "subject", t."body" AS "body", t."context" AS "context", t."metadata" AS "metadata", t."sent_at" AS "sent_at", t."read_at" AS "read_at", t."updated_at" AS "updated_at", t."legacy_record_id" AS "legacy_record_id") AS c) END AS before
     FROM migrated.change AS c
     LEFT JOIN migrated.id_map_messages AS m
       ON m.k1 = c.legacy_key[1]::integer
@@ -497,7 +497,7 @@ written AS (
     FROM gone AS g
    WHERE t."id" = g.t1
      AND NOT (FALSE)
-  RETURNING g.k1, g.t1, pg_catalog.hashtextextended(ROW(t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context", t."metadata", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+  RETURNING g.k1, g.t1, pg_catalog.hash_record_extended(ROW(t."order_id", t."patient_id", t."parent_message_id", (t."sender")::text COLLATE "C", (t."subject")::text COLLATE "C", (t."body")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."read_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_record_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
             t."id" AS a1, t."legacy_record_id" AS a2, t."order_id" AS a3, t."patient_id" AS a4, t."parent_message_id" AS a5, t."sender" AS a6, t."subject" AS a7, t."body" AS a8, t."context" AS a9, t."metadata" AS a10, t."sent_at" AS a11, t."read_at" AS a12, t."is_active" AS a13, t."updated_at" AS a14
 ),
 written_logged AS (

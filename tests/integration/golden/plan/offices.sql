@@ -2,8 +2,8 @@
 
 COPY (
 SELECT k1, c1, c2, c3, c4, c5, c6, c7, c8,
-       pg_catalog.hashtextextended(s.r, 0) AS h1,
-       pg_catalog.hashtextextended(s.r, 1) AS h2
+       pg_catalog.hash_record_extended(s.r, 0) AS h1,
+       pg_catalog.hash_record_extended(s.r, 1) AS h2
   FROM (
 SELECT source."id" AS k1,
        source."name" AS c1,
@@ -14,7 +14,7 @@ SELECT source."id" AS k1,
        source."settings"::text AS c6,
        (coalesce(created_at, updated_at)) AS c7,
        source."updated_at" AS c8,
-       ROW(source."id", source."name", pg_catalog.jsonb_build_object('street', source."street", 'city', source."city", 'postal_code', source."postal_code"), source."country"::text, source."phone", source."timezone", source."settings"::text, (coalesce(created_at, updated_at)), source."updated_at")::text AS r
+       ROW(source."id", (source."name")::text COLLATE "C", pg_catalog.jsonb_send(pg_catalog.jsonb_build_object('street', source."street", 'city', source."city", 'postal_code', source."postal_code")), (source."country"::text)::text COLLATE "C", (source."phone")::text COLLATE "C", (source."timezone")::text COLLATE "C", (source."settings"::text)::text COLLATE "C", pg_catalog.timestamptz_send((coalesce(created_at, updated_at))), pg_catalog.timestamptz_send(source."updated_at")) AS r
   FROM "public"."dispatch_office" AS source
  WHERE TRUE
    AND TRUE
@@ -55,7 +55,7 @@ SAVEPOINT applying;
 WITH marked AS MATERIALIZED (
   SELECT m.k1,
          m.t1,
-         pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) = m.w1 AS is_ours,
+         pg_catalog.hash_record_extended(ROW((t."name")::text COLLATE "C", pg_catalog.jsonb_send(t."address"), pg_catalog.bpcharsend(t."country_code"), (t."phone")::text COLLATE "C", (t."timezone")::text COLLATE "C", pg_catalog.jsonb_send(t."settings"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_office_id"), 0) = m.w1 AS is_ours,
          t."id" AS b1, t."legacy_office_id" AS b2, t."name" AS b3, t."address" AS b4, t."country_code" AS b5, t."phone" AS b6, t."timezone" AS b7, t."settings" AS b8, t."is_active" AS b9, t."created_at" AS b10, t."updated_at" AS b11
     FROM pg_temp.stage_offices AS s
     JOIN migrated.id_map_offices AS m
@@ -70,7 +70,7 @@ unmarked AS (
      SET "is_active" = DEFAULT
     FROM marked AS r
    WHERE t."id" = r.t1
-  RETURNING r.k1, r.t1, r.is_ours, pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+  RETURNING r.k1, r.t1, r.is_ours, pg_catalog.hash_record_extended(ROW((t."name")::text COLLATE "C", pg_catalog.jsonb_send(t."address"), pg_catalog.bpcharsend(t."country_code"), (t."phone")::text COLLATE "C", (t."timezone")::text COLLATE "C", pg_catalog.jsonb_send(t."settings"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_office_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
             r.b1, r.b2, r.b3, r.b4, r.b5, r.b6, r.b7, r.b8, r.b9, r.b10, r.b11,
             t."id" AS a1, t."legacy_office_id" AS a2, t."name" AS a3, t."address" AS a4, t."country_code" AS a5, t."phone" AS a6, t."timezone" AS a7, t."settings" AS a8, t."is_active" AS a9, t."created_at" AS a10, t."updated_at" AS a11
 ),
@@ -109,7 +109,7 @@ WITH resolved AS MATERIALIZED (
          m.t1 IS NOT NULL AS mapped,
          t."id" IS NOT NULL AS present,
          m.w1,
-         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) END AS standing,
+         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW((t."name")::text COLLATE "C", pg_catalog.jsonb_send(t."address"), pg_catalog.bpcharsend(t."country_code"), (t."phone")::text COLLATE "C", (t."timezone")::text COLLATE "C", pg_catalog.jsonb_send(t."settings"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_office_id"), 0) END AS standing,
          CASE WHEN t."id" IS NULL THEN TRUE ELSE (t."name", t."address"::text COLLATE "C", t."country_code", t."phone", t."timezone", t."settings"::text COLLATE "C", t."created_at", t."updated_at", t."legacy_office_id") IS DISTINCT FROM (CAST(s.c1 AS text), CAST(s.c2 AS jsonb)::text COLLATE "C", CAST(CASE s.c3 WHEN 'Germany' THEN 'DE' WHEN 'Deutschland' THEN 'DE' WHEN 'Austria' THEN 'AT' WHEN 'France' THEN 'FR' WHEN 'Poland' THEN 'PL' ELSE 'XX' END AS bpchar), CAST(s.c4 AS text), CAST(s.c5 AS text), CAST(migrated.json_or_null(s.c6) AS jsonb)::text COLLATE "C", CAST(s.c7 AS timestamp with time zone), CAST(s.c8 AS timestamp with time zone), CAST(s.k1 AS integer)) END AS differs,
          t.xmin AS version,
          coalesce(m.t1, a."id") AS o1,
@@ -140,7 +140,7 @@ inserted AS (
     FROM resolved AS r
    WHERE CASE WHEN r.fault IS NULL AND NOT FALSE THEN TRUE ELSE FALSE END
      AND NOT r.present
-  RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
+  RETURNING t."id" AS t1, pg_catalog.hash_record_extended(ROW((t."name")::text COLLATE "C", pg_catalog.jsonb_send(t."address"), pg_catalog.bpcharsend(t."country_code"), (t."phone")::text COLLATE "C", (t."timezone")::text COLLATE "C", pg_catalog.jsonb_send(t."settings"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_office_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
 ),
 updated AS (
   UPDATE "public"."offices" AS t
@@ -157,7 +157,7 @@ updated AS (
    WHERE t."id" = r.o1
      AND CASE WHEN r.fault IS NULL AND NOT FALSE THEN TRUE ELSE FALSE END AND r.present AND r.differs
      AND t.xmin = r.version
-  RETURNING r.o1, r.k1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+  RETURNING r.o1, r.k1, t."id" AS t1, pg_catalog.hash_record_extended(ROW((t."name")::text COLLATE "C", pg_catalog.jsonb_send(t."address"), pg_catalog.bpcharsend(t."country_code"), (t."phone")::text COLLATE "C", (t."timezone")::text COLLATE "C", pg_catalog.jsonb_send(t."settings"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_office_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
             t."id" AS a1, t."legacy_office_id" AS a2, t."name" AS a3, t."address" AS a4, t."country_code" AS a5, t."phone" AS a6, t."timezone" AS a7, t."settings" AS a8, t."is_active" AS a9, t."created_at" AS a10, t."updated_at" AS a11
 ),
 placed AS (
@@ -452,8 +452,8 @@ WITH gone AS MATERIALIZED (
          m.t1,
          m.w1,
          t."id" IS NOT NULL AS present,
-         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) END AS standing,
-         CASE WHEN m.w1 <> CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."name" AS "name", t."address" AS "address", t."country_code" AS "country_code", t."phone" AS "phone", t."timezone" AS "timezone", t."settings" AS "settings", t."created_at" AS "created_at", t."updated_at" AS "updated_at", t."legacy_office_id" AS "legacy_office_id") AS c) END AS before
+         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW((t."name")::text COLLATE "C", pg_catalog.jsonb_send(t."address"), pg_catalog.bpcharsend(t."country_code"), (t."phone")::text COLLATE "C", (t."timezone")::text COLLATE "C", pg_catalog.jsonb_send(t."settings"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_office_id"), 0) END AS standing,
+         CASE WHEN m.w1 <> CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW((t."name")::text COLLATE "C", pg_catalog.jsonb_send(t."address"), pg_catalog.bpcharsend(t."country_code"), (t."phone")::text COLLATE "C", (t."timezone")::text COLLATE "C", pg_catalog.jsonb_send(t."settings"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_office_id"), 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."name" AS "name", t."address" AS "address", t."country_code" AS "country_code", t."phone" AS "phone", t."timezone" AS "timezone", t."settings" AS "settings", t."created_at" AS "created_at", t."updated_at" AS "updated_at", t."legacy_office_id" AS "legacy_office_id") AS c) END AS before
     FROM migrated.change AS c
     LEFT JOIN migrated.id_map_offices AS m
       ON m.k1 = c.legacy_key[1]::integer
@@ -473,7 +473,7 @@ written AS (
     FROM gone AS g
    WHERE t."id" = g.t1
      AND NOT (FALSE)
-  RETURNING g.k1, g.t1, pg_catalog.hashtextextended(ROW(t."name", t."address", t."country_code", t."phone", t."timezone", t."settings", t."created_at", t."updated_at", t."legacy_office_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+  RETURNING g.k1, g.t1, pg_catalog.hash_record_extended(ROW((t."name")::text COLLATE "C", pg_catalog.jsonb_send(t."address"), pg_catalog.bpcharsend(t."country_code"), (t."phone")::text COLLATE "C", (t."timezone")::text COLLATE "C", pg_catalog.jsonb_send(t."settings"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_office_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
             t."id" AS a1, t."legacy_office_id" AS a2, t."name" AS a3, t."address" AS a4, t."country_code" AS a5, t."phone" AS a6, t."timezone" AS a7, t."settings" AS a8, t."is_active" AS a9, t."created_at" AS a10, t."updated_at" AS a11
 ),
 written_logged AS (

@@ -2,8 +2,8 @@
 
 COPY (
 SELECT k1, f1_1, f2_1, c3, c4, c5, c6, c7, c8, c9, c10, c11,
-       pg_catalog.hashtextextended(s.r, 0) AS h1,
-       pg_catalog.hashtextextended(s.r, 1) AS h2
+       pg_catalog.hash_record_extended(s.r, 0) AS h1,
+       pg_catalog.hash_record_extended(s.r, 1) AS h2
   FROM (
 SELECT source."id" AS k1,
        source."patient_id" AS f1_1,
@@ -17,7 +17,7 @@ SELECT source."id" AS k1,
        pg_catalog.jsonb_build_object('origin', '"dispatch"'::jsonb, 'mapping_version', '1'::jsonb, 'plan_id', source."plan_id", 'urgent', (priority >= 3), 'channel', CASE source."channel"::text WHEN '0' THEN '"web"'::jsonb WHEN '1' THEN '"phone"'::jsonb ELSE '"other"'::jsonb END, 'shipping', pg_catalog.jsonb_build_object('carrier', (nullif(carrier, '')), 'tracking_code', source."tracking_code", 'insured', 'false'::jsonb)) AS c9,
        source."created_at" AS c10,
        source."updated_at" AS c11,
-       ROW(source."id", source."patient_id", source."office_id", source."status"::text, source."priority", source."reference", (price * quantity), source."due_date", source."notes", pg_catalog.jsonb_build_object('origin', '"dispatch"'::jsonb, 'mapping_version', '1'::jsonb, 'plan_id', source."plan_id", 'urgent', (priority >= 3), 'channel', CASE source."channel"::text WHEN '0' THEN '"web"'::jsonb WHEN '1' THEN '"phone"'::jsonb ELSE '"other"'::jsonb END, 'shipping', pg_catalog.jsonb_build_object('carrier', (nullif(carrier, '')), 'tracking_code', source."tracking_code", 'insured', 'false'::jsonb)), source."created_at", source."updated_at")::text AS r
+       ROW(source."id", source."patient_id", source."office_id", (source."status"::text)::text COLLATE "C", source."priority", (source."reference")::text COLLATE "C", pg_catalog.numeric_send((price * quantity)), source."due_date", (source."notes")::text COLLATE "C", pg_catalog.jsonb_send(pg_catalog.jsonb_build_object('origin', '"dispatch"'::jsonb, 'mapping_version', '1'::jsonb, 'plan_id', source."plan_id", 'urgent', (priority >= 3), 'channel', CASE source."channel"::text WHEN '0' THEN '"web"'::jsonb WHEN '1' THEN '"phone"'::jsonb ELSE '"other"'::jsonb END, 'shipping', pg_catalog.jsonb_build_object('carrier', (nullif(carrier, '')), 'tracking_code', source."tracking_code", 'insured', 'false'::jsonb))), pg_catalog.timestamptz_send(source."created_at"), pg_catalog.timestamptz_send(source."updated_at")) AS r
   FROM "public"."dispatch_instruction" AS source
  WHERE (NOT is_test)
    AND TRUE
@@ -61,7 +61,7 @@ SAVEPOINT applying;
 WITH marked AS MATERIALIZED (
   SELECT m.k1,
          m.t1,
-         pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) = m.w1 AS is_ours,
+         pg_catalog.hash_record_extended(ROW(t."patient_id", t."office_id", (t."status")::text COLLATE "C", t."priority", (t."reference")::text COLLATE "C", pg_catalog.numeric_send(t."total"), t."due_date", (t."notes")::text COLLATE "C", pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_instruction_id"), 0) = m.w1 AS is_ours,
          t."id" AS b1, t."legacy_instruction_id" AS b2, t."patient_id" AS b3, t."office_id" AS b4, t."status" AS b5, t."priority" AS b6, t."reference" AS b7, t."total" AS b8, t."due_date" AS b9, t."notes" AS b10, t."metadata" AS b11, t."is_active" AS b12, t."created_at" AS b13, t."updated_at" AS b14
     FROM pg_temp.stage_orders AS s
     JOIN migrated.id_map_orders AS m
@@ -76,7 +76,7 @@ unmarked AS (
      SET "is_active" = DEFAULT
     FROM marked AS r
    WHERE t."id" = r.t1
-  RETURNING r.k1, r.t1, r.is_ours, pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+  RETURNING r.k1, r.t1, r.is_ours, pg_catalog.hash_record_extended(ROW(t."patient_id", t."office_id", (t."status")::text COLLATE "C", t."priority", (t."reference")::text COLLATE "C", pg_catalog.numeric_send(t."total"), t."due_date", (t."notes")::text COLLATE "C", pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_instruction_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
             r.b1, r.b2, r.b3, r.b4, r.b5, r.b6, r.b7, r.b8, r.b9, r.b10, r.b11, r.b12, r.b13, r.b14,
             t."id" AS a1, t."legacy_instruction_id" AS a2, t."patient_id" AS a3, t."office_id" AS a4, t."status" AS a5, t."priority" AS a6, t."reference" AS a7, t."total" AS a8, t."due_date" AS a9, t."notes" AS a10, t."metadata" AS a11, t."is_active" AS a12, t."created_at" AS a13, t."updated_at" AS a14
 ),
@@ -115,7 +115,7 @@ WITH resolved AS MATERIALIZED (
          m.t1 IS NOT NULL AS mapped,
          t."id" IS NOT NULL AS present,
          m.w1,
-         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) END AS standing,
+         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."patient_id", t."office_id", (t."status")::text COLLATE "C", t."priority", (t."reference")::text COLLATE "C", pg_catalog.numeric_send(t."total"), t."due_date", (t."notes")::text COLLATE "C", pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_instruction_id"), 0) END AS standing,
          CASE WHEN t."id" IS NULL THEN TRUE ELSE (t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata"::text COLLATE "C", t."created_at", t."updated_at", t."legacy_instruction_id") IS DISTINCT FROM (coalesce(r1_1.t1), coalesce(r2_1.t1), CAST(CASE s.c3 WHEN '0' THEN 'draft' WHEN '1' THEN 'sent' WHEN '2' THEN 'accepted' WHEN '3' THEN 'in_production' WHEN '4' THEN 'shipped' WHEN '5' THEN 'cancelled' ELSE 'unknown' END AS order_status), CAST(s.c4 AS smallint), CAST(s.c5 AS text), CAST(s.c6 AS numeric(12,2)), CAST(s.c7 AS date), CAST(s.c8 AS text), CAST(s.c9 AS jsonb)::text COLLATE "C", CAST(s.c10 AS timestamp with time zone), CAST(s.c11 AS timestamp with time zone), CAST(s.k1 AS integer)) END AS differs,
          t.xmin AS version,
          coalesce(m.t1, a."id") AS o1,
@@ -157,7 +157,7 @@ inserted AS (
     FROM resolved AS r
    WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND NOT r.present
-  RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
+  RETURNING t."id" AS t1, pg_catalog.hash_record_extended(ROW(t."patient_id", t."office_id", (t."status")::text COLLATE "C", t."priority", (t."reference")::text COLLATE "C", pg_catalog.numeric_send(t."total"), t."due_date", (t."notes")::text COLLATE "C", pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_instruction_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
 ),
 updated AS (
   UPDATE "public"."orders" AS t
@@ -177,7 +177,7 @@ updated AS (
    WHERE t."id" = r.o1
      AND CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
      AND t.xmin = r.version
-  RETURNING r.o1, r.k1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+  RETURNING r.o1, r.k1, t."id" AS t1, pg_catalog.hash_record_extended(ROW(t."patient_id", t."office_id", (t."status")::text COLLATE "C", t."priority", (t."reference")::text COLLATE "C", pg_catalog.numeric_send(t."total"), t."due_date", (t."notes")::text COLLATE "C", pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_instruction_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
             t."id" AS a1, t."legacy_instruction_id" AS a2, t."patient_id" AS a3, t."office_id" AS a4, t."status" AS a5, t."priority" AS a6, t."reference" AS a7, t."total" AS a8, t."due_date" AS a9, t."notes" AS a10, t."metadata" AS a11, t."is_active" AS a12, t."created_at" AS a13, t."updated_at" AS a14
 ),
 placed AS (
@@ -472,8 +472,8 @@ WITH gone AS MATERIALIZED (
          m.t1,
          m.w1,
          t."id" IS NOT NULL AS present,
-         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) END AS standing,
-         CASE WHEN m.w1 <> CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."patient_id" AS "patient_id", t."office_id" AS "office_id", t."status" AS "status", t."priority" AS "priority", t."reference" AS "reference", t."total" AS "total", t."due_date" AS "due_date", t."notes" AS "notes", t."metadata" AS "metadata", t."created_at" AS "created_at", t."updated_at" AS "updated_at", t."legacy_instruction_id" AS "legacy_instruction_id") AS c) END AS before
+         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."patient_id", t."office_id", (t."status")::text COLLATE "C", t."priority", (t."reference")::text COLLATE "C", pg_catalog.numeric_send(t."total"), t."due_date", (t."notes")::text COLLATE "C", pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_instruction_id"), 0) END AS standing,
+         CASE WHEN m.w1 <> CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."patient_id", t."office_id", (t."status")::text COLLATE "C", t."priority", (t."reference")::text COLLATE "C", pg_catalog.numeric_send(t."total"), t."due_date", (t."notes")::text COLLATE "C", pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_instruction_id"), 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."patient_id" AS "patient_id", t."office_id" AS "office_id", t."status" AS "status", t."priority" AS "priority", t."reference" AS "reference", t."total" AS "total", t."due_date" AS "due_date", t."notes" AS "notes", t."metadata" AS "metadata", t."created_at" AS "created_at", t."updated_at" AS "updated_at", t."legacy_instruction_id" AS "legacy_instruction_id") AS c) END AS before
     FROM migrated.change AS c
     LEFT JOIN migrated.id_map_orders AS m
       ON m.k1 = c.legacy_key[1]::integer
@@ -493,7 +493,7 @@ written AS (
     FROM gone AS g
    WHERE t."id" = g.t1
      AND NOT (FALSE)
-  RETURNING g.k1, g.t1, pg_catalog.hashtextextended(ROW(t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata", t."created_at", t."updated_at", t."legacy_instruction_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+  RETURNING g.k1, g.t1, pg_catalog.hash_record_extended(ROW(t."patient_id", t."office_id", (t."status")::text COLLATE "C", t."priority", (t."reference")::text COLLATE "C", pg_catalog.numeric_send(t."total"), t."due_date", (t."notes")::text COLLATE "C", pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_instruction_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
             t."id" AS a1, t."legacy_instruction_id" AS a2, t."patient_id" AS a3, t."office_id" AS a4, t."status" AS a5, t."priority" AS a6, t."reference" AS a7, t."total" AS a8, t."due_date" AS a9, t."notes" AS a10, t."metadata" AS a11, t."is_active" AS a12, t."created_at" AS a13, t."updated_at" AS a14
 ),
 written_logged AS (

@@ -2,8 +2,8 @@
 
 COPY (
 SELECT k1, c1, f2_1, w2, f3_1, w3, f4_1, w4, c5, c6, c7, c8, c9, c10,
-       pg_catalog.hashtextextended(s.r, 0) AS h1,
-       pg_catalog.hashtextextended(s.r, 1) AS h2
+       pg_catalog.hash_record_extended(s.r, 0) AS h1,
+       pg_catalog.hash_record_extended(s.r, 1) AS h2
   FROM (
 SELECT source."id" AS k1,
        source."item_type_id"::text AS c1,
@@ -19,7 +19,7 @@ SELECT source."id" AS k1,
        source."is_read" AS c8,
        source."sent_at" AS c9,
        source."created_at" AS c10,
-       ROW(source."id", source."item_type_id"::text, source."item_id", CASE WHEN item_type_id = 7 THEN 1 WHEN item_type_id = 8 THEN 2 END, source."item_id", CASE WHEN item_type_id = 7 THEN 1 END, source."item_id", CASE WHEN item_type_id = 8 THEN 1 END, source."template", source."template_context"::text, source."channel"::text, source."is_read", source."sent_at", source."created_at")::text AS r
+       ROW(pg_catalog.int8send(source."id"), (source."item_type_id"::text)::text COLLATE "C", source."item_id", CASE WHEN item_type_id = 7 THEN 1 WHEN item_type_id = 8 THEN 2 END, source."item_id", CASE WHEN item_type_id = 7 THEN 1 END, source."item_id", CASE WHEN item_type_id = 8 THEN 1 END, (source."template")::text COLLATE "C", (source."template_context"::text)::text COLLATE "C", (source."channel"::text)::text COLLATE "C", source."is_read", pg_catalog.timestamptz_send(source."sent_at"), pg_catalog.timestamptz_send(source."created_at")) AS r
   FROM "public"."dispatch_notification" AS source
  WHERE TRUE
    AND TRUE
@@ -69,7 +69,7 @@ WITH resolved AS MATERIALIZED (
          m.t1 IS NOT NULL AS mapped,
          t."id" IS NOT NULL AS present,
          m.w1,
-         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id")::text, 0) END AS standing,
+         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW((t."item_type")::text COLLATE "C", t."item_id", t."order_id", t."case_id", (t."template_key")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), (t."channel")::text COLLATE "C", t."is_read", pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.int8send(t."legacy_notification_id")), 0) END AS standing,
          CASE WHEN t."id" IS NULL THEN TRUE ELSE (t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context"::text COLLATE "C", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id") IS DISTINCT FROM (CAST(CASE s.c1 WHEN '7' THEN 'order' WHEN '8' THEN 'case' ELSE NULL END AS text), coalesce(r2_1.t1, r2_2.t1), coalesce(r3_1.t1), coalesce(r4_1.t1), CAST(s.c5 AS text), CAST(migrated.json_or_null(s.c6) AS jsonb)::text COLLATE "C", CAST(CASE s.c7 WHEN '0' THEN 'email' WHEN '1' THEN 'sms' WHEN '2' THEN 'push' WHEN '3' THEN 'in_app' END AS message_channel), CAST(s.c8 AS boolean), CAST(s.c9 AS timestamp with time zone), CAST(s.c10 AS timestamp with time zone), CAST(s.k1 AS bigint)) END AS differs,
          t.xmin AS version,
          coalesce(m.t1, a."id") AS o1,
@@ -116,7 +116,7 @@ inserted AS (
     FROM resolved AS r
    WHERE CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END
      AND NOT r.present
-  RETURNING t."id" AS t1, pg_catalog.hashtextextended(ROW(t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
+  RETURNING t."id" AS t1, pg_catalog.hash_record_extended(ROW((t."item_type")::text COLLATE "C", t."item_id", t."order_id", t."case_id", (t."template_key")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), (t."channel")::text COLLATE "C", t."is_read", pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.int8send(t."legacy_notification_id")), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
 ),
 updated AS (
   UPDATE "public"."system_messages" AS t
@@ -135,7 +135,7 @@ updated AS (
    WHERE t."id" = r.o1
      AND CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
      AND t.xmin = r.version
-  RETURNING r.o1, r.k1, t."id" AS t1, pg_catalog.hashtextextended(ROW(t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id")::text, 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+  RETURNING r.o1, r.k1, t."id" AS t1, pg_catalog.hash_record_extended(ROW((t."item_type")::text COLLATE "C", t."item_id", t."order_id", t."case_id", (t."template_key")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), (t."channel")::text COLLATE "C", t."is_read", pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.int8send(t."legacy_notification_id")), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
             t."id" AS a1, t."legacy_notification_id" AS a2, t."item_type" AS a3, t."item_id" AS a4, t."order_id" AS a5, t."case_id" AS a6, t."template_key" AS a7, t."context" AS a8, t."channel" AS a9, t."is_read" AS a10, t."sent_at" AS a11, t."created_at" AS a12
 ),
 placed AS (
@@ -414,8 +414,8 @@ WITH gone AS MATERIALIZED (
          m.t1,
          m.w1,
          t."id" IS NOT NULL AS present,
-         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id")::text, 0) END AS standing,
-         CASE WHEN m.w1 <> CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hashtextextended(ROW(t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id")::text, 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."item_type" AS "item_type", t."item_id" AS "item_id", t."order_id" AS "order_id", t."case_id" AS "case_id", t."template_key" AS "template_key", t."context" AS "context", t."channel" AS "channel", t."is_read" AS "is_read", t."sent_at" AS "sent_at", t."created_at" AS "created_at", t."legacy_notification_id" AS "legacy_notification_id") AS c) END AS before
+         CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW((t."item_type")::text COLLATE "C", t."item_id", t."order_id", t."case_id", (t."template_key")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), (t."channel")::text COLLATE "C", t."is_read", pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.int8send(t."legacy_notification_id")), 0) END AS standing,
+         CASE WHEN m.w1 <> CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW((t."item_type")::text COLLATE "C", t."item_id", t."order_id", t."case_id", (t."template_key")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), (t."channel")::text COLLATE "C", t."is_read", pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.int8send(t."legacy_notification_id")), 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."item_type" AS "item_type", t."item_id" AS "item_id", t."order_id" AS "order_id", t."case_id" AS "case_id", t."template_key" AS "template_key", t."context" AS "context", t."channel" AS "channel", t."is_read" AS "is_read", t."sent_at" AS "sent_at", t."created_at" AS "created_at", t."legacy_notification_id" AS "legacy_notification_id") AS c) END AS before
     FROM migrated.change AS c
     LEFT JOIN migrated.id_map_system_messages AS m
       ON m.k1 = c.legacy_key[1]::bigint
