@@ -9,6 +9,8 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from distance import distance
+from growth import growth
 from isolation import isolation
 from measured import OURS, check, interleaved, sql_file
 from proof import images, rollback, validation
@@ -201,4 +203,6 @@ MEASURES = {
     "validation": validation,
     "rollback": rollback,
     "images": images,
+    "distance": distance,
+    "growth": growth,
 }

@@ -127,12 +127,16 @@ class World:
         target.sql("UPDATE migrated.source SET identity = %s", [identity])
 
     @contextlib.contextmanager
-    def daemon(self, target, legacy=None, **settings):
-        """A fresh daemon between the legacy database, or a copy of it, and `target`, connected to both."""
+    def daemon(self, target, legacy=None, proxies=None, **settings):
+        """A fresh daemon between the legacy database, or a copy of it, and `target`, connected to both; through the source's and the
+        target's proxy, if there are any."""
+        source = legacy or self.legacy
+        source, reached = (proxy.conninfo(database) if proxy else database.conninfo
+                           for proxy, database in zip(proxies or (None, None), (source, target)))
         if legacy:
             self._take_for_the_original(legacy, target)
         with tempfile.TemporaryDirectory(dir=self.directory) as directory:
-            daemon = Daemon(directory, source=(legacy or self.legacy).conninfo, target=target.conninfo,
+            daemon = Daemon(directory, source=source, target=reached,
                             entities=HERE / "entities.d", settings=settings)
             try:
                 daemon.start()

@@ -484,11 +484,11 @@ class Proxy:
         self.connections.append(Connection(self, client, server))
 
 
-def proxy_for(server, unix=False):
+def proxy_for(server, unix=False, messages=True):
     """A proxy before a Server; through TCP on both sides unless told otherwise."""
     if unix:
-        return Proxy(os.path.join(server.servers.directory, f".s.PGSQL.{server.port}"), unix=True)
-    return Proxy(("127.0.0.1", server.port))
+        return Proxy(os.path.join(server.servers.directory, f".s.PGSQL.{server.port}"), unix, messages)
+    return Proxy(("127.0.0.1", server.port), messages=messages)
 
 
 def bound_to_a_free_port():

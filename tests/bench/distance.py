@@ -1,0 +1,42 @@
+"""What distance costs: the same initial load with both servers 50 ms away (there and back), and without.
+
+Both go through the same proxies, so that what a proxy costs is in neither's favour.
+"""
+
+import contextlib
+
+from measured import OURS, check, interleaved
+from report import Goal, Line
+from world import ORDERS, contents, migrate, peak_memory_kb, stopwatch
+
+from proxy import proxy_for
+
+ROUND_TRIP_S = 0.05
+
+
+@contextlib.contextmanager
+def proxies_of(servers):
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(contextlib.closing(proxy_for(server, unix=True, messages=False))) for server in (servers.source, servers.target)]
+
+
+def distance(bench):
+    """At 0.8 of the local rate the load takes 1.25 times as long."""
+    world = bench.world()
+    expected = contents(world.full)
+    memory = []
+
+    def load(proxies, round_trip):
+        for proxy in proxies:
+            proxy.to_server.latency = proxy.to_client.latency = round_trip / 2
+        with world.scratch(world.empty) as target, world.daemon(target, proxies=proxies, **bench.settings) as daemon:
+            with stopwatch() as wall:
+                migrate(daemon, ORDERS)
+            check(contents(target) == expected, "the load is not complete")
+            memory.append(peak_memory_kb(daemon))
+            return wall[0]
+
+    with proxies_of(bench.servers) as proxies:
+        results = interleaved(bench.repeat, {OURS: lambda: load(proxies, ROUND_TRIP_S), "near": lambda: load(proxies, 0)})
+    return [Line(f"initial load, {bench.rows(world.orders)}, {ROUND_TRIP_S * 1000:g} ms away", "s", results[OURS], Goal(ratio=1.25),
+                 "without distance", results["near"], max(memory))]
