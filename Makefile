@@ -273,6 +273,7 @@ INSTALLED_FILES := \
 	ctl/completion/migratectl.bash:$(SHAREDIR)/bash-completion/completions/migratectl \
 	ctl/completion/_migratectl:$(SHAREDIR)/zsh/site-functions/_migratectl \
 	ctl/completion/migratectl.fish:$(SHAREDIR)/fish/vendor_completions.d/migratectl.fish \
+	$(call place,README.md OPERATIONS.md CHANGELOG.md,$(SHAREDIR)/doc/migrated,.md) \
 	$(call place,etc/*.json,$(SHAREDIR)/doc/migrated/examples,.json) \
 	$(call place,etc/entities.d/*.json,$(SHAREDIR)/doc/migrated/examples/entities.d,.json)
 install_file = install -D -m $(2) $(firstword $(subst :, ,$(1))) $(DESTDIR)$(lastword $(subst :, ,$(1)))
@@ -297,7 +298,7 @@ uninstall: ## all of that but the configuration
 
 # Built from a copy, as dpkg-buildpackage leaves its results beside the sources.
 PACKAGE := $(BUILD_DIR)/deb
-PACKAGED := Makefile CHANGELOG.md LICENSE README.md common ctl daemon debian etc scripts systemd
+PACKAGED := Makefile CHANGELOG.md LICENSE OPERATIONS.md README.md common ctl daemon debian etc scripts systemd
 .PHONY: deb
 deb: ## the Debian package, in build/deb
 	@command -v dpkg-buildpackage dh >/dev/null || \

@@ -67,7 +67,7 @@ bool recovery_may_probe(const struct session *session);
 bool recovery_may_plan(const struct session *session);
 void recovery_probe(struct session *session, enum probing what);
 
-/* What the session plans with was read-only, and remains so for as long as its connection lasts: makes a new one. */
+/* What the session works with was read-only, and remains so for as long as its connections last: makes new ones. True: it does. */
 bool recovery_renews_connection(struct session *session);
 
 /* The databases are back: nothing waits for its time any more. */

@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 #include "common/text.h"
+#include "run/recovery.h"
 #include "run/schedule.h"
 #include "run/selection.h"
 #include "run/steer.h"
@@ -207,6 +208,7 @@ bool session_continue(struct session *session, const char *entity, struct error 
 	if (entity != NULL)
 		return continue_entity(session, entity, err);
 	session_release(session);
+	recovery_renews_connection(session); /* or what is tried now would be tried read-only */
 	return true;
 }
 

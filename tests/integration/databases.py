@@ -84,7 +84,7 @@ def legacy_template(servers, scale, seed, clean):
 
 @functools.cache
 def modern_template(servers):
-    database = servers.target.create_database("modern")
+    database = servers.target.create_database("modern_template")
     database.script(CLINIC / "modern.sql")
     return database.name
 

@@ -1,25 +1,21 @@
 """The documents tell the truth: what they name exists, what they show loads, README.md's guide is walked through."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
 
 import pytest
 
-from daemon import BUILD_DIR, Daemon, clean_environment, program
-from servers import ROOT, Servers
+from daemon import Daemon, clean_environment, program
+from documents import BLOCK, UNREACHABLE, Walk, guide
+from documents import blocks as blocks_of
+from servers import ROOT
 from waiting import wait_until
 
-MARKDOWN = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "ARCHITECTURE.md")]
+MARKDOWN = [ROOT / name for name in ("README.md", "OPERATIONS.md", "CONTRIBUTING.md", "CHANGELOG.md", "ARCHITECTURE.md")]
 MANUALS = sorted([*ROOT.glob("daemon/*.[58]"), *ROOT.glob("ctl/*.1")])
-GUIDE = re.compile(r"^## From nothing.*?(?=^## )", re.MULTILINE | re.DOTALL)
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?:^|[$#] |\(|sudo |-u \w+ |Dl |Ql )(migratectl|migrated) ((?:--?[a-zA-Z]|[a-z])[^|;#&)(]*)")
-PROMPT = re.compile(r"^(\$|legacy=#|modern=#) (.*)$")
-UNREACHABLE = {f"{side}_DB_{part}": value for side in ("SOURCE", "TARGET")
-               for part, value in (("HOST", "127.0.0.1"), ("PORT", "1"))}
 
 
 def text(path):
@@ -27,7 +23,7 @@ def text(path):
 
 
 def blocks(path, *languages):
-    return [body for language, body in BLOCK.findall(text(path)) if language in languages]
+    return blocks_of(text(path), *languages)
 
 
 def by_name(paths):
@@ -204,99 +200,10 @@ def test_configuration_that_is_shown_loads(path, tmp_path):
 
 # --- the guide, from nothing to a verified row ---
 
-class Walk:
-    """Follows README.md's guide on two servers. Commands run as they stand there, but for sudo and the files' place."""
-
-    def __init__(self, directory):
-        self.servers = Servers()
-        self.databases = {"source": self.servers.source.create_database("legacy"),
-                          "target": self.servers.target.create_database("modern")}
-        ports = {"SOURCE_DB_PORT": self.servers.source.port, "TARGET_DB_PORT": self.servers.target.port}
-        self.daemon = Daemon(directory, source="unset", target="unset", entities=[], environment={
-            **UNREACHABLE, **{name: str(port) for name, port in ports.items()},
-            "SOURCE_DB_PASSWORD": "change me", "TARGET_DB_PASSWORD": "change me"})
-        self.daemon.config = {}
-        self.environment = {**clean_environment(), **self.daemon.environment, "MIGRATED_SOCKET": self.daemon.socket,
-                            "PATH": f"{BUILD_DIR}:{os.environ['PATH']}"}
-
-    def end(self):
-        self.daemon.dispose()
-        self.servers.stop()
-
-    def sql(self, block):
-        side = re.match(r"-- (source|target)\n", block).group(1)
-        self.psql(self.databases[side], block)
-
-    def json(self, block):
-        value = json.loads(block)
-        if "entity" in value:
-            path = self.daemon.entities_directory / f"{value['entity']}.json"
-            path.write_text(block)
-        else:
-            self.daemon.config.update(value)
-            self.daemon.write_config()
-
-    def console(self, block):
-        for prompt, command, expected in steps(block):
-            actual = self.type(prompt, command)
-            assert looks_like(actual, expected), f"{command}\nREADME.md shows:\n{expected}\nbut it is:\n{actual}"
-
-    def type(self, prompt, command):
-        if prompt == "legacy=#":
-            return self.psql(self.databases["source"], command)
-        if prompt == "modern=#":
-            return self.psql(self.databases["target"], command)
-        if command == "sudo systemctl enable --now migrated":
-            self.daemon.start()
-            wait_until(lambda: self.daemon.call("Status")["state"] == "idle", what="the daemon is idle")
-            return ""
-        command = command.removeprefix("sudo -u migrated ").replace(
-            "--check-config", f"--check-config -c {self.daemon.config_file}")
-        result = subprocess.run(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                env=self.environment, timeout=120)
-        assert result.returncode == 0, f"{command}: {result.returncode}\n{result.stdout}\n{self.daemon.log()}"
-        return result.stdout.replace(str(self.daemon.directory), "/etc/migrated")
-
-    def psql(self, database, commands):
-        result = run(f"{self.servers.programs}/psql", "-X", "-v", "ON_ERROR_STOP=1", "-d", database.conninfo,
-                     input=commands)
-        assert result.returncode == 0, f"{commands}\n{result.stderr}"
-        return result.stdout
-
-
-def steps(block):
-    """(prompt, command, what it prints) of a block."""
-    found = []
-    for line in block.splitlines():
-        match = PROMPT.match(line)
-        if match:
-            found.append((match.group(1), match.group(2), []))
-        else:
-            found[-1][2].append(line)
-    return [(prompt, command, "\n".join(lines)) for prompt, command, lines in found]
-
-
-def looks_like(actual, expected):
-    """Alike, but for times, ids and blanks at the ends; a line "…" stands for any lines, and nothing for anything."""
-    pattern = ""
-    for line in lines_of(expected):
-        pattern += r"(?:.*\n)*" if line == "…" else re.escape(line) + r"\n"
-    return not pattern or re.fullmatch(pattern, "".join(line + "\n" for line in lines_of(actual))) is not None
-
-
-def lines_of(text_):
-    for pattern, name in ((r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\bsession [0-9a-f]{8}\b", "ID"),
-                          (r"(\d{4}-\d\d-\d\d )?\b\d\d:\d\d:\d\d\b", "TIME"), (r"\b\d+ passed", "N passed")):
-        text_ = re.sub(pattern, name, text_)
-    return [line.rstrip() for line in text_.splitlines() if line.strip()]
-
-
-def test_the_guide_leads_from_nothing_to_a_verified_row(tmp_path):
-    walk = Walk(tmp_path / "etc")
+def test_the_guide_leads_from_nothing_to_a_verified_row(tmp_path, servers):
+    walk = Walk(tmp_path / "etc", servers)
     try:
-        for language, block in BLOCK.findall(GUIDE.search(text(ROOT / "README.md")).group(0)):
-            if language != "sh":
-                getattr(walk, language)(block)
+        walk.follow(guide())
         walk.daemon.restart()
         wait_until(lambda: walk.daemon.call("Status")["next_cycle"], what="a cycle is scheduled")
         walk.daemon.stop()
