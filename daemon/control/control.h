@@ -53,16 +53,21 @@ bool control_call_may(struct control_call *call, enum access needed) _warn_unuse
 void control_call_on_gone(struct control_call *call, void (*on_gone)(void *arg), void *arg);
 
 /* Replies steal `parameters` (NULL: {}). Only control_call_continue leaves the call open; it
-   returns false, and drops the frame, when too much still waits to be sent to this peer (a slow
-   watcher misses frames, it does not stop anybody), and when the call does not want more. What must
-   not be missed belongs into the last reply, which is never dropped. */
+   returns false, and drops the frame, when the peer has not read enough of what it was sent before (a
+   slow watcher misses frames, it does not stop anybody), and when the call does not want more. What
+   must not be missed belongs into the last reply, which is never dropped. */
 void control_call_reply(struct control_call *call, json_t *parameters);
 bool control_call_continue(struct control_call *call, json_t *parameters);
 void control_call_error(struct control_call *call, const char *error_name, json_t *parameters);
 
-/* The same frame for many calls, written out once; `parameters` is borrowed. Returns how many were
-   given it. */
-size_t control_calls_continue(struct control_call *const *calls, size_t count, json_t *parameters);
+/* What many calls are told, written out once for all of them. Takes `parameters` over. */
+struct control_frame;
+struct control_frame *control_frame_new(json_t *parameters);
+void control_frame_free(struct control_frame *frame); /* NULL is allowed */
+
+/* As control_call_continue() and control_call_reply(); the frame stays the caller's, and may be freed at once. */
+bool control_call_continue_frame(struct control_call *call, struct control_frame *frame);
+void control_call_reply_frame(struct control_call *call, struct control_frame *frame);
 
 /* io.migrated.Failed made of an error, its kind included; NoSuchEntity for ERROR_NOT_FOUND with an
    entity. For a session, an analysis or a database that cannot be reached, control_call_error()
@@ -130,7 +135,7 @@ struct control_settings {
 	/* Bounds; 0 stands for the default in brackets. */
 	size_t max_peers;   /* [1024], and a few more for those who may operate */
 	size_t request_max; /* bytes of one request [1 MiB] */
-	size_t output_soft; /* bytes waiting for a peer above which frames are dropped [32 KiB] */
+	size_t output_soft; /* bytes a peer has not read above which frames are dropped [32 KiB] */
 	size_t output_hard; /* … above which the peer is closed [32 MiB] */
 
 	/* For tests: where credentials come from instead of the kernel; NULL otherwise. */

@@ -15,7 +15,12 @@ struct handlers {
 	int64_t started_us;
 	struct log_follower *log_followers; /* handlers_logs.c */
 	struct journal_watcher log_watcher; /* while there are any */
+	struct audience *watchers;	    /* handlers_watch.c */
+	struct engine_subscriber *watched;  /* while there are any */
 };
+
+/* Those who watch; handlers_watch.c. */
+struct audience *handlers_watchers_new(struct handlers *handlers);
 
 /* Decodes the call's parameters; answers InvalidParameter and returns false when they do not fit. */
 bool handler_decode(struct control_call *call, const struct json_field *fields,

@@ -1,6 +1,6 @@
 /*
- * The table of handlers, and what they share; see handler.h. Those that look at the daemon stand in handlers_look.c and
- * handlers_logs.c, those that steer it in handlers_steer.c, those that ask the databases in handlers_observe.c,
+ * The table of handlers, and what they share; see handler.h. Those that look at the daemon stand in handlers_look.c,
+ * handlers_watch.c and handlers_logs.c, those that steer it in handlers_steer.c, those that ask the databases in handlers_observe.c,
  * handlers_account.c and handlers_explain.c, those about rows that were set aside in handlers_letters.c and handlers_parked.c, of
  * rules in handlers_rules.c, about validations in handlers_validate.c.
  */
@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "common/text.h"
+#include "control/audience.h"
 #include "control/handler.h"
 
 const struct control_handler handler_table[] = {
@@ -55,11 +56,15 @@ struct handlers *handlers_new(struct event_base *base, struct engine *engine, st
 				       .engine = engine,
 				       .audit = audit,
 				       .started_us = clock_wall_us() };
+	handlers->watchers = handlers_watchers_new(handlers);
 	return handlers;
 }
 
 void handlers_free(struct handlers *handlers)
 {
+	if (handlers == NULL)
+		return;
+	audience_free(handlers->watchers);
 	free(handlers);
 }
 

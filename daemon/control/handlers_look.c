@@ -1,5 +1,5 @@
 /*
- * Handlers that look at the daemon from memory, and at the history of sessions: Status, Watch, List, Plan.
+ * Handlers that look at the daemon from memory, and at the history of sessions: Status, List.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +11,6 @@
 #include "control/handler.h"
 #include "sql_store.h"
 
-#define WATCH_INTERVAL_MS 500
-#define WATCH_INTERVAL_MIN_MS 50
-#define WATCH_INTERVAL_MAX_MS 60000
 #define LIST_LIMIT 20
 #define LIST_LIMIT_MAX 1000
 
@@ -25,145 +22,6 @@ void handle_status(void *arg, struct control_call *call)
 
 	if (handler_decode(call, none, NULL))
 		control_call_reply(call, frame_describe(arg));
-}
-
-/* --- Watch ------------------------------------------------------------------------------------- */
-
-struct watch {
-	struct handlers *handlers;
-	struct control_call *call;
-	struct engine_subscriber *subscriber;
-	struct event *timer;
-	char session
-		[UUID_TEXT_SIZE]; /* the one that is watched; "" before there is one, with follow */
-	bool follow;
-	int64_t interval_ms;
-	bool armed;
-};
-
-static void watch_free(struct watch *watch)
-{
-	engine_unsubscribe(watch->handlers->engine, watch->subscriber);
-	event_free(watch->timer);
-	free(watch);
-}
-
-static void on_watcher_gone(void *arg)
-{
-	watch_free(arg);
-}
-
-static bool is_over(const struct watch *watch, const struct session *session)
-{
-	if (watch->follow)
-		return false;
-	return session == NULL || session->phase == SESSION_ENDED ||
-	       strcmp(session->id, watch->session) != 0;
-}
-
-static void arm_watch(struct watch *watch)
-{
-	struct timeval delay = { .tv_sec = watch->interval_ms / 1000,
-				 .tv_usec = watch->interval_ms % 1000 * 1000 };
-
-	if (!watch->armed)
-		event_add(watch->timer, &delay);
-	watch->armed = true;
-}
-
-/* A frame; the last one ends the call. While a session goes, frames come even when nothing happens: time passes. */
-static void on_watch_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct watch *watch = arg;
-	const struct session *session = engine_session(watch->handlers->engine);
-	struct control_call *call = watch->call;
-
-	(void)fd;
-	(void)what;
-	watch->armed = false;
-	if (is_over(watch, session)) {
-		const struct handlers *handlers = watch->handlers;
-
-		watch_free(watch);
-		control_call_reply(call, frame_describe(handlers));
-		return;
-	}
-	control_call_continue(call, frame_describe(watch->handlers));
-	if (session != NULL && session->phase != SESSION_ENDED)
-		arm_watch(watch);
-}
-
-/* The end of a session is told at once. */
-static void on_watched_change(void *arg)
-{
-	struct watch *watch = arg;
-	const struct session *session = engine_session(watch->handlers->engine);
-
-	if (is_over(watch, session))
-		event_active(watch->timer, 0, 0);
-	else
-		arm_watch(watch);
-}
-
-struct watch_parameters {
-	char *session;
-	bool follow;
-	int64_t interval_ms;
-};
-
-static const struct json_field watch_fields[] = {
-	{ .key = "session",
-	  .type = JSON_FIELD_STRING,
-	  .offset = offsetof(struct watch_parameters, session) },
-	{ .key = "follow",
-	  .type = JSON_FIELD_BOOL,
-	  .offset = offsetof(struct watch_parameters, follow) },
-	{ .key = "interval_ms",
-	  .type = JSON_FIELD_INTEGER,
-	  .offset = offsetof(struct watch_parameters, interval_ms),
-	  .minimum = WATCH_INTERVAL_MIN_MS,
-	  .maximum = WATCH_INTERVAL_MAX_MS },
-	{ .key = NULL },
-};
-
-static void start_watch(struct handlers *handlers, struct control_call *call,
-			const struct session *session, const struct watch_parameters *parameters)
-{
-	struct watch *watch = memory_new(sizeof(*watch));
-
-	watch->handlers = handlers;
-	watch->call = call;
-	watch->follow = parameters->follow;
-	watch->interval_ms = parameters->interval_ms;
-	if (session != NULL)
-		snprintf(watch->session, sizeof(watch->session), "%s", session->id);
-	watch->timer = event_new(handlers->base, -1, 0, on_watch_timer, watch);
-	watch->subscriber = engine_subscribe(handlers->engine, on_watched_change, watch);
-	control_call_on_gone(call, on_watcher_gone, watch);
-	event_active(watch->timer, 0, 0);
-}
-
-void handle_watch(void *arg, struct control_call *call)
-{
-	struct handlers *handlers = arg;
-	const struct session *session = engine_session(handlers->engine);
-	struct watch_parameters parameters = { .interval_ms = WATCH_INTERVAL_MS };
-	_cleanup_free_ char *asked = NULL;
-
-	if (!handler_decode(call, watch_fields, &parameters)) {
-		free(parameters.session);
-		return;
-	}
-	asked = parameters.session;
-	if (asked != NULL && (session == NULL || strncmp(session->id, asked, strlen(asked)) != 0)) {
-		control_call_error(call, "io.migrated.NoSuchSession",
-				   json_pack("{s:s}", "session", asked));
-		return;
-	}
-	if (!control_call_wants_more(call) || (session == NULL && !parameters.follow))
-		control_call_reply(call, frame_describe(handlers));
-	else
-		start_watch(handlers, call, session, &parameters);
 }
 
 /* --- List -------------------------------------------------------------------------------------- */

@@ -8,9 +8,12 @@
 #include "control/peer.h"
 
 #include <event2/buffer.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -30,14 +33,31 @@ struct control_call {
 	struct text answer; /* the last one, while it is kept back */
 };
 
+struct control_frame {
+	json_t *parameters;
+	struct text written
+		[2]; /* as a last answer, and as one that others follow; made when first asked for */
+};
+
 static size_t output_length(const struct peer *peer)
 {
 	return evbuffer_get_length(bufferevent_get_output(peer->stream));
 }
 
+/* What we keep for it, and what lies in its socket: the kernel would keep some 200 KB for each that does not read. */
+static size_t unread_length(const struct peer *peer)
+{
+	int in_socket = 0;
+
+	if (ioctl(bufferevent_getfd(peer->stream), SIOCOUTQ, &in_socket) < 0 || in_socket < 0)
+		in_socket = 0;
+	return output_length(peer) + (size_t)in_socket;
+}
+
+/* By way of the timers, after the others' sockets have been looked at: what is made active would still be done before. */
 static void next_turn(struct peer *peer)
 {
-	event_active(peer->turn, 0, 0);
+	event_add(peer->turn, &(struct timeval){ 0 });
 }
 
 static const char *state_name(enum peer_state state)
@@ -123,14 +143,29 @@ static void record_malformed(const struct peer *peer)
 							   .ended_us = now_us });
 }
 
+/* What the socket takes at once needs no buffer, nor to be waited for; that the peer is gone, its events say. */
+static size_t send_at_once(const struct peer *peer, const struct text *message)
+{
+	ssize_t sent = 0;
+
+	if (output_length(peer) == 0)
+		sent = send(bufferevent_getfd(peer->stream), message->data, message->length,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+	return sent > 0 ? (size_t)sent : 0;
+}
+
 static void peer_send(struct peer *peer, const struct text *message)
 {
 	if (peer->state >= PEER_ABANDONED)
 		return;
-	if (output_length(peer) + message->length > peer->settings.limits.output_hard)
+	if (output_length(peer) + message->length > peer->settings.limits.output_hard) {
 		peer_set_state(peer, PEER_ABANDONED, "it does not read what it asked for");
-	else
-		bufferevent_write(peer->stream, message->data, message->length);
+		return;
+	}
+	size_t sent = send_at_once(peer, message);
+
+	if (sent < message->length)
+		bufferevent_write(peer->stream, message->data + sent, message->length - sent);
 }
 
 /* The call has got its last reply. A dead peer was waiting for nothing else. */
@@ -256,36 +291,66 @@ void control_call_fail(struct control_call *call, const struct error *err)
 	control_call_error(call, "io.migrated.Failed", parameters);
 }
 
+/* --- frames ----------------------------------------------------------------------------------- */
+
+struct control_frame *control_frame_new(json_t *parameters)
+{
+	struct control_frame *frame = memory_new(sizeof *frame);
+
+	frame->parameters = parameters;
+	return frame;
+}
+
+void control_frame_free(struct control_frame *frame)
+{
+	if (!frame)
+		return;
+	json_decref(frame->parameters);
+	text_done(&frame->written[false]);
+	text_done(&frame->written[true]);
+	free(frame);
+}
+
+static const struct text *frame_text(struct control_frame *frame, bool continues)
+{
+	struct text *text = &frame->written[continues];
+
+	if (text->length == 0)
+		varlink_append_reply(text, frame->parameters, continues);
+	return text;
+}
+
 static bool takes_frames(const struct control_call *call)
 {
 	const struct peer *peer = call->peer;
 
 	return call->message.more && peer->state == PEER_OPEN &&
-	       output_length(peer) <= peer->settings.limits.output_soft;
+	       unread_length(peer) <= peer->settings.limits.output_soft;
 }
 
-size_t control_calls_continue(struct control_call *const *calls, size_t count, json_t *parameters)
+bool control_call_continue_frame(struct control_call *call, struct control_frame *frame)
 {
-	_cleanup_text_ struct text message = TEXT_INIT;
-	size_t given = 0;
+	if (!takes_frames(call))
+		return false;
+	peer_send(call->peer, frame_text(frame, true));
+	return true;
+}
 
-	for (size_t i = 0; i < count; i++) {
-		if (!takes_frames(calls[i]))
-			continue;
-		if (message.length == 0)
-			varlink_append_reply(&message, parameters, true);
-		peer_send(calls[i]->peer, &message);
-		given++;
-	}
-	return given;
+void control_call_reply_frame(struct control_call *call, struct control_frame *frame)
+{
+	const struct text *text = frame_text(frame, false);
+
+	text_append_bytes(&call->answer, text->data, text->length);
+	call_end(call, CONTROL_OK);
 }
 
 bool control_call_continue(struct control_call *call, json_t *parameters)
 {
-	size_t given = control_calls_continue(&call, 1, parameters);
+	struct control_frame *frame = control_frame_new(parameters);
+	bool taken = control_call_continue_frame(call, frame);
 
-	json_decref(parameters);
-	return given == 1;
+	control_frame_free(frame);
+	return taken;
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
