@@ -24,6 +24,7 @@
 
 /* How long batches under way may take to finish after SIGTERM; below systemd's default of 90 s. */
 #define STOP_PATIENCE_S 60
+#define FURTHER_DESCRIPTORS 128
 
 #define REPEATS_LOOK_S 5
 
@@ -124,6 +125,12 @@ static void raise_descriptor_limit(void)
 	}
 }
 
+/* What the process needs besides its clients: connections to both databases, those of the audit, files. */
+static size_t other_descriptors(const struct settings *settings)
+{
+	return (size_t)(2 * settings->connection_pool_size + FURTHER_DESCRIPTORS);
+}
+
 static int listen_fd(void)
 {
 	return sd_listen_fds(1) >= 1 ? SD_LISTEN_FDS_START : -1;
@@ -138,6 +145,8 @@ static bool start(struct daemon *daemon, const struct config *config, struct err
 				      &(struct control_settings){
 					      .path = config->settings.control_socket,
 					      .listen_fd = listen_fd(),
+					      .other_descriptors = other_descriptors(
+						      &config->settings),
 					      .observe_group = "migrated",
 					      .operate_group = "migrated-admin",
 					      .handlers = handler_table,

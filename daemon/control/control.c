@@ -4,7 +4,6 @@
 #include "control/control.h"
 
 #include <errno.h>
-#include <event2/listener.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -17,18 +16,19 @@
 #include "common/text.h"
 #include "common/varlink.h"
 #include "control/credentials.h"
+#include "control/door.h"
 #include "control/listen.h"
 #include "control/peer.h"
 #include "control/route.h"
 
-#define DEFAULT_MAX_PEERS 1024
-#define DEFAULT_OUTPUT_SOFT ((size_t)32 * 1024) /* the kernel keeps as much again, and more */
+#define DEFAULT_MAX_PEERS 8192
+#define DEFAULT_OUTPUT_SOFT ((size_t)32 * 1024)
 #define DEFAULT_OUTPUT_HARD ((size_t)32 * 1024 * 1024)
-#define OPERATOR_RESERVE 16   /* places that observers cannot fill */
-#define STRANGERS_MAX 16      /* at a time; further ones are closed unheard */
-#define OTHER_DESCRIPTORS 128 /* for databases and files, of the process's limit */
+#define OPERATOR_RESERVE 16	      /* places that observers cannot fill */
+#define STRANGERS_MAX 16	      /* at a time; further ones are closed unheard */
+#define DEFAULT_OTHER_DESCRIPTORS 128 /* for databases and files, of the process's limit */
+#define FEWEST_PEERS 8
 #define TOO_MANY_PEERS "io.migrated.TooManyPeers"
-#define PAUSE_MS 200 /* of accepting, when there are no descriptors */
 
 TAILQ_HEAD(peer_list, peer);
 
@@ -37,13 +37,13 @@ struct control {
 	struct control_settings settings;
 	struct access_groups groups;
 	struct listen_socket socket;
-	struct evconnlistener *listener;
-	struct event *resume; /* accepts again after a pause */
+	struct door *door;
 	struct event *reap;
-	struct peer_list peers; /* dead ones too, until they are reaped */
+	struct peer_list peers;
+	struct peer_list dead; /* until they are reaped */
 	size_t peer_count;
 	size_t stranger_count;
-	bool out_of_descriptors;
+	uint64_t refused;
 };
 
 static size_t *count_of(struct control *control, enum standing standing)
@@ -51,9 +51,9 @@ static size_t *count_of(struct control *control, enum standing standing)
 	return standing == STANDING_STRANGER ? &control->stranger_count : &control->peer_count;
 }
 
-static void forget_peer(struct control *control, struct peer *peer)
+static void forget_dead(struct control *control, struct peer *peer)
 {
-	TAILQ_REMOVE(&control->peers, peer, link);
+	TAILQ_REMOVE(&control->dead, peer, link);
 	--*count_of(control, peer->standing);
 	peer_free(peer);
 }
@@ -65,17 +65,21 @@ static void on_reap(evutil_socket_t fd, short events, void *arg)
 
 	(void)fd;
 	(void)events;
-	for (struct peer *peer = TAILQ_FIRST(&control->peers); peer; peer = next) {
+	for (struct peer *peer = TAILQ_FIRST(&control->dead); peer; peer = next) {
 		next = TAILQ_NEXT(peer, link);
-		if (peer->state == PEER_DEAD && !peer_is_held(peer))
-			forget_peer(control, peer);
+		if (!peer_is_held(peer))
+			forget_dead(control, peer);
 	}
 }
 
-static void on_peer_dead(void *arg)
+static void on_peer_dead(void *arg, struct peer *peer, bool is_news)
 {
 	struct control *control = arg;
 
+	if (is_news) {
+		TAILQ_REMOVE(&control->peers, peer, link);
+		TAILQ_INSERT_TAIL(&control->dead, peer, link);
+	}
 	event_active(control->reap, 0, 0);
 }
 
@@ -111,13 +115,13 @@ static size_t limit_of(const struct control *control, enum standing standing)
 
 /* Answers what has not even been asked: it is all the same, and costs no place. */
 static void turn_away(struct control *control, int fd,
-		      const struct control_credentials *credentials)
+		      const struct control_credentials *credentials, size_t limit)
 {
 	int64_t now_us = clock_wall_us();
 	_cleanup_text_ struct text message = TEXT_INIT;
-	json_auto_t *parameters = json_pack("{s:I}", "limit",
-					    (json_int_t)control->settings.max_peers);
+	json_auto_t *parameters = json_pack("{s:I}", "limit", (json_int_t)limit);
 
+	control->refused++;
 	on_record(control, &(struct control_record){ .uid = credentials->uid,
 						     .gid = credentials->gid,
 						     .pid = credentials->pid,
@@ -126,13 +130,13 @@ static void turn_away(struct control *control, int fd,
 						     .ended_us = now_us });
 	event_log(EVENT_CONNECTION_LIMIT, NULL,
 		  "control: uid %lu was turned away: there are %zu connections already",
-		  (unsigned long)credentials->uid, control->settings.max_peers);
+		  (unsigned long)credentials->uid, limit);
 	varlink_append_error(&message, TOO_MANY_PEERS, parameters);
 	(void)!send(fd, message.data, message.length, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(fd);
 }
 
-static void admit(struct control *control, int fd, const struct control_credentials *credentials)
+static bool admit(struct control *control, int fd, const struct control_credentials *credentials)
 {
 	enum standing standing = credentials_standing(credentials, &control->groups);
 	const struct peer_settings settings = {
@@ -146,59 +150,55 @@ static void admit(struct control *control, int fd, const struct control_credenti
 	};
 
 	if (*count_of(control, standing) >= limit_of(control, standing)) {
-		turn_away(control, fd, credentials);
-		return;
+		turn_away(control, fd, credentials,
+			  standing == STANDING_STRANGER ? STRANGERS_MAX
+							: control->settings.max_peers);
+		return false;
 	}
 	struct peer *peer = peer_new(fd, credentials, standing, &settings);
 
 	if (!peer)
-		return;
+		return false;
 	TAILQ_INSERT_TAIL(&control->peers, peer, link);
 	++*count_of(control, standing);
+	return true;
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
-		      int length, void *arg)
+static bool with_credentials(struct control *control, int fd,
+			     struct control_credentials *ret_credentials)
+{
+	if (control->settings.credentials(fd, ret_credentials))
+		return true;
+	log_warning("control: a peer without credentials was turned away: %s", strerror(errno));
+	close(fd);
+	return false;
+}
+
+static bool on_entry(void *arg, int fd)
 {
 	struct control *control = arg;
 	struct control_credentials credentials;
 
-	(void)listener;
-	(void)address;
-	(void)length;
-	control->out_of_descriptors = false;
-	if (!control->settings.credentials(fd, &credentials)) {
-		log_warning("control: a peer without credentials was turned away: %s",
-			    strerror(errno));
-		close(fd);
-		return;
-	}
-	admit(control, fd, &credentials);
+	if (!with_credentials(control, fd, &credentials))
+		return false;
+	bool admitted = admit(control, fd, &credentials);
+
 	free(credentials.groups);
+	return admitted;
 }
 
-/* Mostly EMFILE. The connection stays in the backlog, so the listener would be ready again at once
-   and for ever. */
-static void on_accept_error(struct evconnlistener *listener, void *arg)
+static void on_crowded(void *arg, int fd)
 {
 	struct control *control = arg;
+	struct control_credentials credentials;
 
-	if (!control->out_of_descriptors)
-		event_log(EVENT_DESCRIPTORS_EXHAUSTED, NULL,
-			  "control: cannot accept connections: %s; trying again every %d ms",
-			  strerror(errno), PAUSE_MS);
-	control->out_of_descriptors = true;
-	evconnlistener_disable(listener);
-	event_add(control->resume, &(struct timeval){ .tv_usec = PAUSE_MS * 1000 });
-}
-
-static void on_resume(evutil_socket_t fd, short events, void *arg)
-{
-	struct control *control = arg;
-
-	(void)fd;
-	(void)events;
-	evconnlistener_enable(control->listener);
+	if (!with_credentials(control, fd, &credentials))
+		return;
+	event_log(EVENT_DESCRIPTORS_EXHAUSTED, NULL,
+		  "control: there are no descriptors left, with %zu connections",
+		  control->peer_count);
+	turn_away(control, fd, &credentials, control->peer_count);
+	free(credentials.groups);
 }
 
 /* --- beginning and end ------------------------------------------------------------------------ */
@@ -209,16 +209,18 @@ static size_t or_default(size_t value, size_t default_value)
 }
 
 /* Peers must leave the databases their descriptors. */
-static size_t bounded_by_descriptors(size_t max_peers)
+static size_t bounded_by_descriptors(size_t max_peers, size_t others)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
 		return max_peers;
-	size_t available = limit.rlim_cur > 2 * OTHER_DESCRIPTORS
-				   ? limit.rlim_cur - OTHER_DESCRIPTORS
-				   : limit.rlim_cur / 2;
+	size_t available = limit.rlim_cur > 2 * others ? limit.rlim_cur - others
+						       : limit.rlim_cur / 2;
 
+	available = available > OPERATOR_RESERVE + STRANGERS_MAX + FEWEST_PEERS
+			    ? available - OPERATOR_RESERVE - STRANGERS_MAX
+			    : FEWEST_PEERS;
 	return max_peers < available ? max_peers : available;
 }
 
@@ -227,7 +229,9 @@ static void take_settings(struct control *control, const struct control_settings
 	struct control_settings *ours = &control->settings;
 
 	*ours = *settings;
-	ours->max_peers = bounded_by_descriptors(or_default(ours->max_peers, DEFAULT_MAX_PEERS));
+	ours->max_peers = bounded_by_descriptors(or_default(ours->max_peers, DEFAULT_MAX_PEERS),
+						 or_default(ours->other_descriptors,
+							    DEFAULT_OTHER_DESCRIPTORS));
 	ours->request_max = or_default(ours->request_max, VARLINK_REQUEST_MAX);
 	ours->output_soft = or_default(ours->output_soft, DEFAULT_OUTPUT_SOFT);
 	ours->output_hard = or_default(ours->output_hard, DEFAULT_OUTPUT_HARD);
@@ -250,13 +254,14 @@ struct control *control_new(struct event_base *base, const struct control_settin
 	control->base = base;
 	control->socket = socket;
 	TAILQ_INIT(&control->peers);
+	TAILQ_INIT(&control->dead);
 	take_settings(control, settings);
-	control->resume = evtimer_new(base, on_resume, control);
 	control->reap = event_new(base, -1, 0, on_reap, control);
-	control->listener = evconnlistener_new(base, on_accept, control,
-					       LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0,
-					       socket.fd);
-	evconnlistener_set_error_cb(control->listener, on_accept_error);
+	control->door = door_new(&(struct door_settings){ .base = base,
+							  .fd = socket.fd,
+							  .on_entry = on_entry,
+							  .on_crowded = on_crowded,
+							  .arg = control });
 	return control;
 }
 
@@ -267,12 +272,11 @@ void control_free(struct control *control)
 	if (!control)
 		return;
 	listen_done(&control->socket);
-	evconnlistener_free(control->listener);
-	while ((peer = TAILQ_FIRST(&control->peers))) {
+	door_free(control->door);
+	while ((peer = TAILQ_FIRST(&control->peers)))
 		peer_kill(peer, "the daemon stops");
-		forget_peer(control, peer);
-	}
-	event_free(control->resume);
+	while ((peer = TAILQ_FIRST(&control->dead)))
+		forget_dead(control, peer);
 	event_free(control->reap);
 	free(control);
 }
@@ -280,4 +284,14 @@ void control_free(struct control *control)
 size_t control_peer_count(const struct control *control)
 {
 	return control->peer_count;
+}
+
+size_t control_peers_most(const struct control *control)
+{
+	return control->settings.max_peers;
+}
+
+uint64_t control_refused(const struct control *control)
+{
+	return control->refused;
 }

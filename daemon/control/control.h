@@ -133,7 +133,8 @@ struct control_settings {
 	void *record_arg;
 
 	/* Bounds; 0 stands for the default in brackets. */
-	size_t max_peers;   /* [1024], and a few more for those who may operate */
+	size_t max_peers;	  /* [8192], and a few more for those who may operate */
+	size_t other_descriptors; /* of RLIMIT_NOFILE, that peers leave to the rest of the process [128] */
 	size_t request_max; /* bytes of one request [1 MiB] */
 	size_t output_soft; /* bytes a peer has not read above which frames are dropped [32 KiB] */
 	size_t output_hard; /* … above which the peer is closed [32 MiB] */
@@ -152,7 +153,10 @@ struct control *control_new(struct event_base *base, const struct control_settin
    ours. Not to be called from a handler or from on_gone. NULL is allowed. */
 void control_free(struct control *control);
 
-/* Peers that are connected and may at least observe. */
+/* Peers that are connected and may at least observe; how many there may be, unless they operate; and how many connections have
+   been refused for want of room. */
 size_t control_peer_count(const struct control *control);
+size_t control_peers_most(const struct control *control);
+uint64_t control_refused(const struct control *control);
 
 #endif

@@ -15,7 +15,7 @@
 
 #include "common/text.h"
 
-#define BACKLOG 512
+#define BACKLOG 4096 /* the kernel's own limit, net.core.somaxconn, where that is less */
 #define SOCKET_MODE 0666
 
 static bool fill_address(struct sockaddr_un *ret_address, const char *path, struct error *err)

@@ -176,7 +176,7 @@ static void call_finish(struct control_call *call)
 	peer->call = NULL;
 	peer->answered = call;
 	if (peer->state == PEER_DEAD)
-		peer->settings.on_dead(peer->settings.arg);
+		peer->settings.on_dead(peer->settings.arg, peer, false);
 	else if (peer->standing == STANDING_STRANGER)
 		peer_set_state(peer, PEER_CLOSING, "a stranger has been refused");
 	else
@@ -541,7 +541,7 @@ void peer_kill(struct peer *peer, const char *why)
 		call_free(peer->answered);
 		peer->answered = call;
 	}
-	peer->settings.on_dead(peer->settings.arg);
+	peer->settings.on_dead(peer->settings.arg, peer, true);
 }
 
 bool peer_is_held(const struct peer *peer)

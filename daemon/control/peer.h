@@ -25,6 +25,8 @@ enum peer_state {
 	PEER_DEAD,	/* its call's on_gone and its owner's on_dead have been told */
 };
 
+struct peer;
+
 struct peer_limits {
 	size_t request_max;
 	size_t output_soft;
@@ -37,9 +39,9 @@ struct peer_settings {
 
 	/* A well-formed request has arrived; it is to be answered through control_call_…(). */
 	void (*on_call)(void *arg, struct control_call *call);
-	/* A peer is dead: to be freed, but later, and only once it is not held. Called again when
-	   it no longer is. */
-	void (*on_dead)(void *arg);
+	/* A peer is dead: to be freed, but later, and only once it is not held. Called again, as no
+	   news, when it no longer is. */
+	void (*on_dead)(void *arg, struct peer *peer, bool is_news);
 	/* What became of a call; true: its answer waits for control_call_release(). */
 	bool (*on_record)(void *arg, const struct control_record *record);
 	void *arg;

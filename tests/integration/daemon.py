@@ -35,10 +35,11 @@ class Daemon:
     environment  further variables for the daemon
     fault        None, or what MIGRATED_FAULT is to say to a daemon that has fault points ("": nothing);
                  daemon.fault is it for the next start
+    descriptors  how many it may have open; None: as many as we
     """
 
     def __init__(self, directory, databases=None, *, source=None, target=None, entities=CLINIC_ENTITIES,
-                 settings=None, environment=None, fault=None):
+                 settings=None, environment=None, fault=None, descriptors=None):
         self.directory = pathlib.Path(directory)
         self.socket_directory = tempfile.mkdtemp(prefix="migrated-", dir=short_temporary_directory())
         self.socket = os.path.join(self.socket_directory, "control")
@@ -53,6 +54,7 @@ class Daemon:
         }
         self.environment = environment or {}
         self.fault = fault
+        self.descriptors = descriptors
         self.program = program("migrated") if fault is None else faulty_program()
         self.process = None
         self.write_config()
@@ -81,7 +83,7 @@ class Daemon:
         assert not self.running, "the daemon is running already"
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
-                [self.program, "--config", self.config_file, "--socket", self.socket],
+                [*self._bounds(), self.program, "--config", self.config_file, "--socket", self.socket],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(), cwd=ROOT)
         if wait:
             wait_until(self._answers_or_died, 20, lambda: f"migrated answers; it said:\n{self.log()}")
@@ -177,6 +179,9 @@ class Daemon:
                 return connection.call("org.varlink.service.GetInfo")
         except (FileNotFoundError, ConnectionError):
             return False
+
+    def _bounds(self):
+        return ["prlimit", f"--nofile={self.descriptors}"] if self.descriptors else []
 
     def _environment(self):
         fault = {"MIGRATED_FAULT": self.fault} if self.fault else {}

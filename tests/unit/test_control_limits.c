@@ -95,26 +95,63 @@ static void test_peers_are_bounded_by_descriptors_too(void **state)
 
 	for (int i = 0; i < 400; i++)
 		fds[i] = world_connect(world);
-	for (int i = 0; i < 100; i++)
-		world_turn(world);
-	assert_int_equal(control_peer_count(world->control), 300 - 128 + 16);
+	assert_int_equal(control_peers_most(world->control), 300 - 128 - 16 - 16);
+	world_wait(world, control_peer_count(world->control) == 300 - 128 - 16);
+	world_wait(world, control_refused(world->control) == 400 - (300 - 128 - 16));
 	for (int i = 0; i < 400; i++)
 		close(fds[i]);
 }
 
-static void test_without_descriptors_accepting_pauses_and_goes_on(void **state)
+// Leaves no descriptor free; what was the limit is put back by the caller.
+static struct rlimit use_up_descriptors(int highest)
 {
-	struct world *world = *state;
 	struct rlimit before, limit;
-	int turns = 0;
-
-	world_listen(world);
-	int fd = world_connect(world);
 
 	getrlimit(RLIMIT_NOFILE, &before);
 	limit = before;
-	limit.rlim_cur = (rlim_t)fd + 1; // the lowest free number is not below it
+	limit.rlim_cur = (rlim_t)highest + 1; // the lowest free number is not below it
 	setrlimit(RLIMIT_NOFILE, &limit);
+	return before;
+}
+
+static void test_without_descriptors_who_comes_is_told_so(void **state)
+{
+	struct world *world = *state;
+	struct rlimit before;
+	int fds[50];
+
+	world_listen(world);
+	for (int i = 0; i < 50; i++)
+		fds[i] = world_connect(world);
+	before = use_up_descriptors(fds[49]);
+	world_wait(world, control_refused(world->control) == 50);
+	setrlimit(RLIMIT_NOFILE, &before);
+	assert_int_equal(control_peer_count(world->control), 0);
+	for (int i = 0; i < 50; i++) {
+		world_expect(
+			world, fds[i],
+			"{\"error\":\"io.migrated.TooManyPeers\",\"parameters\":{\"limit\":0}}");
+		world_expect_closed(world, fds[i]);
+		close(fds[i]);
+	}
+	fds[0] = world_connect(world);
+	world_send_text(world, fds[0], STATUS);
+	world_expect(world, fds[0], STATUS_REPLY);
+	close(fds[0]);
+}
+
+// Somebody else has taken the one that was kept for telling, too.
+static void test_without_any_descriptor_accepting_pauses_and_goes_on(void **state)
+{
+	struct world *world = *state;
+	struct rlimit before;
+	int turns = 0;
+
+	world_listen(world);
+	int spare = dup(0) - 1; // the last that the door has opened
+	int fd = world_connect(world);
+
+	before = use_up_descriptors(spare - 1);
 	// A listener that is not paused makes every one of these turns return at once.
 	for (int64_t end_ms = clock_monotonic_ms() + 100; clock_monotonic_ms() < end_ms; turns++)
 		event_base_loop(world->base, EVLOOP_ONCE);
@@ -124,6 +161,28 @@ static void test_without_descriptors_accepting_pauses_and_goes_on(void **state)
 	world_send_text(world, fd, STATUS);
 	world_expect(world, fd, STATUS_REPLY);
 	close(fd);
+	close(spare + 1);
+}
+
+static void test_many_who_come_at_once_are_taken_a_few_a_turn(void **state)
+{
+	struct world *world = *state;
+	int fds[200];
+	size_t most = 0;
+
+	world_listen(world);
+	for (int i = 0; i < 200; i++)
+		fds[i] = world_connect(world);
+	while (control_peer_count(world->control) < 200) {
+		size_t before = control_peer_count(world->control);
+
+		event_base_loop(world->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		if (control_peer_count(world->control) - before > most)
+			most = control_peer_count(world->control) - before;
+	}
+	assert_in_range(most, 1, 32);
+	for (int i = 0; i < 200; i++)
+		close(fds[i]);
 }
 
 static void test_who_asks_for_more_than_it_reads_is_not_asked_further(void **state)
@@ -296,7 +355,9 @@ int main(void)
 		TEST(test_three_hundred_peers_are_served),
 		TEST(test_a_peer_too_many_is_told_so),
 		TEST(test_peers_are_bounded_by_descriptors_too),
-		TEST(test_without_descriptors_accepting_pauses_and_goes_on),
+		TEST(test_without_descriptors_who_comes_is_told_so),
+		TEST(test_without_any_descriptor_accepting_pauses_and_goes_on),
+		TEST(test_many_who_come_at_once_are_taken_a_few_a_turn),
 		TEST(test_who_asks_for_more_than_it_reads_is_not_asked_further),
 		TEST(test_an_answer_beyond_the_cap_closes_the_connection),
 		TEST(test_a_stale_socket_is_replaced),
