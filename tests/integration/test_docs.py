@@ -99,6 +99,17 @@ def test_links_lead_somewhere(path):
     assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
 
 
+def anchors(path):
+    """As GitHub makes them of headings."""
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", BLOCK.sub("", text(path)), re.MULTILINE)}
+
+
+@by_name(MARKDOWN)
+def test_links_lead_to_headings(path):
+    links = re.findall(r"\]\(([\w.]*)#([\w-]+)\)", text(path))
+    assert [anchor for file, anchor in links if anchor not in anchors(path.parent / file if file else path)] == []
+
+
 @by_name([path for path in MARKDOWN if path.name != "CHANGELOG.md"])
 def test_files_that_are_named_exist(path):
     top = {entry.name for entry in ROOT.iterdir()}

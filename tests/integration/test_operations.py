@@ -244,10 +244,18 @@ def source(path):
     return (ROOT / path).read_text()
 
 
+def rows_of(text):
+    """The rows of the first table in a text, as lists of cells."""
+    rows = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE).group(0).splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in rows]
+
+
 def table(title):
-    """The rows of the first table under a heading, as lists of cells."""
-    rows = re.search(r"(?:^\|.*\n)+", section(GUIDE, title), re.MULTILINE).group(0).splitlines()[1:]
-    return [[cell.strip() for cell in re.split(r"(?<!\\) \| ", row.strip("| "))] for row in rows[1:]]
+    return rows_of(section(GUIDE, title))
+
+
+def table_after(line):
+    return rows_of(GUIDE[GUIDE.index(line):])
 
 
 def codes(cell):
@@ -332,6 +340,7 @@ def test_every_state_of_the_daemon_is_explained():
     assert sorted(explained) == sorted(states)
 
 
-def table_after(line):
-    rest = GUIDE[GUIDE.index(line):]
-    return [row.strip("| ").split(" | ") for row in re.search(r"(?:^\|.*\n)+", rest, re.MULTILINE).group(0).splitlines()[2:]]
+def test_every_event_leads_somewhere():
+    known = re.findall(r'\.name = "([a-z-]+)"', source("daemon/base/event.c"))
+    told = [name for row in table("Events") for name in re.findall(r"`([a-z-]+)`", row[0])]
+    assert sorted(told) == sorted(known)
