@@ -276,6 +276,7 @@ INSTALLED_FILES := \
 	$(call place,README.md OPERATIONS.md CHANGELOG.md,$(SHAREDIR)/doc/migrated,.md) \
 	$(call place,etc/*.json,$(SHAREDIR)/doc/migrated/examples,.json) \
 	$(call place,etc/entities.d/*.json,$(SHAREDIR)/doc/migrated/examples/entities.d,.json)
+OWN_DIRECTORIES := $(DESTDIR)$(SHAREDIR)/doc/migrated
 install_file = install -D -m $(2) $(firstword $(subst :, ,$(1))) $(DESTDIR)$(lastword $(subst :, ,$(1)))
 
 # Between two lines of a recipe that a loop makes.
@@ -287,12 +288,13 @@ endef
 install: all ## programs, man pages, units and configuration; an existing configuration is kept
 	$(foreach file,$(INSTALLED_PROGRAMS),$(call install_file,$(file),755)$(newline)	)
 	$(foreach file,$(INSTALLED_FILES),$(call install_file,$(file),644)$(newline)	)
-	$(if $(UNITS),sed -i 's|/usr/sbin/migrated|$(SBINDIR)/migrated|' $(UNITS:systemd/%=$(DESTDIR)$(UNITDIR)/%))
+	$(if $(UNITS),sed -i 's|/usr/sbin/migrated|$(SBINDIR)/migrated|; s|/usr/bin/migratectl|$(PREFIX)/bin/migratectl|' $(UNITS:systemd/%=$(DESTDIR)$(UNITDIR)/%))
 	install -d -m 750 $(DESTDIR)$(CONFDIR) $(DESTDIR)$(CONFDIR)/entities.d
 	$(if $(wildcard etc/migrated.json),test -e $(DESTDIR)$(CONFDIR)/migrated.json || \
 		install -m 640 etc/migrated.json $(DESTDIR)$(CONFDIR)/migrated.json)
 uninstall: ## all of that but the configuration
 	rm -f $(foreach file,$(INSTALLED_PROGRAMS) $(INSTALLED_FILES),$(DESTDIR)$(lastword $(subst :, ,$(file))))
+	for directory in $(OWN_DIRECTORIES); do test ! -d $$directory || find $$directory -depth -type d -empty -delete; done
 
 # --- the Debian package -----------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ import pytest
 
 from servers import ROOT
 
-BOOT_LIMIT_S = 180
+BOOT_LIMIT_S = 300
 
 
 def run(*command, check=True, **options):
