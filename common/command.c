@@ -47,6 +47,8 @@ const struct command commands[] = {
 	  "say where a row is, and why it is not as in the source" },
 	{ "io.migrated.Audit", "audit", SECTION_WORK, ACCESS_OPERATE, false, "",
 	  "show who has asked what here, or which rows were changed" },
+	{ "io.migrated.Reload", "reload", SECTION_WORK, ACCESS_OPERATE, false, "",
+	  "read the configuration again, and say what has changed" },
 	{ "io.migrated.ListDeadLetters", "dead-letters list", SECTION_ASIDE, ACCESS_OBSERVE, false,
 	  "", "list rows that could not be carried over" },
 	{ "io.migrated.ShowDeadLetter", "dead-letters show", SECTION_ASIDE, ACCESS_OBSERVE, false,

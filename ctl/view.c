@@ -25,7 +25,7 @@ static const struct view *const views[] = {
 	&view_letters_retry,  &view_letters_discard, &view_parked,
 	&view_account,	      &view_validate,	     &view_explain,
 	&view_conflicts_list, &view_conflicts_show,  &view_conflicts_resolve,
-	&view_audit,
+	&view_audit,	      &view_reload,
 };
 
 const struct view *view_by_verb(const char *verb)

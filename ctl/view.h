@@ -44,7 +44,7 @@ extern const struct view view_status, view_watch, view_list, view_logs, view_ana
 	view_migrate, view_pause, view_resume, view_cancel, view_plan, view_check, view_report,
 	view_rules, view_letters_list, view_letters_show, view_letters_retry, view_letters_discard,
 	view_parked, view_account, view_explain, view_validate, view_rollback, view_left,
-	view_conflicts_list, view_conflicts_show, view_conflicts_resolve, view_audit;
+	view_conflicts_list, view_conflicts_show, view_conflicts_resolve, view_audit, view_reload;
 
 /* NULL for a verb without one. */
 const struct view *view_by_verb(const char *verb);

@@ -20,6 +20,7 @@
 #include "control/audit.h"
 #include "control/control.h"
 #include "control/handlers.h"
+#include "reload.h"
 #include "run/engine.h"
 
 /* How long batches under way may take to finish after SIGTERM; below systemd's default of 90 s. */
@@ -34,6 +35,7 @@ struct daemon {
 	struct audit *audit;
 	struct handlers *handlers;
 	struct control *control;
+	struct reload *reload;
 	struct event *term;
 	struct event *interrupt;
 	struct event *hangup;
@@ -80,13 +82,31 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
 	engine_stop(daemon->engine, on_stopped, daemon);
 }
 
+/* systemd is told when it is over, whatever came of it: that is in the log. */
+static void on_reloaded(void *arg, json_t *reply)
+{
+	(void)arg;
+	(void)reply;
+	notify_ready();
+}
+
 static void on_hangup(evutil_socket_t fd, short what, void *arg)
 {
+	struct daemon *daemon = arg;
+
 	(void)fd;
 	(void)what;
-	(void)arg;
-	log_warning(
-		"SIGHUP: the configuration is read when migrated starts; restart it to apply changes");
+	if (daemon->stopping)
+		return;
+	notify_reloading();
+	reload_ask(daemon->reload, on_reloaded, daemon);
+}
+
+static void on_reload_asked(void *arg, reload_on_done *on_done, void *done_arg)
+{
+	struct daemon *daemon = arg;
+
+	reload_ask(daemon->reload, on_done, done_arg);
 }
 
 /* Lines that were counted are told when their minute is over, also if nothing else is logged. */
@@ -136,6 +156,21 @@ static int listen_fd(void)
 	return sd_listen_fds(1) >= 1 ? SD_LISTEN_FDS_START : -1;
 }
 
+static struct reload *make_reload(struct daemon *daemon, struct config *config, const char *socket,
+				  char *const *environment)
+{
+	handlers_set_reload(daemon->handlers, on_reload_asked, daemon);
+	return reload_new(&(struct reload_means){
+		.base = daemon->base,
+		.config = config,
+		.socket = socket,
+		.environment = environment,
+		.engine = daemon->engine,
+		.handlers = daemon->handlers,
+		.audit = daemon->audit,
+	});
+}
+
 static bool start(struct daemon *daemon, const struct config *config, struct error *err)
 {
 	daemon->engine = engine_new(daemon->base, config);
@@ -164,6 +199,7 @@ static bool start(struct daemon *daemon, const struct config *config, struct err
 	event_add(daemon->interrupt, NULL);
 	daemon->hangup = evsignal_new(daemon->base, SIGHUP, on_hangup, daemon);
 	event_add(daemon->hangup, NULL);
+	event_add(daemon->hangup, NULL);
 	daemon->watchdog = notify_watchdog_new(daemon->base);
 	daemon->repeats = event_new(daemon->base, -1, EV_PERSIST, on_repeats, NULL);
 	event_add(daemon->repeats, &(struct timeval){ .tv_sec = REPEATS_LOOK_S });
@@ -184,6 +220,7 @@ static void stop(struct daemon *daemon)
 	audit_finish(daemon->audit);
 	audit_free(daemon->audit);
 	engine_free(daemon->engine);
+	reload_free(daemon->reload);
 	handlers_free(daemon->handlers);
 	notify_watchdog_free(daemon->watchdog);
 	event_free_any(daemon->term);
@@ -206,7 +243,7 @@ static void log_warnings(const struct config *config)
 	}
 }
 
-int daemon_run(const struct config *config)
+int daemon_run(struct config *config, const char *socket, char *const *environment)
 {
 	struct daemon daemon = { .base = event_base_new() };
 	struct error err;
@@ -216,9 +253,11 @@ int daemon_run(const struct config *config)
 	/* What libevent puts back when it is done: a signal that comes late does not cut the stop short. */
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	raise_descriptor_limit();
 	log_warnings(config);
 	if (start(&daemon, config, &err)) {
+		daemon.reload = make_reload(&daemon, config, socket, environment);
 		event_log(EVENT_STARTED, NULL, "migrated %s: %zu entities, control socket %s",
 			  MIGRATED_VERSION, config->entities.count,
 			  config->settings.control_socket);

@@ -6,7 +6,8 @@
 
 #include "config/config.h"
 
-/* Runs until it is told to stop (SIGTERM, SIGINT); the configuration is borrowed. Returns the process's exit status. */
-int daemon_run(const struct config *config);
+/* Runs until it is told to stop (SIGTERM, SIGINT). The configuration is the caller's; it can be read again meanwhile, from its file and
+   this environment, and `socket` (NULL: none) goes before the configured one. Returns the process's exit status. */
+int daemon_run(struct config *config, const char *socket, char *const *environment);
 
 #endif

@@ -115,7 +115,8 @@ static int run(const struct arguments *arguments)
 			free(config.settings.control_socket);
 			config.settings.control_socket = text_copy(arguments->socket);
 		}
-		status = arguments->check ? check_config(&config) : daemon_run(&config);
+		status = arguments->check ? check_config(&config)
+					  : daemon_run(&config, arguments->socket, environ);
 	}
 	config_done(&config);
 	problem_list_done(&problems);

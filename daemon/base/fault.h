@@ -20,6 +20,8 @@
 
 /* Every place, in the order of a session's life. A second column says that `error` means something there. */
 #define FAULT_POINTS(POINT) \
+	POINT("reload.exchanging", false) \
+	POINT("reload.exchanged", false) \
 	POINT("store.upgraded", false) \
 	POINT("owner.taken", false) \
 	POINT("store.prepared", false) \

@@ -82,7 +82,8 @@ static void load_entity(struct config *config, const char *directory, const char
 	json_auto_t *root = read_json(file, problems, false);
 
 	set->entities = memory_grow(set->entities, set->count + 1, sizeof *set->entities);
-	entity_parse(root, file, name, problems, &set->entities[set->count++]);
+	entity_parse(root, file, name, problems, &set->entities[set->count]);
+	set->entities[set->count++].written = root ? json_dumps(root, JSON_COMPACT) : NULL;
 }
 
 static void load_entities(struct config *config, const char *directory,

@@ -107,6 +107,7 @@ static void entity_done(struct entity *entity)
 {
 	free(entity->name);
 	free(entity->file);
+	free(entity->written);
 	free(entity->source_schema);
 	free(entity->source_table);
 	free(entity->source_query);

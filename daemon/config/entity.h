@@ -137,7 +137,8 @@ struct validate_config {
 
 struct entity {
 	char *name;
-	char *file; /* for messages */
+	char *file;    /* for messages */
+	char *written; /* what the file says, however it is spaced; NULL: it could not be read */
 
 	char *source_schema;
 	char *source_table; /* NULL when the source is a query */

@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/password_file.h"
 #include "common/clock.h"
 #include "common/json_decode.h"
 #include "common/text.h"
@@ -25,93 +27,108 @@
 
 const struct setting setting_table[] = {
 	{ "source", "conninfo", "SOURCE_DB_URL", SETTING_TEXT, MEMBER(source_conninfo), NULL, 0, 0,
-	  true, "the legacy database, as a libpq connection string or URI" },
+	  true, "the legacy database, as a libpq connection string or URI", EFFECT_NEXT },
 	{ "target", "conninfo", "TARGET_DB_URL", SETTING_TEXT, MEMBER(target_conninfo), NULL, 0, 0,
-	  true, "the modern database, as a libpq connection string or URI" },
+	  true, "the modern database, as a libpq connection string or URI", EFFECT_NEXT },
 	{ "control", "socket", "MIGRATED_SOCKET", SETTING_TEXT, MEMBER(control_socket),
-	  "/run/migrated/control", 0, 0, false, "the Unix socket that migratectl talks to" },
+	  "/run/migrated/control", 0, 0, false, "the Unix socket that migratectl talks to",
+	  EFFECT_RESTART },
 	{ "settings", "batch_size", "BATCH_SIZE", SETTING_COUNT, MEMBER(batch_size), "20000", 1,
-	  1000000, false, "most rows of a batch, which is one transaction on the target" },
+	  1000000, false, "most rows of a batch, which is one transaction on the target",
+	  EFFECT_NEXT },
 	{ "settings", "batch_time", NULL, SETTING_DURATION, MEMBER(batch_time_ms), "500ms", 0,
 	  10 * MINUTE, false,
-	  "how long a batch should take, which decides how many rows it gets; 0: always batch_size" },
+	  "how long a batch should take, which decides how many rows it gets; 0: always batch_size",
+	  EFFECT_NEXT },
 	{ "settings", "batch_memory", NULL, SETTING_MEMORY, MEMBER(batch_memory_kb), "64MB", 64,
-	  INT_MAX, false, "how much the rows of a batch should be together, at most" },
+	  INT_MAX, false, "how much the rows of a batch should be together, at most", EFFECT_NEXT },
 	{ "settings", "max_concurrent_entities", "MAX_CONCURRENT_ENTITIES", SETTING_COUNT,
 	  MEMBER(max_concurrent_entities), "4", 1, 64, false,
-	  "entities that are carried at the same time" },
+	  "entities that are carried at the same time", EFFECT_NEXT },
 	{ "settings", "connection_pool_size", "CONNECTION_POOL_SIZE", SETTING_COUNT,
 	  MEMBER(connection_pool_size), "10", 3, 256, false,
-	  "connections to each database, at most; one for each concurrent entity, and two more" },
+	  "connections to each database, at most; one for each concurrent entity, and two more",
+	  EFFECT_NEXT },
 	{ "settings", "source_connections", NULL, SETTING_COUNT, MEMBER(source_connections), "0", 0,
-	  256, false, "connections to the source, at most; 0: connection_pool_size" },
+	  256, false, "connections to the source, at most; 0: connection_pool_size", EFFECT_NEXT },
 	{ "settings", "target_connections", NULL, SETTING_COUNT, MEMBER(target_connections), "0", 0,
-	  256, false, "connections to the target, at most; 0: connection_pool_size" },
+	  256, false, "connections to the target, at most; 0: connection_pool_size", EFFECT_NEXT },
 	{ "settings", "max_retry_attempts", "MAX_RETRY_ATTEMPTS", SETTING_COUNT,
 	  MEMBER(max_retry_attempts), "5", 0, 100, false,
-	  "how often a batch that met a passing fault (a deadlock) is tried again" },
+	  "how often a batch that met a passing fault (a deadlock) is tried again",
+	  EFFECT_AT_ONCE },
 	{ "settings", "migration_timeout", "MIGRATION_TIMEOUT", SETTING_DURATION,
 	  MEMBER(migration_timeout_ms), "0", 0, 365 * DAY, false,
-	  "how long a session may take before it is paused; 0: any time" },
+	  "how long a session may take before it is paused; 0: any time", EFFECT_NEXT },
 	{ "settings", "connect_timeout", NULL, SETTING_DURATION, MEMBER(connect_timeout_ms), "10s",
-	  SECOND, 10 * MINUTE, false, "how long making a connection may take" },
+	  SECOND, 10 * MINUTE, false, "how long making a connection may take", EFFECT_NEXT },
 	{ "settings", "statement_timeout", NULL, SETTING_DURATION, MEMBER(statement_timeout_ms),
-	  "10min", 0, INT_MAX, false, "how long one statement may take; 0: any time" },
+	  "10min", 0, INT_MAX, false, "how long one statement may take; 0: any time", EFFECT_NEXT },
 	{ "settings", "lock_timeout", NULL, SETTING_DURATION, MEMBER(lock_timeout_ms), "30s", 10,
-	  INT_MAX, false, "how long a statement waits for a lock that somebody else holds" },
+	  INT_MAX, false, "how long a statement waits for a lock that somebody else holds",
+	  EFFECT_NEXT },
 	{ "settings", "reconnect_max", NULL, SETTING_DURATION, MEMBER(reconnect_max_ms), "3s",
 	  SECOND, HOUR, false,
-	  "the longest pause between two attempts to reach a database that is down" },
+	  "the longest pause between two attempts to reach a database that is down", EFFECT_NEXT },
 	{ "settings", "peer_timeout", NULL, SETTING_DURATION, MEMBER(peer_timeout_ms), "8s", SECOND,
-	  10 * MINUTE, false, "after how long a server that acknowledges nothing is given up" },
+	  10 * MINUTE, false, "after how long a server that acknowledges nothing is given up",
+	  EFFECT_NEXT },
 	{ "settings", "stall_timeout", NULL, SETTING_DURATION, MEMBER(stall_timeout_ms), "2min", 0,
 	  DAY, false,
-	  "after how long a server that sends and takes nothing more is given up; 0: never" },
+	  "after how long a server that sends and takes nothing more is given up; 0: never",
+	  EFFECT_NEXT },
 	{ "settings", "probe_every", NULL, SETTING_DURATION, MEMBER(probe_every_ms), "1min",
-	  SECOND / 10, DAY, false,
-	  "how often what holds a session up (a full disk) is tried again" },
+	  SECOND / 10, DAY, false, "how often what holds a session up (a full disk) is tried again",
+	  EFFECT_NEXT },
 	{ "settings", "work_memory", NULL, SETTING_MEMORY, MEMBER(work_memory_kb), "64MB", 64,
-	  INT_MAX, false, "work_mem of the statements of a batch on the target" },
+	  INT_MAX, false, "work_mem of the statements of a batch on the target", EFFECT_NEXT },
 	{ "settings", "before_images", NULL, SETTING_FLAG, MEMBER(before_images), "true", 0, 0,
-	  false, "what changes replace is kept, so that a session can be rolled back" },
+	  false, "what changes replace is kept, so that a session can be rolled back",
+	  EFFECT_NEXT },
 	{ "settings", "before_images_keep", NULL, SETTING_DURATION, MEMBER(before_images_keep_ms),
 	  "30d", 0, 3650 * DAY, false,
-	  "how long after the end of its session that is kept; 0: for ever" },
+	  "how long after the end of its session that is kept; 0: for ever", EFFECT_AT_ONCE },
 	{ "settings", "validation_keep_differences", NULL, SETTING_COUNT,
 	  MEMBER(validation_keep_differences), "10000", 0, INT_MAX, false,
-	  "differences of an entity and a check that a validation keeps one by one; all are counted" },
+	  "differences of an entity and a check that a validation keeps one by one; all are counted",
+	  EFFECT_NEXT },
 	{ "settings", "validate_steps", NULL, SETTING_TEXT, MEMBER(validate_steps), "off", 0, 0,
 	  false,
-	  "when a session checks its entities: \"before\" it carries them, \"after\", \"both\" or \"off\"" },
+	  "when a session checks its entities: \"before\" it carries them, \"after\", \"both\" or \"off\"",
+	  EFFECT_NEXT },
 	{ "settings", "validate_checks", NULL, SETTING_WORDS, MEMBER(validate_checks),
-	  "counts, references", 0, 0, false, "what it checks then" },
+	  "counts, references", 0, 0, false, "what it checks then", EFFECT_NEXT },
 	{ "settings", "validate_stop", NULL, SETTING_FLAG, MEMBER(validate_stop), "false", 0, 0,
-	  false, "whether an entity that differs then is stopped" },
+	  false, "whether an entity that differs then is stopped", EFFECT_NEXT },
 	{ "schedule", "every", NULL, SETTING_DURATION, MEMBER(schedule_every_ms), "0", 0, 365 * DAY,
-	  false, "how often changes are detected and migrated; 0: only when asked" },
+	  false, "how often changes are detected and migrated; 0: only when asked", EFFECT_NEXT },
 	{ "schedule", "window", NULL, SETTING_TEXT, MEMBER(schedule_window), "", 0, 0, false,
-	  "the hours of the day in which cycles begin, as \"22:00-06:00\"; empty: any" },
+	  "the hours of the day in which cycles begin, as \"22:00-06:00\"; empty: any",
+	  EFFECT_NEXT },
 	{ "schedule", "time_zone", NULL, SETTING_TEXT, MEMBER(schedule_time_zone), "UTC", 0, 0,
-	  false, "the time zone of the window, as \"Europe/Berlin\"" },
+	  false, "the time zone of the window, as \"Europe/Berlin\"", EFFECT_NEXT },
 	{ "schedule", "sweep_every", NULL, SETTING_DURATION, MEMBER(schedule_sweep_every_ms), "1d",
-	  0, 365 * DAY, false, "how often a cycle compares everything; 0: never" },
+	  0, 365 * DAY, false, "how often a cycle compares everything; 0: never", EFFECT_NEXT },
 	{ "schedule", "jitter", NULL, SETTING_DURATION, MEMBER(schedule_jitter_ms), "0", 0, DAY,
-	  false, "up to so much is added to each interval, at random" },
+	  false, "up to so much is added to each interval, at random", EFFECT_NEXT },
 	{ "breakers", "error_rate", NULL, SETTING_COUNT, MEMBER(breaker_error_rate), "10", 0, 100,
-	  false, "percent of a session's rows that may fail before it pauses; 0: any" },
+	  false, "percent of a session's rows that may fail before it pauses; 0: any",
+	  EFFECT_AT_ONCE },
 	{ "breakers", "error_min_rows", NULL, SETTING_COUNT, MEMBER(breaker_error_min_rows), "1000",
-	  1, INT_MAX, false, "failed rows below which error_rate does not count" },
+	  1, INT_MAX, false, "failed rows below which error_rate does not count", EFFECT_AT_ONCE },
 	{ "breakers", "delete_share", NULL, SETTING_COUNT, MEMBER(breaker_delete_share), "20", 0,
 	  100, false,
-	  "percent of an entity's rows that may be gone before the session pauses; 0: any" },
+	  "percent of an entity's rows that may be gone before the session pauses; 0: any",
+	  EFFECT_AT_ONCE },
 	{ "breakers", "delete_min_rows", NULL, SETTING_COUNT, MEMBER(breaker_delete_min_rows),
-	  "100", 1, INT_MAX, false, "deletions below which delete_share does not count" },
+	  "100", 1, INT_MAX, false, "deletions below which delete_share does not count",
+	  EFFECT_AT_ONCE },
 	{ "throttle", "query", NULL, SETTING_TEXT, MEMBER(throttle_query), "", 0, 0, false,
-	  "SQL that yields one number on the target; empty: none" },
+	  "SQL that yields one number on the target; empty: none", EFFECT_AT_ONCE },
 	{ "throttle", "max", NULL, SETTING_COUNT, MEMBER(throttle_max), "0", 0, INT_MAX, false,
-	  "above this value no batch is begun" },
+	  "above this value no batch is begun", EFFECT_AT_ONCE },
 	{ "throttle", "every", NULL, SETTING_DURATION, MEMBER(throttle_every_ms), "5s", SECOND / 10,
-	  HOUR, false, "how often the query is asked" },
+	  HOUR, false, "how often the query is asked", EFFECT_AT_ONCE },
 };
 const size_t setting_count = sizeof setting_table / sizeof setting_table[0];
 
@@ -362,6 +379,27 @@ static void load_conninfo(struct settings_loader *loader, const char *side, cons
 	*conninfo = complete;
 }
 
+/* The file that systemd has made of the unit's LoadCredential=source-password:…; none is no problem. When it has made none at all,
+   systemd 252 leaves us a directory that we may not enter. */
+static char *credential(const struct settings_loader *loader, const char *name)
+{
+	const char *directory = environment_get(loader->environment, "CREDENTIALS_DIRECTORY");
+	char *path = NULL, *password = NULL;
+	struct error err;
+
+	if (!directory || access(directory, X_OK) != 0)
+		return NULL;
+	path = text_format("%s/%s", directory, name);
+	if (password_file_read(path, &password, &err)) {
+		password_wipe(password);
+		return path;
+	}
+	if (err.kind != ERROR_NOT_FOUND)
+		problem_add(loader->problems, path, 0, NULL, "%s", err.message);
+	free(path);
+	return NULL;
+}
+
 void settings_load(struct settings *settings, const char *file, json_t *root,
 		   char *const *environment, struct problem_list *problems,
 		   struct problem_list *warnings)
@@ -376,7 +414,38 @@ void settings_load(struct settings *settings, const char *file, json_t *root,
 	load_environment(&loader);
 	load_conninfo(&loader, "source", "SOURCE_DB_");
 	load_conninfo(&loader, "target", "TARGET_DB_");
+	settings->source_password_file = credential(&loader, "source-password");
+	settings->target_password_file = credential(&loader, "target-password");
 	settings_check(&loader);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool setting_equal(const struct setting *setting, const struct settings *a,
+		   const struct settings *b)
+{
+	if (setting->type == SETTING_FLAG)
+		return setting_is_on(setting, a) == setting_is_on(setting, b);
+	if (setting->type == SETTING_TEXT || setting->type == SETTING_WORDS)
+		return same_text(setting_text(setting, a), setting_text(setting, b));
+	return setting_number(setting, a) == setting_number(setting, b);
+}
+
+void setting_copy(const struct setting *setting, const struct settings *from, struct settings *to)
+{
+	if (setting->type == SETTING_TEXT || setting->type == SETTING_WORDS) {
+		char *copy = text_copy(setting_text(setting, from));
+
+		free(*text_member(setting, to));
+		*text_member(setting, to) = copy;
+	} else if (setting->type == SETTING_FLAG) {
+		*(bool *)((char *)to + setting->offset) = setting_is_on(setting, from);
+	} else {
+		*(int64_t *)((char *)to + setting->offset) = setting_number(setting, from);
+	}
 }
 
 void settings_done(struct settings *settings)
@@ -384,5 +453,7 @@ void settings_done(struct settings *settings)
 	for (size_t i = 0; i < setting_count; i++)
 		if (setting_table[i].type == SETTING_TEXT || setting_table[i].type == SETTING_WORDS)
 			free(*text_member(&setting_table[i], settings));
+	free(settings->source_password_file);
+	free(settings->target_password_file);
 	*settings = (struct settings){ 0 };
 }

@@ -17,6 +17,10 @@
 struct settings {
 	char *source_conninfo; /* secret: never logged */
 	char *target_conninfo; /* secret: never logged */
+	/* Credentials that systemd has handed over: files of passwords, which go before those of the
+	   conninfo; NULL: none. Of no row of the table, since only the environment says them. */
+	char *source_password_file;
+	char *target_password_file;
 	char *control_socket;
 
 	int64_t batch_size;		 /* most rows of a batch */
@@ -72,6 +76,13 @@ enum setting_type {
 	SETTING_WORDS,	  /* char *, "a, b"; a list of strings in the file */
 };
 
+/* When a change that is read by a reload counts. What was begun before goes on with what it began with. */
+enum setting_effect {
+	EFFECT_NEXT,	/* with the next session or cycle: when nothing is under way */
+	EFFECT_AT_ONCE, /* for what is under way, too */
+	EFFECT_RESTART, /* when migrated is started again */
+};
+
 /* One row of the table. */
 struct setting {
 	const char *section; /* the object of migrated.json it stands in */
@@ -85,6 +96,7 @@ struct setting {
 	int64_t maximum;
 	bool secret; /* never shown */
 	const char *help;
+	enum setting_effect effect;
 };
 
 /* The table, for those who walk it: the manual's test, `migratectl status --settings`. */
@@ -108,6 +120,11 @@ void settings_load(struct settings *settings, const char *file, json_t *root,
 		   char *const *environment, struct problem_list *problems,
 		   struct problem_list *warnings);
 void settings_done(struct settings *settings);
+
+/* Does this setting say the same in both? */
+bool setting_equal(const struct setting *setting, const struct settings *a,
+		   const struct settings *b);
+void setting_copy(const struct setting *setting, const struct settings *from, struct settings *to);
 
 /* A variable's value; NULL when it is not set or empty (an empty line of an .env file says
  * nothing). */

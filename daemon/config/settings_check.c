@@ -46,7 +46,7 @@ int64_t setting_number(const struct setting *setting, const struct settings *set
 	return *(const int64_t *)((const char *)settings + setting->offset);
 }
 
-static const char *setting_text(const struct setting *setting, const struct settings *settings)
+const char *setting_text(const struct setting *setting, const struct settings *settings)
 {
 	return *(char *const *)((const char *)settings + setting->offset);
 }

@@ -31,6 +31,9 @@ bool setting_was_understood(const struct settings_loader *loader, const struct s
 /* A duration, count or size, in the unit of its member. */
 int64_t setting_number(const struct setting *setting, const struct settings *settings);
 
+/* A text, or words; may be NULL. */
+const char *setting_text(const struct setting *setting, const struct settings *settings);
+
 /* Holds the settings against each other. */
 void settings_check(const struct settings_loader *loader);
 

@@ -374,6 +374,36 @@ void audit_ask(struct audit *audit, const struct audit_inquiry *inquiry)
 
 /* --- life ---------------------------------------------------------------------------------------- */
 
+static void make_connection(struct audit *audit)
+{
+	audit->target = *connect_target(audit->settings);
+	audit->target.name = "target for the audit";
+	audit->target.application_name = "migrated audit";
+	audit->target.comes_and_goes = true;
+	audit->target.reconnect = false;
+	audit->connection = pg_connection_new(audit->base, &audit->target, on_state, audit);
+}
+
+bool audit_is_still(const struct audit *audit)
+{
+	return !audit->under_way && TAILQ_EMPTY(&audit->questions);
+}
+
+void audit_renew(struct audit *audit)
+{
+	struct connect_settings *settings = connect_settings_new(engine_config(audit->engine));
+
+	if (connect_settings_equal(settings, audit->settings)) {
+		connect_settings_free(settings);
+		return;
+	}
+	pg_connection_close(audit->connection);
+	connect_settings_free(audit->settings);
+	audit->settings = settings;
+	audit->present = false;
+	make_connection(audit);
+}
+
 struct audit *audit_new(struct event_base *base, struct engine *engine)
 {
 	struct audit *audit = memory_new(sizeof(*audit));
@@ -381,12 +411,7 @@ struct audit *audit_new(struct event_base *base, struct engine *engine)
 	audit->base = base;
 	audit->engine = engine;
 	audit->settings = connect_settings_new(engine_config(engine));
-	audit->target = *connect_target(audit->settings);
-	audit->target.name = "target for the audit";
-	audit->target.application_name = "migrated audit";
-	audit->target.comes_and_goes = true;
-	audit->target.reconnect = false;
-	audit->connection = pg_connection_new(base, &audit->target, on_state, audit);
+	make_connection(audit);
 	audit->buffer = audit_buffer_new(&limits);
 	audit->users = audit_users_new("/etc/passwd");
 	TAILQ_INIT(&audit->waiters);

@@ -22,6 +22,10 @@ struct audit *audit_new(struct event_base *base, struct engine *engine);
 /* NULL is allowed. What is not written is lost, which is logged. */
 void audit_free(struct audit *audit);
 
+/* Is nothing asked of the store just now? Then the connection can be made anew, if the configuration's settings for it have changed. */
+bool audit_is_still(const struct audit *audit);
+void audit_renew(struct audit *audit);
+
 /* For control_settings.on_record; arg is the audit. */
 bool audit_record(void *audit, const struct control_record *record);
 

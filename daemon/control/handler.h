@@ -17,6 +17,9 @@ struct handlers {
 	struct journal_watcher log_watcher; /* while there are any */
 	struct audience *watchers;	    /* handlers_watch.c */
 	struct engine_subscriber *watched;  /* while there are any */
+	size_t explaining;		    /* rows that are being explained */
+	handlers_on_reload *on_reload;	    /* handlers_reload.c */
+	void *reload_arg;
 };
 
 /* Those who watch; handlers_watch.c. */
@@ -83,5 +86,6 @@ void handle_show_conflict(void *arg, struct control_call *call);
 void handle_resolve_conflicts(void *arg, struct control_call *call);
 void handle_report(void *arg, struct control_call *call);
 void handle_audit(void *arg, struct control_call *call);
+void handle_reload(void *arg, struct control_call *call);
 
 #endif

@@ -2,7 +2,8 @@
  * The table of handlers, and what they share; see handler.h. Those that look at the daemon stand in handlers_look.c,
  * handlers_watch.c and handlers_logs.c, those that steer it in handlers_steer.c, those that ask the databases in handlers_observe.c,
  * handlers_account.c and handlers_explain.c, those about rows that were set aside in handlers_letters.c and handlers_parked.c, of
- * rules in handlers_rules.c, about validations in handlers_validate.c.
+ * rules in handlers_rules.c, about validations in handlers_validate.c,
+ * and of the configuration in handlers_reload.c.
  */
 #include "control/handlers.h"
 
@@ -45,6 +46,7 @@ const struct control_handler handler_table[] = {
 	{ "io.migrated.ResolveConflicts", handle_resolve_conflicts },
 	{ "io.migrated.Report", handle_report },
 	{ "io.migrated.Audit", handle_audit },
+	{ "io.migrated.Reload", handle_reload },
 	{ NULL, NULL },
 };
 
@@ -66,6 +68,11 @@ void handlers_free(struct handlers *handlers)
 		return;
 	audience_free(handlers->watchers);
 	free(handlers);
+}
+
+bool handlers_are_still(const struct handlers *handlers)
+{
+	return handlers->explaining == 0;
 }
 
 /* --- parameters -------------------------------------------------------------------------------- */

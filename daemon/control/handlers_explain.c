@@ -19,7 +19,7 @@
 struct explaining {
 	struct handlers *handlers;
 	struct control_call *call; /* NULL once the peer has gone */
-	const struct entity *entity;
+	char *entity;
 	char *key;
 	bool by_target;
 	bool values;
@@ -33,6 +33,7 @@ static void explaining_free(struct explaining *explaining)
 	if (explaining->lane != NULL)
 		observe_done(engine_observatory(explaining->handlers->engine), explaining->lane);
 	event_free(explaining->cancel);
+	free(explaining->entity);
 	free(explaining->key);
 	free(explaining);
 }
@@ -82,6 +83,7 @@ static void on_explained(void *arg, json_t *explanation, const struct error *err
 	struct explaining *explaining = arg;
 
 	explaining->run = NULL;
+	explaining->handlers->explaining--;
 	if (explaining->call == NULL)
 		json_decref(explanation);
 	else if (err != NULL)
@@ -91,6 +93,21 @@ static void on_explained(void *arg, json_t *explanation, const struct error *err
 		control_call_reply(explaining->call, explanation);
 	}
 	explaining_free(explaining);
+}
+
+/* Looked up when it is used: while a lane was waited for, the configuration may have been read again. */
+static const struct entity *entity_asked_for(struct handlers *handlers, struct control_call *call,
+					     const char *name)
+{
+	const struct entity *entity = entity_find(&engine_config(handlers->engine)->entities, name);
+	struct error err;
+
+	if (entity != NULL)
+		return entity;
+	error_set(&err, ERROR_NOT_FOUND, "there is no entity \"%s\"", name);
+	snprintf(err.entity, sizeof(err.entity), "%s", name);
+	handler_fail(call, &err);
+	return NULL;
 }
 
 /* The connection, if it is up; else why it is not. */
@@ -104,17 +121,21 @@ static struct pg_connection *reached(struct pg_connection *connection, const cha
 	return NULL;
 }
 
-static void start(struct explaining *explaining, const struct binding *binding)
+/* False when there is no such entity, which was answered. */
+static bool start(struct explaining *explaining, const struct binding *binding)
 {
 	struct engine *engine = explaining->handlers->engine;
 	struct explain_request request = {
 		.binding = binding,
-		.entity = explaining->entity,
+		.entity = entity_asked_for(explaining->handlers, explaining->call,
+					   explaining->entity),
 		.key = explaining->key,
 		.by_target = explaining->by_target,
 		.values = explaining->values,
 	};
 
+	if (request.entity == NULL)
+		return false;
 	if (explaining->lane != NULL) {
 		request.source = lane_source(explaining->lane);
 		request.target = lane_target(explaining->lane);
@@ -123,7 +144,9 @@ static void start(struct explaining *explaining, const struct binding *binding)
 		request.target = reached(engine_target(engine), &request.target_trouble);
 	}
 	explaining->run = explain_new(&request, on_explained, explaining);
+	explaining->handlers->explaining++;
 	explain_start(explaining->run);
+	return true;
 }
 
 /* Neither database can be reached: there is nothing to be told. */
@@ -144,10 +167,8 @@ static void on_lane(void *arg, struct lane *lane, const struct binding *binding,
 	if (explaining->call != NULL && err != NULL &&
 	    (err->kind != ERROR_CONNECTION || is_hopeless(explaining)))
 		handler_fail(explaining->call, err);
-	else if (explaining->call != NULL) {
-		start(explaining, binding);
+	else if (explaining->call != NULL && start(explaining, binding))
 		return;
-	}
 	explaining_free(explaining);
 }
 
@@ -181,21 +202,14 @@ static const struct json_field explain_fields[] = {
 static void explain(struct handlers *handlers, struct control_call *call,
 		    const struct explain_parameters *parameters)
 {
-	const struct entity *entity = entity_find(&engine_config(handlers->engine)->entities,
-						  parameters->entity);
 	struct explaining *explaining;
-	struct error err;
 
-	if (entity == NULL) {
-		error_set(&err, ERROR_NOT_FOUND, "there is no entity \"%s\"", parameters->entity);
-		snprintf(err.entity, sizeof(err.entity), "%s", parameters->entity);
-		handler_fail(call, &err);
+	if (entity_asked_for(handlers, call, parameters->entity) == NULL)
 		return;
-	}
 	explaining = memory_new(sizeof(*explaining));
 	*explaining = (struct explaining){ .handlers = handlers,
 					   .call = call,
-					   .entity = entity,
+					   .entity = text_copy(parameters->entity),
 					   .key = text_copy(parameters->key),
 					   .by_target = parameters->target,
 					   .values = parameters->values };

@@ -45,6 +45,9 @@ typedef void pg_on_state(void *arg, struct pg_connection *connection, enum pg_st
 struct pg_connection_settings {
 	const char *name; /* "source", "target": for messages; borrowed for the connection's life */
 	const char *conninfo; /* borrowed for the connection's life; never logged */
+	/* A file whose first line is the password, whatever the conninfo says; read for each attempt,
+	   so that the password is in memory for as long as libpq needs it. NULL: none; borrowed. */
+	const char *password_file;
 	const char *application_name;
 	/* Run, as one simple query, on every new connection before READY; may be NULL; borrowed. */
 	const char *setup_sql;

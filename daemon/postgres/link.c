@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "base/password_file.h"
 #include "common/log.h"
 #include "common/text.h"
 #include "postgres/internal.h"
@@ -131,7 +132,7 @@ static bool is_set(const PQconninfoOption *options, const char *keyword)
 }
 
 static PGconn *start_with(const struct pg_connection_settings *settings,
-			  const PQconninfoOption *options)
+			  const PQconninfoOption *options, const char *password)
 {
 	size_t count = count_options(options);
 	const char **keywords = memory_new((count + 1) * sizeof *keywords);
@@ -144,6 +145,8 @@ static PGconn *start_with(const struct pg_connection_settings *settings,
 
 		keywords[i] = options[i].keyword;
 		values[i] = fixed ? fixed : options[i].val;
+		if (password && strcmp(keywords[i], "password") == 0)
+			values[i] = password;
 		if (!values[i])
 			values[i] = defaults[i] = default_of(settings, options[i].keyword);
 	}
@@ -160,6 +163,7 @@ bool pg_link_start(struct pg_connection *connection, struct error *err)
 {
 	const struct pg_connection_settings *settings = &connection->settings;
 	PQconninfoOption *options = PQconninfoParse(settings->conninfo, NULL);
+	char *password = NULL;
 
 	if (!options) { /* libpq's message would quote what it stumbled over, a password perhaps */
 		error_set(err, ERROR_CONFIG, "the connection string of the %s makes no sense",
@@ -168,7 +172,14 @@ bool pg_link_start(struct pg_connection *connection, struct error *err)
 				  "write it as \"host=… dbname=… user=…\" or as postgresql://…, "
 				  "with special characters of a password in a URI %%-encoded");
 	}
-	connection->link = start_with(settings, options);
+	if (settings->password_file &&
+	    !password_file_read(settings->password_file, &password, err)) {
+		PQconninfoFree(options);
+		return error_context(err, "the password of the %s, %s", settings->name,
+				     settings->password_file);
+	}
+	connection->link = start_with(settings, options, password);
+	password_wipe(password);
 	connection->owes_acknowledgements = settings->peer_timeout_ms > 0 &&
 					    !is_set(options, "tcp_user_timeout");
 	PQconninfoFree(options);

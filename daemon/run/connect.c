@@ -11,6 +11,10 @@
 #include "sql_run.h"
 
 struct connect_settings {
+	char *source_conninfo;
+	char *target_conninfo;
+	char *source_password_file;
+	char *target_password_file;
 	char *source_setup;
 	char *target_setup;
 	struct pg_connection_settings source;
@@ -71,11 +75,13 @@ static char *setup(const struct config *config, bool source)
 }
 
 static struct pg_connection_settings connection(const struct config *config, const char *name,
-						const char *conninfo, const char *setup_sql)
+						const char *conninfo, const char *password_file,
+						const char *setup_sql)
 {
 	return (struct pg_connection_settings){
 		.name = name,
 		.conninfo = conninfo,
+		.password_file = password_file,
 		.application_name = "migrated",
 		.setup_sql = setup_sql,
 		.connect_timeout_ms = config->settings.connect_timeout_ms,
@@ -93,19 +99,49 @@ struct connect_settings *connect_settings_new(const struct config *config)
 {
 	struct connect_settings *settings = memory_new(sizeof(*settings));
 
+	settings->source_conninfo = text_copy(config->settings.source_conninfo);
+	settings->target_conninfo = text_copy(config->settings.target_conninfo);
+	settings->source_password_file = text_copy(config->settings.source_password_file);
+	settings->target_password_file = text_copy(config->settings.target_password_file);
 	settings->source_setup = setup(config, true);
 	settings->target_setup = setup(config, false);
-	settings->source = connection(config, "source", config->settings.source_conninfo,
-				      settings->source_setup);
-	settings->target = connection(config, "target", config->settings.target_conninfo,
-				      settings->target_setup);
+	settings->source = connection(config, "source", settings->source_conninfo,
+				      settings->source_password_file, settings->source_setup);
+	settings->target = connection(config, "target", settings->target_conninfo,
+				      settings->target_password_file, settings->target_setup);
 	settings->store = settings->target;
 	settings->store.outlives_predecessors = true;
 	return settings;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool same(const struct pg_connection_settings *a, const struct pg_connection_settings *b)
+{
+	return same_text(a->conninfo, b->conninfo) &&
+	       same_text(a->password_file, b->password_file) &&
+	       same_text(a->setup_sql, b->setup_sql) &&
+	       a->connect_timeout_ms == b->connect_timeout_ms &&
+	       a->backoff_max_ms == b->backoff_max_ms && a->denied_every_ms == b->denied_every_ms &&
+	       a->peer_timeout_ms == b->peer_timeout_ms &&
+	       a->stall_timeout_ms == b->stall_timeout_ms &&
+	       a->statement_timeout_ms == b->statement_timeout_ms;
+}
+
+bool connect_settings_equal(const struct connect_settings *a, const struct connect_settings *b)
+{
+	return same(&a->source, &b->source) && same(&a->target, &b->target);
+}
+
 void connect_settings_free(struct connect_settings *settings)
 {
+	free(settings->source_conninfo);
+	free(settings->target_conninfo);
+	free(settings->source_password_file);
+	free(settings->target_password_file);
 	free(settings->source_setup);
 	free(settings->target_setup);
 	free(settings);

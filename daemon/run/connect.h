@@ -10,8 +10,10 @@
 
 struct connect_settings;
 
-/* The configuration is borrowed for the life of the result. */
+/* Everything is copied. */
 struct connect_settings *connect_settings_new(const struct config *config);
+/* Would connections that were made with one be as those made with the other? */
+bool connect_settings_equal(const struct connect_settings *a, const struct connect_settings *b);
 void connect_settings_free(struct connect_settings *settings);
 
 const struct pg_connection_settings *connect_source(const struct connect_settings *settings);

@@ -506,7 +506,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 		skip(driver, why);
 	}
-	if (verdict == GO && driver->phase == PHASE_WAITING)
+	if (verdict == GO && driver->phase == PHASE_WAITING && !driver->engine->held_back)
 		begin(driver);
 	else
 		due_in(driver, soon_ms(driver));
@@ -589,4 +589,15 @@ const struct cycles *cycle_driver_cycles(const struct cycle_driver *driver)
 bool cycle_is_looking(const struct cycle_driver *driver)
 {
 	return driver->phase == PHASE_LOOKING;
+}
+
+bool cycle_is_waiting(const struct cycle_driver *driver)
+{
+	return driver->phase == PHASE_WAITING;
+}
+
+void cycle_driver_recall(struct cycle_driver *driver, const struct cycles *cycles)
+{
+	driver->cycles = *cycles;
+	driver->cycles.next_us = 0; /* until the clock is started */
 }

@@ -72,6 +72,12 @@ void cycle_driver_stop(struct cycle_driver *driver);
 /* Is it looking? Then the engine's connections are its own for a few milliseconds, and request_go_on() follows. */
 bool cycle_is_looking(const struct cycle_driver *driver);
 
+/* Is there none under way? */
+bool cycle_is_waiting(const struct cycle_driver *driver);
+
+/* What another driver, of an earlier configuration, has seen. */
+void cycle_driver_recall(struct cycle_driver *driver, const struct cycles *cycles);
+
 /* A session is over, its own or another. */
 void cycle_session_over(struct cycle_driver *driver, const struct session *session);
 

@@ -4,6 +4,7 @@
  */
 #include "run/engine_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "run/connect.h"
+#include "run/record.h"
 #include "sql_store.h"
 
 /* Connections a side that are not lanes: one for planning and the store, one for observing. */
@@ -370,36 +372,61 @@ static void on_connection_state(void *arg, struct pg_connection *connection, enu
 
 /* --- life and looks ---------------------------------------------------------------------------- */
 
+static void make_links(struct engine *engine)
+{
+	engine->source = pg_connection_new(engine->base, connect_source(engine->settings),
+					   on_connection_state, engine);
+	engine->owner = owner_new(engine->base, connect_store(engine->settings), on_owner_change,
+				  engine);
+	engine->target = pg_connection_new(engine->base, owner_connection(engine->owner),
+					   on_connection_state, engine);
+	engine->lost = true;
+}
+
+static void free_links(struct engine *engine)
+{
+	pg_connection_close(engine->source);
+	pg_connection_close(engine->target);
+	owner_free(engine->owner);
+	connect_settings_free(engine->settings);
+}
+
+/* Whatever knows the mapping, or a setting from when it was made. */
+static void make_parts(struct engine *engine)
+{
+	engine->cycle = cycle_driver_new(engine->base, engine);
+	engine->lanes = make_lanes(engine);
+	engine->throttle = make_throttle(engine);
+	engine->validator = validator_new(engine);
+}
+
 struct engine *engine_new_observing(struct event_base *base, const struct config *config)
 {
 	struct engine *engine = memory_new(sizeof(*engine));
 
 	engine->base = base;
 	engine->config = config;
-	engine->lost = true;
 	engine->settings = connect_settings_new(config);
-	engine->cycle = cycle_driver_new(base, engine);
 	engine->again = event_new(base, -1, 0, on_again, engine);
 	engine->settled = event_new(base, -1, 0, request_on_settled, engine);
 	engine->put_down = event_new(base, -1, 0, on_put_down, engine);
-	engine->lanes = make_lanes(engine);
 	engine->observatory = observatory_new(base, &config->entities, engine->settings);
-	engine->source = pg_connection_new(base, connect_source(engine->settings),
-					   on_connection_state, engine);
-	engine->owner = owner_new(base, connect_store(engine->settings), on_owner_change, engine);
-	engine->target = pg_connection_new(base, owner_connection(engine->owner),
-					   on_connection_state, engine);
-	engine->throttle = make_throttle(engine);
-	engine->validator = validator_new(engine);
+	make_links(engine);
+	make_parts(engine);
 	return engine;
+}
+
+static void open_links(struct engine *engine)
+{
+	pg_connection_open(engine->source);
+	pg_connection_open(engine->target);
 }
 
 struct engine *engine_new(struct event_base *base, const struct config *config)
 {
 	struct engine *engine = engine_new_observing(base, config);
 
-	pg_connection_open(engine->source);
-	pg_connection_open(engine->target);
+	open_links(engine);
 	cycle_driver_start(engine->cycle);
 	return engine;
 }
@@ -418,10 +445,8 @@ void engine_free(struct engine *engine)
 	validator_free(engine->validator);
 	lane_pool_free(engine->lanes);
 	observatory_free(engine->observatory);
-	pg_connection_close(engine->source);
-	pg_connection_close(engine->target);
+	free_links(engine);
 	cycle_driver_free(engine->cycle);
-	owner_free(engine->owner);
 	session_free(engine->session);
 	detection_free(engine->detection);
 	request_free_all(engine);
@@ -430,8 +455,109 @@ void engine_free(struct engine *engine)
 	event_free(engine->again);
 	event_free(engine->settled);
 	event_free(engine->put_down);
-	connect_settings_free(engine->settings);
 	free(engine);
+}
+
+/* --- another configuration --------------------------------------------------------------------- */
+
+static void take_down(struct engine *engine)
+{
+	engine->kept = *cycle_driver_cycles(engine->cycle);
+	cycle_driver_stop(engine->cycle);
+	pg_forget(engine->target, engine->cycle);
+	cycle_driver_free(engine->cycle);
+	throttle_free(engine->throttle);
+	validator_free(engine->validator);
+	lane_pool_free(engine->lanes);
+	if (engine->session != NULL)
+		session_let_go(engine->session);
+}
+
+/* Connections that would be made just as they are stay, and with them what they hold: the ownership of the store. */
+static bool renew_links(struct engine *engine)
+{
+	struct connect_settings *settings = connect_settings_new(engine->config);
+
+	if (connect_settings_equal(settings, engine->settings)) {
+		connect_settings_free(settings);
+		return false;
+	}
+	free_links(engine);
+	engine->settings = settings;
+	engine->resumed = engine->known = engine->reached = false;
+	make_links(engine);
+	return true;
+}
+
+void engine_configure(struct engine *engine, const struct config *config, bool same_entities)
+{
+	bool renewed;
+
+	take_down(engine);
+	engine->config = config;
+	engine->without_source = false;
+	renewed = renew_links(engine);
+	make_parts(engine);
+	observatory_renew(engine->observatory, &config->entities, engine->settings);
+	if (engine->session != NULL)
+		session_take_up(engine->session, engine->source, engine->target, engine->lanes);
+	if (!same_entities)
+		engine->kept.in_step_us = 0;
+	cycle_driver_recall(engine->cycle, &engine->kept);
+	if (renewed)
+		open_links(engine);
+	cycle_driver_start(engine->cycle);
+	engine->lost = true; /* what waits for both databases looks anew */
+	go_on(engine);
+	engine_changed(engine);
+}
+
+bool engine_refers_to(const struct engine *engine, const struct config *config)
+{
+	return engine->config == config ||
+	       (engine->session != NULL && engine->session->means.settings == &config->settings);
+}
+
+const char *engine_under_way(const struct engine *engine, char buffer[ENGINE_UNDER_WAY_SIZE])
+{
+	const struct session *session = engine->session;
+
+	if (engine->dry_run != NULL)
+		return "the dry run";
+	if (session != NULL && session->phase != SESSION_ENDED) {
+		snprintf(buffer, ENGINE_UNDER_WAY_SIZE, "%s %.8s",
+			 session->hold == HOLD_NONE ? "session" : "paused session", session->id);
+		return buffer;
+	}
+	if (validator_is_busy(engine->validator))
+		return "the validation";
+	if (engine->request != NULL)
+		return engine->request->on_detected != NULL ? "the detection"
+							    : "what is just beginning";
+	return NULL;
+}
+
+bool engine_is_still(const struct engine *engine)
+{
+	return !engine_is_busy(engine) && !validator_is_busy(engine->validator) &&
+	       !observatory_is_busy(engine->observatory) && cycle_is_waiting(engine->cycle) &&
+	       pg_connection_state(engine->source) != PG_BUSY &&
+	       pg_connection_state(engine->target) != PG_BUSY;
+}
+
+void engine_hold_back(struct engine *engine, bool hold)
+{
+	engine->held_back = hold;
+	observatory_hold(engine->observatory, hold && !engine_is_busy(engine));
+}
+
+void engine_settings_changed(struct engine *engine)
+{
+	const struct session *session = engine->session;
+
+	throttle_settings_changed(engine->throttle);
+	if (session != NULL && session->phase != SESSION_ENDED && engine->dry_run == NULL)
+		record_settings(session);
 }
 
 struct session *engine_session(const struct engine *engine)

@@ -16,7 +16,7 @@
 
 struct engine;
 
-/* The configuration must outlive the engine. Connections are opened at once, in the background; an unfinished session of
+/* The configuration must outlive the engine, or engine_configure(). Connections are opened at once, in the background; an unfinished session of
    the store is resumed as soon as both databases answer. */
 struct engine *engine_new(struct event_base *base, const struct config *config);
 
@@ -26,6 +26,24 @@ struct engine *engine_new_observing(struct event_base *base, const struct config
 /* Lets batches under way finish; calls on_stopped from the loop. Nothing new is started. */
 void engine_stop(struct engine *engine, void (*on_stopped)(void *arg), void *arg);
 void engine_free(struct engine *engine);
+
+/*
+ * Another configuration: what was made of the former one is taken down, and all is made of the new one, as at a start. Connections
+ * that are to be as they were stay. The session that was the last remains to be seen; as long as it is, it refers to the former
+ * configuration. Only while the engine is still, and not from within a callback of it. Requests are held back as long as they are
+ * told to be, so that the engine becomes still.
+ */
+bool engine_is_still(const struct engine *engine);
+void engine_hold_back(struct engine *engine, bool hold);
+void engine_configure(struct engine *engine, const struct config *config, bool same_entities);
+bool engine_refers_to(const struct engine *engine, const struct config *config);
+
+/* "session 78132aec", "the validation": what may go on for long; NULL: nothing does. The buffer is for that. */
+#define ENGINE_UNDER_WAY_SIZE 40
+const char *engine_under_way(const struct engine *engine, char buffer[ENGINE_UNDER_WAY_SIZE]);
+
+/* Settings that count at once (EFFECT_AT_ONCE) are others now. */
+void engine_settings_changed(struct engine *engine);
 
 /* Starts a session. on_started is called once; the session is the engine's. Options: entities, exclude (arrays of strings),
    full (bool), batch_size, parallel (integers), fresh (bool: never take an older analysis), strategy ("sweep", "watermark");

@@ -24,11 +24,13 @@ struct observation {
 };
 
 struct observatory {
+	struct event_base *base;
 	const struct entity_set *set;
 	struct lane_pool *lanes;     /* one */
 	struct observation *waiting; /* the first first */
 	struct binding *binding;     /* of the observation under way */
 	struct event *patience;
+	bool held;
 };
 
 static struct observation *take_first(struct observatory *observatory)
@@ -75,7 +77,7 @@ static void on_bound(void *arg, struct binding *binding, const struct error *err
 static void on_idle(void *arg, struct lane *lane)
 {
 	struct observatory *observatory = arg;
-	struct observation *observation = take_first(observatory);
+	struct observation *observation = observatory->held ? NULL : take_first(observatory);
 
 	if (observation == NULL)
 		return;
@@ -142,20 +144,50 @@ void observe_done(struct observatory *observatory, struct lane *lane)
 	lane_release(lane);
 }
 
+static struct lane_pool *make_lane(struct observatory *observatory, struct event_base *base,
+				   const struct connect_settings *settings)
+{
+	return lane_pool_new(base, &(struct lane_pool_settings){
+					   .source = *connect_source(settings),
+					   .target = *connect_target(settings),
+					   .on_idle = on_idle,
+					   .arg = observatory,
+				   });
+}
+
 struct observatory *observatory_new(struct event_base *base, const struct entity_set *set,
 				    const struct connect_settings *settings)
 {
 	struct observatory *observatory = memory_new(sizeof(*observatory));
 
+	observatory->base = base;
 	observatory->set = set;
 	observatory->patience = event_new(base, -1, 0, on_patience, observatory);
-	observatory->lanes = lane_pool_new(base, &(struct lane_pool_settings){
-							 .source = *connect_source(settings),
-							 .target = *connect_target(settings),
-							 .on_idle = on_idle,
-							 .arg = observatory,
-						 });
+	observatory->lanes = make_lane(observatory, base, settings);
 	return observatory;
+}
+
+void observatory_renew(struct observatory *observatory, const struct entity_set *set,
+		       const struct connect_settings *settings)
+{
+	lane_pool_free(observatory->lanes);
+	observatory->set = set;
+	observatory->lanes = make_lane(observatory, observatory->base, settings);
+	observatory->held = false;
+	if (observatory->waiting != NULL)
+		lane_pool_resize(observatory->lanes, 1);
+}
+
+bool observatory_is_busy(const struct observatory *observatory)
+{
+	return lane_pool_busy(observatory->lanes) > 0;
+}
+
+void observatory_hold(struct observatory *observatory, bool hold)
+{
+	observatory->held = hold;
+	if (!hold)
+		lane_pool_wake(observatory->lanes);
 }
 
 void observatory_free(struct observatory *observatory)

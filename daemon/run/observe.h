@@ -15,6 +15,13 @@ struct observatory;
 /* The settings' strings and the set are borrowed. */
 struct observatory *observatory_new(struct event_base *base, const struct entity_set *set,
 				    const struct connect_settings *settings);
+/* The same for another set and settings, while nobody has the lane; those who wait go on waiting. */
+void observatory_renew(struct observatory *observatory, const struct entity_set *set,
+		       const struct connect_settings *settings);
+
+/* Has somebody the lane? Nobody gets it while it is held. */
+bool observatory_is_busy(const struct observatory *observatory);
+void observatory_hold(struct observatory *observatory, bool hold);
 void observatory_free(struct observatory *observatory);
 
 /* Gives the lane, with a fresh binding, when it is free; or an error. Who gets it ends with observe_done(). */

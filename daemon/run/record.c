@@ -48,7 +48,7 @@ static void on_recorded(void *arg, const struct pg_answer *answer)
 		log_error(LOG_WARNING, answer->error);
 }
 
-void record_circumstances(const struct session *session)
+static void record(const struct session *session, const char *sql)
 {
 	json_auto_t *circumstances = json_pack("{s:s, s:i, s:i, s:o}", "daemon_version",
 					       MIGRATED_VERSION, "source_version",
@@ -57,8 +57,18 @@ void record_circumstances(const struct session *session)
 					       settings_in_force(session->means.settings));
 	_cleanup_free_ char *dumped = json_dumps(circumstances, JSON_COMPACT);
 
-	pg_submit(session->means.target, sql_store_session_record, 2,
-		  (const char *const[]){ session->id, dumped }, on_recorded, NULL);
+	pg_submit(session->means.target, sql, 2, (const char *const[]){ session->id, dumped },
+		  on_recorded, NULL);
+}
+
+void record_circumstances(const struct session *session)
+{
+	record(session, sql_store_session_record);
+}
+
+void record_settings(const struct session *session)
+{
+	record(session, sql_store_session_record_again);
 }
 
 /* --- what an entity is ---------------------------------------------------------------------------- */

@@ -12,6 +12,8 @@
 
 /* Keeps the versions and the settings in force, without secrets; once in each life. */
 void record_circumstances(const struct session *session);
+/* The same once more in this life, since settings have been changed. */
+void record_settings(const struct session *session);
 
 /* "schema.table", without the schema when it is public; NULL for a query. The caller frees. */
 char *record_relation(const char *schema, const char *table);

@@ -512,6 +512,10 @@ static bool is_to_wait(const struct request *request)
 	if ((request->again != NULL || request->on_prepared != NULL) &&
 	    is_preparing(request->engine))
 		return true;
+	/* Not what a validation waits for, which is under way itself. */
+	if (request->engine->held_back && request->on_prepared == NULL &&
+	    !request->engine->stopping && !engine_is_busy(request->engine))
+		return true;
 	return is_settling(request->engine) &&
 	       clock_monotonic_ms() - request->since_ms < SETTLING_MS;
 }

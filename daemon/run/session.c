@@ -582,6 +582,21 @@ void session_forget(struct session *session, const void *arg)
 	pg_forget(session->means.target, arg);
 }
 
+void session_let_go(struct session *session)
+{
+	session_forget(session, session);
+	detection_free(session->detection);
+	session->detection = NULL;
+}
+
+void session_take_up(struct session *session, struct pg_connection *source,
+		     struct pg_connection *target, struct lane_pool *lanes)
+{
+	session->means.source = session->means.source_beside = source;
+	session->means.target = session->means.target_beside = target;
+	session->means.lanes = lanes;
+}
+
 void session_free(struct session *session)
 {
 	if (session == NULL)

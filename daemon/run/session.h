@@ -126,6 +126,12 @@ struct session *session_resume_from(const struct session_means *means, struct bi
 
 void session_free(struct session *session);
 
+/* It is over and is only looked at from now on: it asks nothing any more of what the engine has lent it; and then it is told what the
+   engine has instead, to be described by. */
+void session_let_go(struct session *session);
+void session_take_up(struct session *session, struct pg_connection *source,
+		     struct pg_connection *target, struct lane_pool *lanes);
+
 /* The daemon goes: nothing is done or kept any more, so that a later life finds the session as it is. */
 void session_abandon(struct session *session);
 

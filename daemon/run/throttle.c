@@ -20,7 +20,8 @@ struct throttle {
 	struct throttle_means means;
 	struct event *timer;
 	bool asking;
-	bool known; /* the last answer is no older than throttle.every */
+	bool outdated; /* what is being asked is not what would be asked now */
+	bool known;    /* the last answer is no older than throttle.every */
 	char reason[512];
 };
 
@@ -75,6 +76,11 @@ static void on_answer(void *arg, const struct pg_answer *answer)
 	_cleanup_free_ char *reason = NULL;
 
 	throttle->asking = false;
+	if (throttle->outdated) {
+		throttle->outdated = false;
+		throttle_settings_changed(throttle);
+		return;
+	}
 	wait(throttle);
 	if (answer->error != NULL && answer->error->kind == ERROR_CONNECTION)
 		return; /* nothing can be begun anyway */
@@ -145,6 +151,20 @@ bool throttle_may_begin(struct throttle *throttle)
 	if (!throttle->known)
 		ask(throttle);
 	return throttle->known && throttle->reason[0] == '\0';
+}
+
+void throttle_settings_changed(struct throttle *throttle)
+{
+	throttle->known = false;
+	if (throttle->asking) {
+		throttle->outdated = true;
+		return;
+	}
+	event_del(throttle->timer);
+	if (throttle->means.settings->throttle_query[0] == '\0')
+		decide(throttle, NULL);
+	else if (throttle->means.is_wanted(throttle->means.arg))
+		ask(throttle);
 }
 
 const char *throttle_reason(const struct throttle *throttle)

@@ -32,6 +32,9 @@ void throttle_free(
 /* May work be begun now? If not, on_free is called when it may. */
 bool throttle_may_begin(struct throttle *throttle);
 
+/* The query, its limit or its interval is another: it is asked at once. */
+void throttle_settings_changed(struct throttle *throttle);
+
 /* Why it may not, for people; NULL: it may. */
 const char *throttle_reason(const struct throttle *throttle);
 

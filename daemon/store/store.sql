@@ -312,6 +312,11 @@ UPDATE migrated.session
        lives = lives + 1
  WHERE session = $1
 
+-- name: session_record_again
+UPDATE migrated.session
+   SET circumstances = $2
+ WHERE session = $1
+
 -- name: session_entity_insert
 -- From now on what was counted before is not true any more, unless it is over already; an id map of more than $12 rows is not counted.
 WITH found AS MATERIALIZED (

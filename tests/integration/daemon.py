@@ -83,8 +83,7 @@ class Daemon:
         assert not self.running, "the daemon is running already"
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
-                [*self._bounds(), self.program, "--config", self.config_file, "--socket", self.socket],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(), cwd=ROOT)
+                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(), cwd=ROOT)
         if wait:
             wait_until(self._answers_or_died, 20, lambda: f"migrated answers; it said:\n{self.log()}")
             assert self.running, f"migrated exited with {self.process.returncode}:\n{self.log()}"
@@ -182,6 +181,9 @@ class Daemon:
 
     def _bounds(self):
         return ["prlimit", f"--nofile={self.descriptors}"] if self.descriptors else []
+
+    def _command(self):
+        return [*self._bounds(), self.program, "--config", self.config_file, "--socket", self.socket]
 
     def _environment(self):
         fault = {"MIGRATED_FAULT": self.fault} if self.fault else {}

@@ -1,5 +1,8 @@
 """A mapping of a few tables between two empty databases, for the tests that ask about one thing."""
 
+import os
+import random
+
 from changes import Standing
 from sessions import detect, migrate, row_versions, wait_until_connected
 
@@ -56,6 +59,7 @@ class Pair:
         self.settings = settings
         self.entities = entities
         self.daemon = start_daemon(databases, entities=entities, settings=settings)
+        self.chance = random.Random(os.environ["SEED"] + os.environ["PYTEST_CURRENT_TEST"])
         self.accounted = True  # False where a test spoils what accounts are made of
         self.behind = False  # the next session does not look at everything
         self.logged = True  # False where others write meanwhile, or write along
@@ -79,11 +83,14 @@ class Pair:
         return problems(self.daemon)
 
     def change_mapping(self, entities):
-        """The daemon, started again with this mapping."""
-        self.daemon.stop()
+        """The daemon has this mapping: started again with it, or by a reload, which is to be the same."""
         self.daemon.write_entities(entities)
         self.entities = entities
-        self.daemon.start()
+        if self.chance.random() < 0.5:
+            self.daemon.restart()
+        else:
+            reply = self.daemon.call("Reload")
+            assert reply["accepted"] and reply["waits_for"] is None, reply
         self.behind = True  # all is read anew, and what is gone is looked for when that is done
 
     def finds_nothing(self):

@@ -18,7 +18,7 @@ from waiting import wait_until
 pytestmark = needs_root
 
 OPERATING = {"Detect", "Migrate", "Pause", "Resume", "Cancel", "Validate", "Audit", "DryRun", "RetryDeadLetters",
-             "DiscardDeadLetters", "ResolveConflicts", "Rollback"}
+             "DiscardDeadLetters", "ResolveConflicts", "Rollback", "Reload"}
 METHODS = sorted(interface().methods) + ["org.varlink.service.GetInfo", "org.varlink.service.GetInterfaceDescription", "Nothing"]
 # A method that is entered says so of a parameter that it has not, and does nothing.
 NO_SUCH_PARAMETER = {"no_such_parameter": True}

@@ -17,7 +17,8 @@ POINTS = dict(re.findall(r'POINT\("([a-z_.]+)", (true|false)\)', HEADER))
 OF_CYCLES = [name for name in POINTS if name.startswith("cycle.")]
 OF_AGAIN = [name for name in POINTS if name.startswith("again.")]
 OF_ROLLBACKS = [name for name in POINTS if name.startswith("undo.")]  # test_rollback_killed.py
-OF_SESSIONS = [name for name in POINTS if name not in OF_CYCLES + OF_AGAIN + OF_ROLLBACKS]
+OF_RELOADS = [name for name in POINTS if name.startswith("reload.")]  # test_reload.py
+OF_SESSIONS = [name for name in POINTS if name not in OF_CYCLES + OF_AGAIN + OF_ROLLBACKS + OF_RELOADS]
 THAT_MAY_FAIL = [name for name, may_fail in POINTS.items() if may_fail == "true"]
 LAST_WORDS = (ConnectionError, FileNotFoundError)
 

@@ -339,6 +339,7 @@ def test_every_reply_is_of_the_type_the_interface_says(clinic, daemon):
     ask("Explain", entity="offices", key="1")
     ask("Rollback", session=daemon.call("List", limit=1)["sessions"][0]["session"], dry_run=True)
     ask("ListLeft")
+    ask("Reload")
     assert {method for method, _ in replies} == set(agreed.methods) - {"Cancel"}
     with held(clinic.target, "orders"):
         start(daemon)

@@ -120,6 +120,7 @@ static void test_what_changes_something_is_for_operators(void **state)
 					       "resume",
 					       "cancel",
 					       "validate",
+					       "reload",
 					       "audit", /* shows what others have done */
 					       "dead-letters retry",
 					       "dead-letters discard",

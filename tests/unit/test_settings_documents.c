@@ -67,6 +67,34 @@ static void test_manual_has_every_setting(void **state)
 	}
 }
 
+/* When a change counts, where it is not as of most. */
+static void test_manual_says_when_a_change_counts(void **state)
+{
+	static const char *const words[] = {
+		[EFFECT_NEXT] = NULL,
+		[EFFECT_AT_ONCE] = "Counts at once.",
+		[EFFECT_RESTART] = "Counts when the daemon starts again.",
+	};
+	_cleanup_free_ char *manual = read_source("daemon/migrated.json.5");
+
+	(void)state;
+	for (size_t i = 0; i < setting_count; i++) {
+		const struct setting *setting = &setting_table[i];
+		_cleanup_free_ char *item = text_format(".It Cm %s.%s\n", setting->section,
+							setting->key);
+		const char *start = strstr(manual, item);
+		const char *next = start ? strstr(start + 1, "\n.It ") : NULL;
+		_cleanup_free_ char *entry = next ? text_format("%.*s", (int)(next - start), start)
+						  : text_copy("");
+
+		for (size_t effect = 0; effect < sizeof words / sizeof words[0]; effect++)
+			if (words[effect] &&
+			    (strstr(entry, words[effect]) != NULL) != (setting->effect == effect))
+				fail_msg("\"%s\" is not said, or wrong, of %s", words[effect],
+					 item);
+	}
+}
+
 static void test_manual_has_no_setting_that_is_none(void **state)
 {
 	_cleanup_free_ char *manual = read_source("daemon/migrated.json.5");
@@ -132,6 +160,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_manual_has_every_setting),
+		cmocka_unit_test(test_manual_says_when_a_change_counts),
 		cmocka_unit_test(test_manual_has_no_setting_that_is_none),
 		cmocka_unit_test(test_manual_has_the_variables_of_a_connection),
 		cmocka_unit_test(test_sample_has_every_setting),
