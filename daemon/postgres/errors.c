@@ -2,9 +2,12 @@
  * SQLSTATE to kind by one table, and the cleaning of PostgreSQL's and libpq's messages.
  *
  * The rule for messages is to know what is harmless. A server's own primary message names objects,
- * which are ours to name, and in two classes (22, and 42 at "at or near") values, which are cut
- * out. Whatever a function or trigger raised by itself may say anything, so a sentence of ours
- * stands in its place.
+ * which are ours to name, and in some classes (22, and 42 at "at or near") values, which are cut
+ * out. Names are values, too, where they come from a row: cast to regclass or a text search
+ * configuration, or pasted into the SQL of somebody's trigger. So an object's name is kept only
+ * where the server points at it in our own statement, and a constraint's only where it is the
+ * server's own code that speaks. Whatever a function or trigger raised by itself may say anything,
+ * so a sentence of ours stands in its place.
  */
 #include "postgres/errors.h"
 
@@ -85,7 +88,8 @@ enum error_kind pg_error_kind(const char *sqlstate)
 
 enum treatment {
 	KEEP,	    /* it names objects at most */
-	CUT_VALUES, /* it may quote a value */
+	CUT_VALUES, /* it may quote a value, or say a number */
+	CUT_QUOTED, /* it may quote a value */
 	CUT_TOKEN,  /* it may quote a token of the statement */
 	REPLACE,    /* it may say anything */
 };
@@ -95,17 +99,24 @@ static const struct {
 	const char *prefix;
 	enum treatment treatment;
 } treatments[] = {
-	{ "08", KEEP }, { "0A", KEEP },		{ "21", KEEP },	      { "22", CUT_VALUES },
-	{ "23", KEEP }, { "25", KEEP },		{ "26", KEEP },	      { "28", KEEP },
-	{ "2B", KEEP }, { "34", KEEP },		{ "3D", KEEP },	      { "3F", KEEP },
-	{ "40", KEEP }, { "42601", CUT_TOKEN }, { "42", KEEP },	      { "44", KEEP },
-	{ "53", KEEP }, { "54", KEEP },		{ "55", KEEP },	      { "57", KEEP },
-	{ "58", KEEP }, { "F0", KEEP },		{ "XX", CUT_VALUES }, /* some of it by extensions */
+	{ "08", KEEP }, { "0A", KEEP },
+	{ "21", KEEP }, { "22", CUT_VALUES },
+	{ "23", KEEP }, { "25", KEEP },
+	{ "26", KEEP }, { "28", KEEP },
+	{ "2B", KEEP }, { "34", KEEP },
+	{ "3D", KEEP }, { "3F", KEEP },
+	{ "40", KEEP }, { "42601", CUT_TOKEN },
+	{ "42", KEEP }, { "44", KEEP },
+	{ "53", KEEP }, { "54000", CUT_VALUES },
+	{ "54", KEEP }, { "55", KEEP },
+	{ "57", KEEP }, { "58", KEEP },
+	{ "F0", KEEP }, { "XX", CUT_QUOTED }, /* some of it by extensions */
 };
 
 #define RAISED_BY_OTHERS \
 	"a function or trigger of the database raised an error (its text is in the server's log)"
 #define UNFIT_VALUE "a value does not fit its type or its use"
+#define BROKEN_CONSTRAINT "a constraint does not allow the row"
 
 static enum treatment treatment_of(const char *sqlstate)
 {
@@ -141,13 +152,42 @@ static bool is_ascii(char byte)
 	return (unsigned char)byte < 0x80;
 }
 
+/* The digits of a type's modifier, "varying(10)", and what is part of a word are no values. */
+static bool announces_number(const struct text *words)
+{
+	size_t length = words->length;
+
+	if (length == 0)
+		return false;
+	if (words->data[length - 1] == '(' || words->data[length - 1] == ',')
+		return length > 1 && isalnum((unsigned char)words->data[length - 2]);
+	return isalnum((unsigned char)words->data[length - 1]) || words->data[length - 1] == '_';
+}
+
+static bool is_apostrophe(const struct text *words, const char *quote)
+{
+	return *quote == '\'' && words->length > 0 &&
+	       isalpha((unsigned char)words->data[words->length - 1]);
+}
+
+/* The last quote, of either kind, from here on; NULL: there is none. */
+static const char *last_quote_in(const char *string)
+{
+	const char *last_double = strrchr(string, '"');
+	const char *last_single = strrchr(string, '\'');
+
+	if (!last_double || !last_single)
+		return last_double ? last_double : last_single;
+	return last_double > last_single ? last_double : last_single;
+}
+
 /* Class 22 quotes values after a colon ('invalid input syntax for type integer: "…"'), in the
    middle of a sentence ('value "…" is out of range') and as bytes (0xe2 0x82). A server that
    speaks another language has other quotes, too, which lc_messages, a superuser's setting, does
    not let us forbid: then none of it is kept. */
-static void cut_values(struct text *clean, const char *primary)
+static void cut_values(struct text *clean, const char *primary, bool numbers)
 {
-	const char *last_quote = strrchr(primary, '"');
+	const char *last_quote = last_quote_in(primary);
 
 	for (const char *next = primary; *next; next++) {
 		if (strncmp(next, ": ", 2) == 0)
@@ -157,7 +197,7 @@ static void cut_values(struct text *clean, const char *primary)
 
 			text_append_bytes(clean, next, (size_t)(end - next) + 1);
 			next = end;
-		} else if (*next == '"') {
+		} else if (*next == '"' || (*next == '\'' && !is_apostrophe(clean, next))) {
 			/* A value may hold quotes itself: nothing up to the last of them is
 			   kept. */
 			text_append(clean, "\"…\"");
@@ -167,6 +207,9 @@ static void cut_values(struct text *clean, const char *primary)
 		} else if (next[0] == '0' && next[1] == 'x') {
 			text_append(clean, "0x…");
 			next += 1 + strspn(next + 2, "0123456789abcdefABCDEF");
+		} else if (numbers && isdigit((unsigned char)*next) && !announces_number(clean)) {
+			text_append(clean, "…");
+			next += strspn(next, "0123456789.") - 1;
 		} else if (!is_ascii(*next)) {
 			text_clear(clean);
 			text_append(clean, UNFIT_VALUE);
@@ -210,7 +253,10 @@ static void clean_message(struct text *clean, const char *sqlstate, const char *
 		text_append(clean, primary);
 		break;
 	case CUT_VALUES:
-		cut_values(clean, primary);
+		cut_values(clean, primary, true);
+		break;
+	case CUT_QUOTED:
+		cut_values(clean, primary, false);
 		break;
 	case CUT_TOKEN:
 		cut_token(clean, primary);
@@ -255,18 +301,63 @@ static bool raised_by_others(const PGresult *result)
 	return false;
 }
 
+/* Where PostgreSQL itself, of whatever version, finds that a row breaks a constraint. Other files are extensions', and what a
+   foreign server said. */
+static bool is_of_constraints(const char *file)
+{
+	static const char *const files[] = {
+		"execMain.c",	   "execExprInterp.c",	"execQual.c",	  "domains.c",
+		"nbtinsert.c",	   "ri_triggers.c",	"execIndexing.c", "execUtils.c",
+		"execPartition.c", "execReplication.c", "nbtsort.c",	  "tuplesortvariants.c",
+		"tuplesort.c",	   "tablecmds.c"
+	};
+
+	for (size_t i = 0; file && i < sizeof files / sizeof *files; i++)
+		if (strcmp(file, files[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool has_class(const char *sqlstate, const char *class)
+{
+	return strncmp(sqlstate, class, 2) == 0;
+}
+
+static bool names_what_it_stumbled_over(const char *sqlstate)
+{
+	return (has_class(sqlstate, "42") && strcmp(sqlstate, "42501") != 0) ||
+	       has_class(sqlstate, "0A") || has_class(sqlstate, "26") ||
+	       has_class(sqlstate, "34") || has_class(sqlstate, "3D") || has_class(sqlstate, "3F");
+}
+
+/* As which SQLSTATE the message is treated, and NULL: not at all. */
+static const char *treated_as(const PGresult *result, const char *sqlstate)
+{
+	if (raised_by_others(result))
+		return "P0001";
+	if (has_class(sqlstate, "23") || has_class(sqlstate, "44"))
+		return is_of_constraints(PQresultErrorField(result, PG_DIAG_SOURCE_FILE)) ? sqlstate
+											  : NULL;
+	if (names_what_it_stumbled_over(sqlstate) &&
+	    !PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION))
+		return "22000";
+	return sqlstate;
+}
+
 void pg_error_from_result(struct error *err, const PGresult *result)
 {
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-	char message[sizeof err->message];
+	char message[sizeof err->message] = BROKEN_CONSTRAINT;
+	const char *as;
 
 	if (!sqlstate) {
 		pg_error_from_link(err, PQresultErrorMessage(result));
 		return;
 	}
-	pg_error_message(message, sizeof message, raised_by_others(result) ? "P0001" : sqlstate,
-			 primary);
+	as = treated_as(result, sqlstate);
+	if (as)
+		pg_error_message(message, sizeof message, as, primary);
 	error_set(err, pg_error_kind(sqlstate), "%s", message);
 	snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
 }

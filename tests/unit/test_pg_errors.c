@@ -88,6 +88,16 @@ static const struct {
 	{ "2201B", "invalid regular expression: secret", "invalid regular expression" },
 	{ "22P02", "unterminated \"secret", "unterminated \"…\"" },
 
+	{ "22023", "invalid value 'secret' of a library", "invalid value \"…\" of a library" },
+	{ "22023", "can't read 'sec\"ret'", "can't read \"…\"" },
+	{ "22023", "setseed parameter 4711 is out of allowed range [-1,1]",
+	  "setseed parameter … is out of allowed range [-…,…]" },
+	{ "22026", "bit string length 4711 does not match type bit(3)",
+	  "bit string length … does not match type bit(3)" },
+	{ "22003", "numeric(10,2) overflow at int4", "numeric(10,2) overflow at int4" },
+	{ "54000", "requested character too large for encoding: 4711",
+	  "requested character too large for encoding" },
+
 	{ "22003", "Wert »secret« ist außerhalb des gültigen Bereichs für Typ integer",
 	  "a value does not fit its type or its use" },
 	{ "22P02", "syntaxe en entrée invalide pour le type integer : « secret »",
