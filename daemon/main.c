@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -123,6 +125,14 @@ static int run(const struct arguments *arguments)
 	return status;
 }
 
+/* Buffers hold patients' rows, and the configuration passwords: neither a core file nor another process of our user is to
+   have them, whatever started us. */
+static void leave_no_core(void)
+{
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments arguments = { .config = DEFAULT_CONFIG };
@@ -130,6 +140,7 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	leave_no_core();
 	journal_init(arguments.verbosity > 0 ? LOG_DEBUG : LOG_INFO);
 	return run(&arguments);
 }
