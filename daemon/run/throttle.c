@@ -38,15 +38,16 @@ static void wait(struct throttle *throttle)
 /* NULL: nothing stands in the way. */
 static void decide(struct throttle *throttle, const char *reason)
 {
+	const struct log_fields fields = { .database = "target" };
 	bool was_throttled = throttle->reason[0] != '\0';
 	bool changed = strcmp(throttle->reason, reason != NULL ? reason : "") != 0;
 
 	throttle->known = true;
 	snprintf(throttle->reason, sizeof(throttle->reason), "%s", reason != NULL ? reason : "");
 	if (reason != NULL && !was_throttled)
-		event_log(EVENT_THROTTLED, NULL, "throttled, nothing new is begun: %s", reason);
+		event_log(EVENT_THROTTLED, &fields, "throttled, nothing new is begun: %s", reason);
 	else if (reason == NULL && was_throttled)
-		event_log(EVENT_THROTTLE_RELEASED, NULL, "no longer throttled");
+		event_log(EVENT_THROTTLE_RELEASED, &fields, "no longer throttled");
 	if (changed)
 		throttle->means.on_change(throttle->means.arg);
 	if (reason == NULL)
@@ -56,16 +57,23 @@ static void decide(struct throttle *throttle, const char *reason)
 static void weigh(struct throttle *throttle, const PGresult *result)
 {
 	int64_t most = throttle->means.settings->throttle_max;
+	const char *value = PQgetvalue(result, 0, 0);
 	_cleanup_free_ char *reason = NULL;
+	char *end;
+	double number = strtod(value, &end);
 
 	if (PQgetisnull(result, 0, 0)) {
 		decide(throttle, "throttle.query yields no number (NULL)");
 		return;
 	}
+	if (end == value || *end != '\0') { /* which may be anything, so it is not repeated */
+		decide(throttle, "throttle.query yields no number");
+		return;
+	}
 	/* NaN is not within the limit either. */
-	if (!(strtod(PQgetvalue(result, 0, 0), NULL) <= (double)most))
-		reason = text_format("throttle.query says %s, throttle.max is %" PRId64,
-				     PQgetvalue(result, 0, 0), most);
+	if (!(number <= (double)most))
+		reason = text_format("throttle.query says %s, throttle.max is %" PRId64, value,
+				     most);
 	decide(throttle, reason);
 }
 
