@@ -49,7 +49,10 @@ static void on_notice(void *arg, const PGresult *result)
 	connection->notice_count++;
 	pg_note_fatal(connection, result);
 	pg_error_from_result(&notice, result);
-	log_debug("%s: notice %s: %s", connection->settings.name, notice.sqlstate, notice.message);
+	log_event(LOG_DEBUG,
+		  &(struct log_fields){ .database = pg_database(connection),
+					.sqlstate = notice.sqlstate },
+		  "%s: notice: %s", connection->settings.name, notice.message);
 }
 
 /* --- its beginning ---------------------------------------------------------------------------- */

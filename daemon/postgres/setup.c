@@ -60,9 +60,10 @@ static void say_setup(struct pg_connection *connection);
 static void log_living(const struct pg_connection *connection)
 {
 	for (size_t i = 0; i < connection->predecessor_count; i++)
-		log_warning("%s: backend %d of a connection that was lost does not end; what it "
-			    "holds is waited for",
-			    connection->settings.name, connection->predecessors[i].pid);
+		log_event(LOG_WARNING, &(struct log_fields){ .database = pg_database(connection) },
+			  "%s: backend %d of a connection that was lost does not end; what it "
+			  "holds is waited for",
+			  connection->settings.name, connection->predecessors[i].pid);
 }
 
 static void look_again(struct pg_connection *connection)
@@ -102,7 +103,8 @@ static void note_refusal(struct pg_connection *connection, const struct error *r
 
 	error_context(&err, "%s: backends of lost connections cannot be ended, and are waited for",
 		      connection->settings.name);
-	log_error(LOG_WARNING, &err);
+	log_error_of(LOG_WARNING, &(struct log_fields){ .database = pg_database(connection) },
+		     &err);
 	connection->may_not_end_them = true;
 }
 

@@ -176,8 +176,9 @@ static void on_activity(void *arg, const struct pg_answer *answer)
 	if (victim->moved_ms == inquiry->moved_ms) {
 		victim->stall_reason = reason;
 		if (!reason && !answer->error)
-			log_info("%s: nothing has moved for a while, but backend %d is at work",
-				 victim->settings.name, victim->backend.pid);
+			log_event(LOG_INFO, &(struct log_fields){ .database = pg_database(victim) },
+				  "%s: nothing has moved for a while, but backend %d is at work",
+				  victim->settings.name, victim->backend.pid);
 	}
 	inquiry_end(inquiry);
 }

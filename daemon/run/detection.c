@@ -110,7 +110,9 @@ static bool may_retry(const struct error *err)
 static void log_fallback(const struct detection_entity *entity)
 {
 	if (entity->detected.fallback != NULL)
-		log_event(LOG_NOTICE, &(struct log_fields){ .entity = entity->bound->entity->name },
+		log_event(LOG_NOTICE,
+			  &(struct log_fields){ .entity = entity->bound->entity->name,
+						.phase = "detect" },
 			  "%s is swept: %s", entity->bound->entity->name,
 			  entity->detected.fallback);
 }
@@ -135,7 +137,10 @@ static void on_detected(void *arg, const struct detected *detected, const struct
 		entity->state = DETECTION_WAITING;
 	} else {
 		if (!detection->cancelled)
-			log_error(LOG_ERR, err);
+			log_error_of(LOG_ERR,
+				     &(struct log_fields){ .entity = entity->bound->entity->name,
+							   .phase = "detect" },
+				     err);
 		entity->error = *err;
 		entity->state = DETECTION_DONE;
 	}

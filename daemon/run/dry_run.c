@@ -167,7 +167,8 @@ static void finish(struct dry_run *dry)
 	if (dry->session != NULL)
 		error_context(&dry->error, "the dry run has ended, and nothing was changed");
 	if (unfinished && (dry->session == NULL || dry->ended))
-		log_error(LOG_WARNING, &dry->error); /* else the session does */
+		log_error_of(LOG_WARNING, &(struct log_fields){ .phase = "dry run" },
+			     &dry->error); /* else the session does */
 	close_connections(dry);
 	engine->dry_run = NULL;
 	if (dry->on_done != NULL)
@@ -202,7 +203,7 @@ static void on_rows(void *arg, json_t *rows, const struct error *err)
 	struct dry_run *dry = arg;
 
 	if (err != NULL)
-		log_error(LOG_WARNING, err);
+		log_error_of(LOG_WARNING, &(struct log_fields){ .session = dry->session->id }, err);
 	json_object_set_new(dry->shown, "rows", rows != NULL ? rows : json_array());
 	roll_back(dry);
 }

@@ -100,7 +100,8 @@ struct entity_run {
 	unsigned attempts;  /* of what has failed and is not done yet, the most */
 	unsigned fruitless; /* failures since something of it succeeded */
 	bool alone; /* its batches are split: one at a time, so that it does not keep every lane waiting */
-	int64_t retries; /* how often something was tried again, in all lives */
+	int64_t retries;  /* how often something was tried again, in all lives */
+	int letters_told; /* rows set aside that the log names (letters.h) */
 
 	/* Progress. */
 	int64_t total;

@@ -92,7 +92,7 @@ static void on_kept(void *arg, const struct pg_answer *answer)
 	session->unkept = true;
 	if (session_will_reconnect(session, answer->error))
 		return; /* hold_store_ready() */
-	log_error(LOG_WARNING, answer->error);
+	log_error_of(LOG_WARNING, &(struct log_fields){ .session = session->id }, answer->error);
 	event_add(session->keep_again, &(struct timeval){ .tv_sec = KEEP_AGAIN_S });
 }
 
@@ -211,7 +211,7 @@ void session_hold(struct session *session, enum hold_kind kind, const char *reas
 	hold_keep(session);
 }
 
-void session_release(struct session *session)
+void session_release(struct session *session, enum event_kind how)
 {
 	if (session->hold == HOLD_NONE)
 		return;
@@ -219,9 +219,9 @@ void session_release(struct session *session)
 		session->active_ms = 0;
 	if (session->hold == HOLD_BREAKER)
 		breaker_approve(session);
-	event_log(session->hold == HOLD_ENVIRONMENT ? EVENT_SESSION_RECOVERED
-						    : EVENT_SESSION_RESUMED,
-		  &(struct log_fields){ .session = session->id }, "session %s goes on",
+	event_log(how, &(struct log_fields){ .session = session->id },
+		  how == EVENT_SESSION_RECOVERED ? "session %s goes on by itself"
+						 : "session %s goes on",
 		  session->id);
 	session->hold = HOLD_NONE;
 	session->reason[0] = '\0';

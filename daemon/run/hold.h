@@ -13,6 +13,8 @@
 #include <libpq-fe.h>
 #include <stdint.h>
 
+#include "base/event.h"
+
 enum hold_kind {
 	HOLD_NONE,
 	HOLD_OPERATOR,	  /* somebody paused it */
@@ -30,8 +32,9 @@ const char *hold_name(enum hold_kind kind);
    Nothing happens to a session that is cancelled, ending or over. */
 void session_hold(struct session *session, enum hold_kind kind, const char *reason);
 
-/* Lifts whatever holds it, approves what a breaker asked for, and lets it go on. */
-void session_release(struct session *session);
+/* Lifts whatever holds it, approves what a breaker asked for, and lets it go on: resumed by a person (EVENT_SESSION_RESUMED), or by
+   itself (EVENT_SESSION_RECOVERED). */
+void session_release(struct session *session, enum event_kind how);
 
 /* --- for session.c ------------------------------------------------------------------------------- */
 

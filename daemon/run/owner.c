@@ -61,10 +61,12 @@ static void ask_row(struct owner *owner);
 
 static void tell(enum owner_state state, const struct error *reason)
 {
+	const struct log_fields fields = { .database = "target" };
+
 	if (state == OWNER_STANDBY)
-		event_log(EVENT_STANDBY, NULL, "standing by: %s", reason->message);
+		event_log(EVENT_STANDBY, &fields, "standing by: %s", reason->message);
 	else
-		log_error(LOG_NOTICE, reason);
+		log_error_of(LOG_WARNING, &fields, reason);
 }
 
 static void set_state(struct owner *owner, enum owner_state state, const struct error *reason)

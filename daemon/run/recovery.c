@@ -223,7 +223,7 @@ static void release(struct session *session)
 {
 	session->probing = PROBING_NOTHING;
 	session->probe_at_ms = 0;
-	session_release(session);
+	session_release(session, EVENT_SESSION_RECOVERED);
 	if (recovery_renews_connection(session))
 		return; /* what is unkept is kept when it is back */
 	schedule_keep_unkept(session);
@@ -375,12 +375,16 @@ static bool is_tried_again(enum recovery_action action)
 	       action != RECOVERY_PUT_DOWN;
 }
 
+static void log_of(const struct entity_run *run, const struct error *err)
+{
+	log_error_of(LOG_WARNING,
+		     &(struct log_fields){ .session = run->session->id, .entity = name_of(run) },
+		     err);
+}
+
 static void note(struct entity_run *run, const struct error *err, unsigned attempts)
 {
-	struct error told = *err;
-
-	snprintf(told.entity, sizeof(told.entity), "%s", name_of(run));
-	log_error(LOG_WARNING, &told);
+	log_of(run, err);
 	if (!run->paused)
 		snprintf(run->reason, sizeof(run->reason), "%s", err->message);
 	run->fruitless++;
@@ -413,7 +417,7 @@ void recovery_batch_failed(struct entity_run *run, struct batch_spec *spec, cons
 	enum recovery_action action = recovery_action(err);
 
 	if (run->session->phase != SESSION_RUNNING || entity_run_is_over(run)) {
-		log_error(LOG_WARNING, err);
+		log_of(run, err);
 		batch_spec_done(spec);
 		return;
 	}
@@ -487,7 +491,7 @@ bool recovery_step_failed(struct entity_run *run, const struct error *err)
 	if (session_will_reconnect(run->session, err))
 		action = RECOVERY_RECONNECT;
 	if (run->session->phase != SESSION_RUNNING || entity_run_is_over(run)) {
-		log_error(LOG_WARNING, err);
+		log_of(run, err);
 		return false;
 	}
 	if (is_ours(run, err))

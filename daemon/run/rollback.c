@@ -186,7 +186,11 @@ static void on_vacuumed(void *arg, const struct pg_answer *answer)
 		return;
 	}
 	if (answer->error != NULL)
-		log_error(LOG_DEBUG, answer->error);
+		log_error_of(LOG_DEBUG,
+			     &(struct log_fields){ .session = run->session->id,
+						   .entity = name_of(run),
+						   .phase = "undo" },
+			     answer->error);
 	run->planning_more = false;
 	run->finished = true;
 	session_entity_planned(run, NULL);

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "run/breaker.h"
+#include "run/letters.h"
 #include "run/plan.h"
 #include "run/recovery.h"
 #include "run/rollback.h"
@@ -306,6 +307,8 @@ static void batch_succeeded(struct entity_run *run, const struct batch_spec *spe
 		pace_measured(pace, &limits, rows > result->rows ? rows : result->rows,
 			      result->bytes, result->elapsed_ms);
 	entity_run_count(run, &result->counts);
+	if (result->counts.failed > 0)
+		letters_tell(run, spec->number);
 	log_warnings(run, result);
 	recovery_succeeded(run, spec->retry.attempts);
 	if (entity_run_is_over(run))

@@ -36,7 +36,10 @@ static void on_kept(void *arg, const struct pg_answer *answer)
 		return;
 	run->unkept = true;
 	if (answer->error->kind != ERROR_CONNECTION)
-		log_error(LOG_ERR, answer->error);
+		log_error_of(LOG_ERR,
+			     &(struct log_fields){ .session = run->session->id,
+						   .entity = name_of(run) },
+			     answer->error);
 }
 
 void schedule_keep(struct entity_run *run)

@@ -525,7 +525,8 @@ void session_store_ready(struct session *session)
 {
 	if (session->phase < SESSION_RUNNING && session->hold == HOLD_ENVIRONMENT)
 		session_release(
-			session); /* what was in its way may have gone with the connection */
+			session,
+			EVENT_SESSION_RECOVERED); /* what was in its way may have gone with the connection */
 	hold_store_ready(session);
 	switch (session->phase) {
 	case SESSION_PREPARING:
@@ -610,6 +611,7 @@ void session_free(struct session *session)
 	binding_free(session->binding);
 	json_decref(session->options);
 	json_decref(session->undetected);
+	json_decref(session->letter_kinds);
 	json_decref(session->remarks);
 	free(session);
 }

@@ -74,7 +74,8 @@ struct session {
 	json_t *breach;	  /* what a breaker holds it for; NULL: nothing. See breaker.h */
 	json_t *approved; /* what was approved; NULL: nothing */
 	json_t *remarks;  /* of a dry one: where another would have stood still, in words */
-	json_t *undetected;	  /* entity → why its detection failed; NULL: all went well */
+	json_t *letter_kinds; /* why rows were set aside, as far as the log has it (letters.h) */
+	json_t *undetected;   /* entity → why its detection failed; NULL: all went well */
 	bool analysis_by_default; /* nobody named it: it must cover every entity, or a new one is made */
 	bool analysis_settled; /* a later life is to take the same */
 	bool asking;	       /* the analysis is being read */

@@ -207,7 +207,7 @@ bool session_continue(struct session *session, const char *entity, struct error 
 		return false;
 	if (entity != NULL)
 		return continue_entity(session, entity, err);
-	session_release(session);
+	session_release(session, EVENT_SESSION_RESUMED);
 	recovery_renews_connection(session); /* or what is tried now would be tried read-only */
 	return true;
 }

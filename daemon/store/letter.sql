@@ -234,3 +234,23 @@ SELECT $1::uuid,
     ON CONFLICT (analysis, entity) DO UPDATE
    SET strategy = excluded.strategy
 RETURNING entity, whole, added, modified, deleted, rows, strategy
+
+-- name: letters_of_batch
+-- $1 session, $2 entity, $3 batch, $4 how many at most, beside the first of each kind: what it has set aside, for the log.
+SELECT l.legacy_key, l.phase, l.sqlstate, l.name, l.message, l.kind, l.nth = 1
+  FROM (SELECT d.id,
+               pg_catalog.array_to_string(d.legacy_key, ',', '') AS legacy_key,
+               d.phase,
+               d.sqlstate,
+               coalesce(d.constraint_name, d.column_name) AS name,
+               d.message,
+               pg_catalog.concat_ws(' ', d.phase, d.sqlstate, d.constraint_name, d.column_name) AS kind,
+               pg_catalog.row_number() OVER (PARTITION BY d.phase, d.sqlstate, d.constraint_name, d.column_name ORDER BY d.id) AS nth,
+               pg_catalog.row_number() OVER (ORDER BY d.id) AS ordinal
+          FROM migrated.dead_letter AS d
+         WHERE d.session = $1::uuid
+           AND d.entity = $2
+           AND d.batch = $3::integer) AS l
+ WHERE l.nth = 1
+    OR l.ordinal <= $4::bigint
+ ORDER BY l.id
