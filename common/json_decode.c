@@ -342,3 +342,21 @@ bool json_decode(struct json_report *report, const char *path, json_t *value,
 			json_problem(report, path, "\"%s\" is missing", fields->key);
 	return report->count == before;
 }
+
+json_t *json_lossy_string(const char *text)
+{
+	size_t length = strlen(text);
+	_cleanup_free_ char *ascii = NULL;
+
+	for (size_t cut = 0; cut < 4 && cut <= length; cut++) {
+		json_t *string = json_stringn(text, length - cut);
+
+		if (string != NULL)
+			return string;
+	}
+	ascii = text_copy(text);
+	for (char *byte = ascii; *byte != '\0'; byte++)
+		if ((unsigned char)*byte >= 0x80)
+			*byte = '?';
+	return json_string(ascii);
+}

@@ -72,6 +72,9 @@ char *json_path_index(const char *path, size_t index);
 /* "a string", "a list": what a value is, for "expected …, found …". */
 const char *json_found(const json_t *value);
 
+/* A text that need not be UTF-8 to its end, since it was cut or came from a library: as much of it as can be said in JSON. */
+json_t *json_lossy_string(const char *text);
+
 /* A string, number, boolean or null? */
 bool json_is_scalar(const json_t *value);
 

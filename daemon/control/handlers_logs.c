@@ -53,23 +53,6 @@ static json_t *string_or_null(const char *string)
 	return string[0] != '\0' ? json_string(string) : json_null();
 }
 
-/* A message that is not UTF-8 to its end, since it was cut or came from a library, is said as far as it can be. */
-static json_t *message_of(const struct journal_event *event)
-{
-	size_t length = strlen(event->message);
-	char ascii[sizeof(event->message)];
-
-	for (size_t cut = 0; cut < 4 && cut <= length; cut++) {
-		json_t *message = json_stringn(event->message, length - cut);
-
-		if (message != NULL)
-			return message;
-	}
-	for (size_t i = 0; i <= length; i++)
-		ascii[i] = (unsigned char)event->message[i] < 0x80 ? event->message[i] : '?';
-	return json_string(ascii);
-}
-
 static json_t *describe(const struct journal_event *event)
 {
 	const struct event_description *kind = event_describe(event->kind);
@@ -78,11 +61,11 @@ static json_t *describe(const struct journal_event *event)
 	return json_pack("{s:I, s:s, s:s, s:o, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "number",
 			 (json_int_t)event->number, "time",
 			 clock_format_rfc3339(time, event->wall_us), "level",
-			 journal_priority_name(event->priority), "message", message_of(event),
-			 "event", kind->name, "message_id", kind->message_id, "session",
-			 string_or_null(event->session), "entity", string_or_null(event->entity),
-			 "database", string_or_null(event->database), "legacy_key",
-			 string_or_null(event->legacy_key), "sqlstate",
+			 journal_priority_name(event->priority), "message",
+			 json_lossy_string(event->message), "event", kind->name, "message_id",
+			 kind->message_id, "session", string_or_null(event->session), "entity",
+			 string_or_null(event->entity), "database", string_or_null(event->database),
+			 "legacy_key", string_or_null(event->legacy_key), "sqlstate",
 			 string_or_null(event->sqlstate), "phase", string_or_null(event->phase));
 }
 
