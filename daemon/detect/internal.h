@@ -19,6 +19,7 @@ struct detect_run {
 	const struct pg_transaction *transaction; /* how one is said on the target */
 	bool begun;				  /* one is open there */
 	struct pump *pump;			  /* while rows are shipped */
+	struct comparison *comparison;		  /* of rows, once that has begun */
 	struct error error;
 	detect_on_done *on_done;
 	void *arg;
@@ -67,11 +68,19 @@ struct rows_comparison {
 		join; /* "FULL": what was seen and is not read is gone; "LEFT": that says nothing */
 	const char *seen;    /* condition on what was seen */
 	bool in_transaction; /* the target's is open already */
+	bool further;	     /* these rows are added to those that were shipped before */
 	bool all;	     /* every row of the source is read */
+	/* NULL, or called when they have been shipped, or could not be; nothing is compared, and the run not finished, until rows_go_on(). */
+	void (*on_shipped)(void *arg, const struct error *err);
+	void *arg;
 };
 
 /* Ships the rows, compares them with what was seen, keeps the keys of those that differ, and finishes the run. */
 void rows_compare(struct detect_run *run, const struct rows_comparison *comparison);
+
+/* After on_shipped(): compares them; or does not. */
+void rows_go_on(struct detect_run *run);
+void rows_forget(struct detect_run *run);
 
 /* --- the sweep ---------------------------------------------------------------------------------- */
 

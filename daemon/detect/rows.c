@@ -11,9 +11,8 @@
 #include "sql_detect.h"
 
 struct comparison {
-	struct detect_run *run;
-	bool all;
-	char *compare; /* SQL */
+	struct rows_comparison wanted; /* its strings are not kept */
+	char *compare;		       /* SQL */
 };
 
 /* The holes of the source's statements, those of the target's, and the caller's own. */
@@ -73,10 +72,11 @@ char *rows_fill(const struct detect_run *run, const char *template, const struct
 	return text_steal(&text);
 }
 
-static void comparison_free(struct comparison *comparison)
+void rows_forget(struct detect_run *run)
 {
-	free(comparison->compare);
-	free(comparison);
+	free(run->comparison->compare);
+	free(run->comparison);
+	run->comparison = NULL;
 }
 
 static int64_t number(const PGresult *result, int column)
@@ -86,44 +86,50 @@ static int64_t number(const PGresult *result, int column)
 
 static void on_compared(void *arg, const struct pg_answer *answer)
 {
-	struct comparison *comparison = arg;
-	struct detect_run *run = comparison->run;
+	struct detect_run *run = arg;
 	const PGresult *result = pg_answer_rows(answer);
 
 	if (answer->error == NULL) {
 		run->detected.added = number(result, 0);
 		run->detected.modified = number(result, 1);
 		run->detected.deleted = number(result, 2);
-		if (comparison->all || run->detected.rows < number(result, 3))
+		if (run->comparison->wanted.all || run->detected.rows < number(result, 3))
 			run->detected.rows = number(result, 3);
 	}
-	comparison_free(comparison);
+	rows_forget(run);
 	if (answer->error != NULL)
 		detect_fail(run, answer->error);
 	else
 		detect_finish(run, NULL);
 }
 
+void rows_go_on(struct detect_run *run)
+{
+	pg_continue(run->request.target, run->comparison->compare, on_compared, run);
+}
+
 static void on_pumped(void *arg, const struct pump_result *result)
 {
-	struct comparison *comparison = arg;
-	struct detect_run *run = comparison->run;
+	struct detect_run *run = arg;
+	const struct rows_comparison wanted = run->comparison->wanted;
 
 	run->pump = NULL;
-	if (result->error == NULL) {
-		pg_continue(run->request.target, comparison->compare, on_compared, comparison);
-		return;
-	}
-	comparison_free(comparison);
-	detect_fail(run, result->error);
+	if (result->error != NULL)
+		rows_forget(run);
+	if (wanted.on_shipped != NULL)
+		wanted.on_shipped(wanted.arg, result->error);
+	else if (result->error != NULL)
+		detect_fail(run, result->error);
+	else
+		rows_go_on(run);
 }
 
 void rows_compare(struct detect_run *run, const struct rows_comparison *wanted)
 {
-	struct comparison *comparison = memory_new(sizeof(*comparison));
 	_cleanup_free_ char *table = text_format("pg_temp.sweep_%s",
 						 run->request.bound->entity->name);
-	_cleanup_free_ char *empty = pg_transaction_empty(run->transaction, table);
+	_cleanup_free_ char *empty = wanted->further ? text_copy("")
+						     : pg_transaction_empty(run->transaction, table);
 	const struct text_hole holes[] = {
 		{ "begin", wanted->in_transaction ? "" : run->transaction->begin },
 		{ "empty", empty },
@@ -134,10 +140,10 @@ void rows_compare(struct detect_run *run, const struct rows_comparison *wanted)
 	};
 	_cleanup_free_ char *begin = rows_fill(run, sql_detect_rows_begin, holes);
 
-	*comparison = (struct comparison){
-		.run = run,
-		.all = wanted->all,
+	run->comparison = memory_new(sizeof(*run->comparison));
+	*run->comparison = (struct comparison){
+		.wanted = *wanted,
 		.compare = rows_fill(run, sql_detect_rows_compare, holes),
 	};
-	detect_pump(run, wanted->read, begin, on_pumped, comparison);
+	detect_pump(run, wanted->read, begin, on_pumped, run);
 }

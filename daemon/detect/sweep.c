@@ -4,12 +4,15 @@
  *   known? ──no──▶ count only: the whole entity is to be read
  *     │yes
  *     ├─ integer key: sums per leaf of consecutive keys on both sides, compared in the target ──equal──▶ done
- *     │                     │ some leaves differ
+ *     │                     │ some leaves differ; where one row may explain that, the sums say which
  *     ▼                     ▼
- *   key and hashes of every row, or of the rows of those leaves, shipped and joined with what was seen
+ *   key and hashes of every row, or of those rows and leaves, shipped and joined with what was seen
+ *                           │ rows that do not explain it, after all: their leaves too ──┐
+ *                           ▼                                                            │
+ *                         done ◀────────────────────────────────────────────────────────┘
  *
- * Counts and two sums are compared, never XOR, whose pairs cancel (TiDB sync-diff issue 703). The rows that are compared in the end
- * are from one statement's snapshot; a leaf that was equal is not read again.
+ * Counts and two sums are compared, never XOR, whose pairs cancel (TiDB sync-diff issue 703). A leaf that was equal is not read again.
+ * That two sums locate one difference is what the syndromes of Reed-Solomon codes do (Reed and Solomon 1960), here over the integers.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -26,11 +29,17 @@
 #define MOST_DIRTY_SHARE 0.6
 #define MOST_DIRTY_LEAVES 200000
 
+/* So many low bits of a hash times the place of a key in its leaf must be a bigint; no row is located in wider leaves. */
+#define LOCATING_BITS 26
+#define WIDEST_LOCATED 30
+
 struct sweep {
 	struct detect_run *run;
-	int shift;    /* a leaf holds 2^shift consecutive keys; -1: no leaves */
-	char *leaves; /* array literal of those that differ; NULL: all rows are read */
+	int shift;  /* a leaf holds 2^shift consecutive keys; -1: no leaves */
+	char *lows; /* array literals: the keys that are read, from low to high; NULL: all rows are */
+	char *highs;
 	bool in_transaction;
+	bool doubted; /* what was located has been held against what the leaves differed by */
 };
 
 static const struct bound_entity *bound_of(const struct sweep *sweep)
@@ -42,7 +51,8 @@ static struct detect_run *sweep_free(struct sweep *sweep)
 {
 	struct detect_run *run = sweep->run;
 
-	free(sweep->leaves);
+	free(sweep->lows);
+	free(sweep->highs);
 	free(sweep);
 	return run;
 }
@@ -63,10 +73,15 @@ static char *fill(const struct sweep *sweep, const char *template)
 	_cleanup_free_ char *mask =
 		text_format("%" PRId64, sweep->shift < 0 ? 0 : (INT64_C(1) << sweep->shift) - 1);
 	_cleanup_free_ char *most = text_format("%d", MOST_DIRTY_LEAVES);
-	_cleanup_free_ char *leaves = sweep->leaves != NULL ? pg_quote_literal(sweep->leaves)
-							    : text_copy("");
-	_cleanup_free_ char *empty = pg_transaction_empty(sweep->run->transaction,
-							  "pg_temp.sweep_leaf");
+	_cleanup_free_ char *bits = text_format(
+		"%d", sweep->shift <= WIDEST_LOCATED ? (1 << LOCATING_BITS) - 1 : 0);
+	_cleanup_free_ char *lows = sweep->lows != NULL ? pg_quote_literal(sweep->lows)
+							: text_copy("");
+	_cleanup_free_ char *highs = sweep->highs != NULL ? pg_quote_literal(sweep->highs)
+							  : text_copy("");
+	_cleanup_free_ char *empty = pg_transaction_empty(
+		sweep->run->transaction,
+		"pg_temp.sweep_leaf, pg_temp.sweep_known, pg_temp.sweep_differing");
 
 	return rows_fill(sweep->run, template,
 			 (const struct text_hole[]){ { "begin", sweep->run->transaction->begin },
@@ -74,32 +89,74 @@ static char *fill(const struct sweep *sweep, const char *template)
 						     { "shift", shift },
 						     { "mask", mask },
 						     { "most", most },
-						     { "leaves", leaves },
+						     { "bits", bits },
+						     { "lows", lows },
+						     { "highs", highs },
 						     { NULL, NULL } });
 }
 
 /* --- rows -------------------------------------------------------------------------------------- */
 
+static void compare_rows(struct sweep *sweep);
+
+static void take_ranges(struct sweep *sweep, const PGresult *result, int column)
+{
+	free(sweep->lows);
+	free(sweep->highs);
+	sweep->lows = text_copy(PQgetvalue(result, 0, column));
+	sweep->highs = text_copy(PQgetvalue(result, 0, column + 1));
+}
+
+static void on_doubted(void *arg, const struct pg_answer *answer)
+{
+	struct sweep *sweep = arg;
+	const PGresult *result = pg_answer_rows(answer);
+
+	sweep->doubted = true;
+	if (answer->error != NULL) {
+		rows_forget(sweep->run);
+		fail(sweep, answer->error);
+	} else if (PQgetisnull(result, 0, 0)) {
+		rows_go_on(sweep_free(sweep));
+	} else {
+		take_ranges(sweep, result, 0);
+		rows_forget(sweep->run);
+		compare_rows(sweep);
+	}
+}
+
+/* Rows of leaves that are read whole speak for themselves; those that were located do not. */
+static void on_shipped(void *arg, const struct error *err)
+{
+	struct sweep *sweep = arg;
+	_cleanup_free_ char *doubt = NULL;
+
+	if (err != NULL) {
+		fail(sweep, err);
+	} else if (sweep->lows == NULL || sweep->doubted) {
+		rows_go_on(sweep_free(sweep));
+	} else {
+		doubt = fill(sweep, sql_detect_leaves_doubted);
+		pg_continue(sweep->run->request.target, doubt, on_doubted, sweep);
+	}
+}
+
 static void compare_rows(struct sweep *sweep)
 {
 	const struct detect_request *request = &sweep->run->request;
-	_cleanup_free_ char *from = sweep->leaves != NULL ? fill(sweep, sql_detect_leaves_rows)
-							  : NULL;
+	bool all = sweep->lows == NULL;
+	_cleanup_free_ char *from = all ? NULL : fill(sweep, sql_detect_leaves_rows);
 	_cleanup_free_ char *read = hashed_copy(request->binding, request->bound, from, "TRUE");
-	_cleanup_free_ char *quoted = sweep->leaves != NULL ? pg_quote_literal(sweep->leaves)
-							    : NULL;
-	_cleanup_free_ char *seen = quoted != NULL
-					    ? text_format("k1::bigint >> %d = ANY (%s::bigint[])",
-							  sweep->shift, quoted)
-					    : text_copy("TRUE");
-	bool all = sweep->leaves == NULL;
-	bool in_transaction = sweep->in_transaction;
+	_cleanup_free_ char *seen = all ? text_copy("TRUE") : fill(sweep, sql_detect_leaves_seen);
 
-	rows_compare(sweep_free(sweep), &(struct rows_comparison){ .read = read,
-								   .join = "FULL",
-								   .seen = seen,
-								   .in_transaction = in_transaction,
-								   .all = all });
+	rows_compare(sweep->run, &(struct rows_comparison){ .read = read,
+							    .join = "FULL",
+							    .seen = seen,
+							    .in_transaction = sweep->in_transaction,
+							    .further = sweep->doubted,
+							    .all = all,
+							    .on_shipped = on_shipped,
+							    .arg = sweep });
 }
 
 /* --- leaves ------------------------------------------------------------------------------------ */
@@ -130,7 +187,7 @@ static void on_leaves_compared(void *arg, const struct pg_answer *answer)
 	/* A query as the source has no index to find leaves by. */
 	if (bound_of(sweep)->entity->source_table != NULL && !PQgetisnull(result, 0, 3) &&
 	    (double)dirty <= MOST_DIRTY_SHARE * (double)leaves)
-		sweep->leaves = text_copy(PQgetvalue(result, 0, 3));
+		take_ranges(sweep, result, 3);
 	sweep->in_transaction = true;
 	compare_rows(sweep);
 }
