@@ -128,8 +128,9 @@ void rows_compare(struct detect_run *run, const struct rows_comparison *wanted)
 {
 	_cleanup_free_ char *table = text_format("pg_temp.sweep_%s",
 						 run->request.bound->entity->name);
-	_cleanup_free_ char *empty = wanted->further ? text_copy("")
-						     : pg_transaction_empty(run->transaction, table);
+	_cleanup_free_ char *empty = wanted->further
+					     ? text_copy("")
+					     : pg_transaction_empty(run->transaction, table);
 	const struct text_hole holes[] = {
 		{ "begin", wanted->in_transaction ? "" : run->transaction->begin },
 		{ "empty", empty },

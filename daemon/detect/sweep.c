@@ -35,7 +35,7 @@
 
 struct sweep {
 	struct detect_run *run;
-	int shift;  /* a leaf holds 2^shift consecutive keys; -1: no leaves */
+	int shift; /* a leaf holds 2^shift consecutive keys; -1: no leaves */
 	char *lows; /* array literals: the keys that are read, from low to high; NULL: all rows are */
 	char *highs;
 	bool in_transaction;
@@ -73,8 +73,9 @@ static char *fill(const struct sweep *sweep, const char *template)
 	_cleanup_free_ char *mask =
 		text_format("%" PRId64, sweep->shift < 0 ? 0 : (INT64_C(1) << sweep->shift) - 1);
 	_cleanup_free_ char *most = text_format("%d", MOST_DIRTY_LEAVES);
-	_cleanup_free_ char *bits = text_format(
-		"%d", sweep->shift <= WIDEST_LOCATED ? (1 << LOCATING_BITS) - 1 : 0);
+	_cleanup_free_ char *bits = text_format("%d", sweep->shift <= WIDEST_LOCATED
+							      ? (1 << LOCATING_BITS) - 1
+							      : 0);
 	_cleanup_free_ char *lows = sweep->lows != NULL ? pg_quote_literal(sweep->lows)
 							: text_copy("");
 	_cleanup_free_ char *highs = sweep->highs != NULL ? pg_quote_literal(sweep->highs)
