@@ -80,7 +80,7 @@ static void append_program(struct text *out)
 		"meant.\n"
 		"\n"
 		"Exit status: 0 done, 1 failed, 2 usage, 3 daemon not running, 4 no such thing,\n"
-		"5 denied, 6 paused, 7 timed out.\n");
+		"5 denied, 6 paused or different, 7 timed out.\n");
 }
 
 static void append_usage(struct text *out, const char *start, const struct command *command)

@@ -138,6 +138,24 @@ def test_manuals_refer_to_manuals_of_ours_that_exist(path):
 
 
 @by_name(MANUALS)
+def test_manuals_have_what_one_looks_for(path):
+    headings = re.findall(r'^\.Sh "?(.*?)"?$', text(path), re.MULTILINE)
+    program = ["EXIT STATUS", "DIAGNOSTICS"] if path.suffix in (".1", ".8") else []
+    missing = {"NAME", "SYNOPSIS", "DESCRIPTION", "ENVIRONMENT", "FILES", "EXAMPLES", "SEE ALSO", *program} - set(headings)
+    assert missing == set()
+    see_also = text(path).split(".Sh SEE ALSO")[1]
+    others = {page.name for page in MANUALS if page != path}
+    assert {f"{name}.{section}" for name, section in re.findall(r"^\.Xr (\S+) (\d)", see_also, re.MULTILINE)} >= others
+
+
+def test_the_manual_explains_why_the_daemon_cannot_be_reached():
+    said = re.findall(r'\{ E\w+, EXIT_\w+,\s*"([^"]+)"', (ROOT / "ctl/failure.c").read_text())
+    page = re.sub(r"\\\n", "", text(ROOT / "ctl/migratectl.1"))
+    assert len(said) >= 6
+    assert [message for message in said if f".It {message}".replace("{path}", "/run/migrated/control") not in page] == []
+
+
+@by_name(MANUALS)
 def test_manuals_pass_mandoc(path):
     result = run("mandoc", "-T", "lint", "-W", "style", path)
     # Which other manuals this machine has is not the page's fault.
