@@ -230,7 +230,7 @@ def test_the_guide_leads_from_nothing_to_a_verified_row(tmp_path, servers):
     walk = Walk(tmp_path / "etc", servers)
     try:
         walk.follow(guide())
-        walk.daemon.restart()
+        walk.shell("migratectl reload")
         wait_until(lambda: walk.daemon.call("Status")["next_cycle"], what="a cycle is scheduled")
         walk.daemon.stop()
     finally:

@@ -70,6 +70,8 @@ class Counter(Shift):
             self.paused()
         if command.startswith("migratectl conflicts resolve"):
             self.edit()
+        if "dead-letters retry" in command:
+            self.source.sql("UPDATE patient SET full_name = 'mended' WHERE full_name IS NULL")
         self.status = 7 if "--follow" in command else 0
         self.shell(self.stands_for(command) + (" --timeout 1" if self.status else "") + (" --help" if command in VERBS_ALONE else ""))
         self.free()
