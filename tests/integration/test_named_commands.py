@@ -1,4 +1,4 @@
-"""Every command line that README.md, OPERATIONS.md and the manuals' examples name is run against a living pair, in a situation that suits it.
+"""Every command line that README.md, OPERATIONS.md, the manuals' examples and the message catalog name is run against a living pair, in a situation that suits it.
 
 What a chapter of the guides shows with its output is followed by test_docs.py and test_operations.py, and not run again here.
 """
@@ -11,9 +11,10 @@ from shift import Shift
 from test_docs import COMMAND, MANUALS, plain, text
 
 # Named as verbs, of which the sentence does not say more.
-VERBS_ALONE = {"migratectl explain", "migratectl conflicts resolve"}
+VERBS_ALONE = {"migratectl explain", "migratectl conflicts resolve", "migratectl dead-letters show", "migratectl dead-letters retry", "migratectl rollback"}
 # Where an entity or an id is somebody's own, here is ours.
 STAND_INS = ((r"\bSESSION\b|\b[0-9a-f]{8}\b", "{session}"), (r"\b(?:X|orders)\b", "patients"), (r"(?<=conflicts show )\d+|(?<=conflicts resolve )\d+", "{conflict}"),
+             (r"@MIGRATED_ENTITY@", "patients"), (r"@MIGRATED_LEGACY_KEY@", "10"), (r"@MIGRATED_SESSION@", "{session}"), (r"\bUSER\b", "root"),
              (r"-c new/migrated.json", ""), (r" \| jq .*", ""))
 
 
@@ -36,6 +37,8 @@ def named():
     for path in MANUALS:
         examples = re.search(r"^\.Sh EXAMPLES\n(.*?)^\.Sh", text(path), re.MULTILINE | re.DOTALL).group(1)
         found += commands_of(plain(line).removeprefix(".") for line in examples.splitlines())
+    catalog = re.sub(r"\s+", " ", (ROOT / "systemd/migrated.catalog").read_text())
+    found += commands_of(re.findall(r"`([^`]+)`", catalog))
     return [command for command in dict.fromkeys(found) if command not in shown_and_followed()]
 
 

@@ -50,7 +50,8 @@ def test_the_package_holds_what_is_installed(package):
     for name in ("/usr/sbin/migrated", "/usr/bin/migratectl", "/lib/systemd/system/migrated.service",
                  "/lib/systemd/system/migrated.socket", "/usr/lib/sysusers.d/migrated.conf", "/etc/migrated/migrated.json",
                  "/usr/share/man/man1/migratectl.1.gz", "/usr/share/man/man5/migrated.json.5.gz",
-                 "/usr/share/man/man8/migrated.8.gz", "/usr/share/bash-completion/completions/migratectl"):
+                 "/usr/share/man/man8/migrated.8.gz", "/usr/lib/systemd/catalog/migrated.catalog", "/usr/lib/tmpfiles.d/migrated.conf",
+                 "/usr/share/doc/migrated/OPERATIONS.md.gz", "/usr/share/doc/migrated/examples/entities.d/patients.json", "/usr/share/bash-completion/completions/migratectl"):
         assert f" .{name}\n" in names
 
 
@@ -86,6 +87,12 @@ def is_active():
     return run("systemctl", "is-active", "migrated", check=False).stdout.strip() == "active"
 
 
+def catalog_is_known():
+    """Does journalctl -x find the text of the first event?"""
+    message = re.search(r"^-- (\w+)$", (ROOT / "systemd/migrated.catalog").read_text(), re.M).group(1)
+    return message in run("journalctl", "--list-catalog").stdout
+
+
 def pid():
     return run("systemctl", "show", "--value", "-p", "MainPID", "migrated").stdout.strip()
 
@@ -95,6 +102,8 @@ def inside_is_installed_configured_started_upgraded_and_removed():
     deb = next(pathlib.Path(os.environ["STAGE"]).glob("migrated_*.deb"))
     dpkg("--install", deb)
     assert not is_active(), "it waits for its configuration"
+    assert run("systemctl", "is-enabled", "migrated", check=False).stdout == "disabled\n"
+    assert catalog_is_known()
     status = pathlib.Path("/etc/migrated/migrated.json").stat()
     assert oct(status.st_mode & 0o777) == "0o640"
     assert run("stat", "-c", "%U:%G", "/etc/migrated/migrated.json").stdout == "root:migrated\n"
@@ -111,6 +120,7 @@ def inside_is_installed_configured_started_upgraded_and_removed():
     dpkg("--remove", "migrated")
     assert not is_active()
     assert not pathlib.Path("/usr/sbin/migrated").exists()
+    assert not catalog_is_known()
     assert pathlib.Path("/etc/migrated/migrated.json").exists(), "the configuration stays until it is purged"
     dpkg("--purge", "migrated")
     assert not pathlib.Path("/etc/migrated/migrated.json").exists()
