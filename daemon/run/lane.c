@@ -135,11 +135,20 @@ static void add_lane(struct lane_pool *pool)
 	pg_connection_open(lane->target);
 }
 
+/* Twice as many as there are, since all of them have work; most sessions of a day have less than there may be lanes. */
+static void open_more(struct lane_pool *pool)
+{
+	size_t count = pool->count == 0 ? 1 : 2 * pool->count;
+
+	while (pool->count < count && pool->count < pool->wanted)
+		add_lane(pool);
+}
+
 void lane_pool_resize(struct lane_pool *pool, size_t count)
 {
 	pool->wanted = count;
-	while (pool->count < count)
-		add_lane(pool);
+	if (lane_pool_busy(pool) == pool->count)
+		open_more(pool);
 	lane_pool_wake(pool);
 }
 
@@ -227,6 +236,8 @@ void lane_take(struct lane *lane)
 	lane->busy = true;
 	pg_reserve(lane->source);
 	pg_reserve(lane->target);
+	if (lane_pool_busy(lane->pool) == lane->pool->count)
+		open_more(lane->pool);
 }
 
 void lane_release(struct lane *lane)

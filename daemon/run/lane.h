@@ -33,7 +33,8 @@ struct lane_pool *lane_pool_new(struct event_base *base, const struct lane_pool_
 struct lane_pool *lane_pool_over(struct event_base *base, struct pg_connection *source,
 				 struct pg_connection *target, lane_on_idle *on_idle, void *arg);
 
-/* Has `count` lanes open or opening; lanes beyond are closed as they fall idle. */
+/* Has up to `count` lanes: the first at once, more whenever all that are there have been taken. Lanes beyond are closed as they
+   fall idle. */
 void lane_pool_resize(struct lane_pool *pool, size_t count);
 
 /* Are lanes ready only when their connections to the source are, too? They are, at first. */
