@@ -89,6 +89,17 @@ def modern_template(servers):
     return database.name
 
 
+@functools.cache
+def prepared_template(servers):
+    """A target with a control schema in which nothing stands yet: what a daemon would make first, for half the work of a small test."""
+    database = servers.target.create_database("prepared")
+    migrations = sorted((ROOT / "daemon/store/schema").glob("*.sql"))
+    for number, migration in enumerate(migrations, 1):
+        database.sql(migration.read_text())
+        database.sql("INSERT INTO migrated.schema_version (version, name) VALUES (%s, %s)", [number, migration.stem.split("_", 1)[1]])
+    return database.name
+
+
 def oracle_program():
     for name in ("oracle", "oracle.py", "oracle.sh"):
         if (ORACLE / name).exists():

@@ -83,6 +83,7 @@ def test_after_a_session_every_row_has_its_place(settled):
     nothing_is_left_behind(settled.databases)
 
 
+@pytest.mark.empty_target
 def test_before_the_first_session_all_rows_wait(world):
     wait_until_reached(world.daemon)
     assert classes(world, "offices") == {"waiting": 8, "filtered": 2}

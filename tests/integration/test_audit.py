@@ -215,6 +215,7 @@ def test_a_daemon_that_stops_writes_what_it_has(things):
     assert len(calls(things.target, method="io.migrated.List", parameters={"limit": 77})) == 1
 
 
+@pytest.mark.empty_target
 def test_calls_made_before_there_is_a_control_schema_are_recorded_once_there_is_one(pair):
     pair = pair(PLAIN_SOURCE, PLAIN_TARGET, PLAIN)
     wait_until_reached(pair.daemon)
@@ -463,6 +464,7 @@ def test_audit_shows_changes_of_rows_the_last_one_first_page_by_page(things):
     assert str(seen[0][0]) in things.daemon.ctl("audit", "--rows").stdout
 
 
+@pytest.mark.empty_target
 def test_audit_of_a_target_without_a_control_schema_is_empty(pair):
     pair = pair(PLAIN_SOURCE, PLAIN_TARGET, PLAIN)
     wait_until_reached(pair.daemon)

@@ -272,6 +272,7 @@ def test_another_source_than_before_is_approved_first(make_clinic, start_daemon)
     clinic, daemon = loaded(make_clinic, start_daemon)
     clinic.day(seed=1)
     daemon.stop()
+    clinic.source.server.forget(clinic.source.name)
     wait_until(lambda: not clinic.source.server.database("postgres").value(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = %s", [clinic.source.name]), 10)
     copy = clinic.source.server.create_database(clinic.source.name + "_restored", clinic.source.name)

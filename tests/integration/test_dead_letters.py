@@ -73,6 +73,7 @@ def test_letters_are_chosen_by_entity_session_sqlstate_and_state(pair):
     assert listed("--state", "all") == (["3", "5"], 2)
 
 
+@pytest.mark.empty_target
 def test_without_a_control_schema_there_are_no_dead_letters(pair):
     world = pair(SOURCE, TARGET, *ENTITIES)
     wait_until_connected(world.daemon)

@@ -100,6 +100,7 @@ def test_what_an_analysis_has_found_is_noted(world):
     assert "It is noted; the next session carries it:\n  migratectl migrate --wait\n" in said(world, 2)[1]
 
 
+@pytest.mark.empty_target
 def test_before_the_first_migration_rows_are_new_and_nothing_is_made_in_the_target(pair):
     world = pair(SOURCE, TARGET, things())
     assert said(world, 2)[0] == "things 2 is in the source, and was not carried over yet: its entity was never migrated."

@@ -19,6 +19,7 @@ OF_AGAIN = [name for name in POINTS if name.startswith("again.")]
 OF_ROLLBACKS = [name for name in POINTS if name.startswith("undo.")]  # test_rollback_killed.py
 OF_RELOADS = [name for name in POINTS if name.startswith("reload.")]  # test_reload.py
 OF_SESSIONS = [name for name in POINTS if name not in OF_CYCLES + OF_AGAIN + OF_ROLLBACKS + OF_RELOADS]
+OF_BATCHES = [name for name in OF_SESSIONS if name.startswith("batch.") and name != "batch.isolated"]
 THAT_MAY_FAIL = [name for name, may_fail in POINTS.items() if may_fail == "true"]
 LAST_WORDS = (ConnectionError, FileNotFoundError)
 
@@ -60,7 +61,8 @@ def lives_on(library):
 
 @pytest.mark.parametrize("point, nth", [
     *((point, 1) for point in OF_SESSIONS),
-    *((point, nth) for nth in (2, 3, 5) for point in OF_SESSIONS if point.startswith("batch.") and point != "batch.isolated"),
+    *((point, 3) for point in OF_BATCHES),
+    *(pytest.param(point, nth, marks=pytest.mark.long) for nth in (2, 5) for point in OF_BATCHES),
     ("detect.finished", 2),  # an analysis that a session has made and not carried out is nobody's any more
 ])
 def test_killed_at_a_fault_point_it_resumes_without_loss_or_duplicates(library, point, nth):
@@ -69,7 +71,7 @@ def test_killed_at_a_fault_point_it_resumes_without_loss_or_duplicates(library, 
     lives_on(library)
 
 
-@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("nth", [1, pytest.param(2, marks=pytest.mark.long)])
 @pytest.mark.parametrize("point", OF_CYCLES)
 def test_killed_in_a_cycle_the_next_life_brings_what_it_found(library, point, nth):
     library.daemon.config["schedule"] = {"every": "1s"}

@@ -11,7 +11,8 @@ from sessions import (assert_each_row_once, held, migrate, primary_keys, start_m
 from waiting import SLOWNESS, wait_until
 
 SCALE = 0.2
-MANY_BATCHES = 25  # rows a batch, so that there are hundreds of transactions
+SOME_BATCHES = 200  # rows a batch: several for each of the larger entities
+MANY_BATCHES = 25  # so that there are hundreds of transactions
 FEW_LANES = 3
 
 
@@ -34,7 +35,7 @@ class Case:
         self.target = self.clinic.target
 
     def start(self, **parameters):
-        self.session = start_migration(self.daemon, **{"batch_size": MANY_BATCHES, "parallel": FEW_LANES, **parameters})
+        self.session = start_migration(self.daemon, **{"batch_size": SOME_BATCHES, "parallel": FEW_LANES, **parameters})
         return self.session
 
     def batches_done(self):
@@ -89,14 +90,14 @@ def kill_at_moments(case, moments):
 @pytest.mark.parametrize("kills", [4, pytest.param(20, marks=long)])
 def test_killed_at_any_moment_it_resumes_without_loss_or_duplicates(case, chance, kills):
     """The lives are short enough that the run takes several of them, the last is not disturbed."""
-    case.start()
+    case.start(batch_size=MANY_BATCHES)
     kill_at_moments(case, [chance.uniform(0, 0.6 * SLOWNESS) for _ in range(kills)])
     case.comes_to_its_end()
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(12, marks=long)])
 def test_killed_after_every_few_batches_it_resumes_without_loss_or_duplicates(case, chance, kills):
-    case.start()
+    case.start(batch_size=MANY_BATCHES)
     for _ in range(kills):
         goal = case.batches_done() + chance.randint(1, 25)
         wait_until(lambda: case.batches_done() >= goal or case.is_over(), 60)
@@ -109,7 +110,7 @@ def test_killed_after_every_few_batches_it_resumes_without_loss_or_duplicates(ca
 @long
 @pytest.mark.parametrize("number", range(65))
 def test_killed_once_at_a_random_moment(case, chance, number):
-    case.start()
+    case.start(batch_size=MANY_BATCHES)
     kill_at_moments(case, [chance.uniform(0, 2.5 * SLOWNESS)])
     case.comes_to_its_end()
 
@@ -232,7 +233,7 @@ def stored_state(case):
 def test_paused_during_detection_and_killed_later_it_does_the_detected_work(differential):
     case = differential
     with held(case.target, "migrated.change"):
-        case.start()
+        case.start(batch_size=MANY_BATCHES)
         wait_until_blocked(case.target)
         case.daemon.call("Pause")
     wait_until(lambda: case.target.value(
@@ -329,7 +330,7 @@ def test_a_batch_is_claimed_once(make_clinic):
 # --- stopped --------------------------------------------------------------------------------------
 
 def test_stopped_in_the_middle_it_ends_in_time_and_resumes(case):
-    case.start()
+    case.start(batch_size=MANY_BATCHES)
     wait_until(lambda: case.batches_done() >= 5, 30)
     begun = time.monotonic()
     case.daemon.stop()
@@ -369,7 +370,7 @@ def test_a_batch_under_way_is_finished_before_it_stops(initial):
 ], indirect=["case"])
 def test_a_server_that_is_restarted_in_the_middle_is_found_again(case, side, mode):
     server = getattr(case.clinic, side).server
-    case.start()
+    case.start(batch_size=MANY_BATCHES)
     wait_until(lambda: case.batches_done() >= 3, 30)
     server.down(mode)
     try:
@@ -400,7 +401,7 @@ def test_a_crash_of_the_target_takes_no_batch_back_that_was_told_as_done(initial
 @pytest.mark.parametrize("times", [12, pytest.param(150, marks=long)])
 def test_backends_that_are_terminated_at_random_cost_nothing(case, chance, times):
     sides = [case.clinic.source, case.clinic.target]
-    case.start()
+    case.start(batch_size=MANY_BATCHES)
     for _ in range(times):
         database = chance.choice(sides)
         backends = [pid for (pid,) in database.sql(

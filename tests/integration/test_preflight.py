@@ -14,6 +14,8 @@ from servers import short_temporary_directory
 from sessions import wait_until_connected, wait_until_reached
 from waiting import wait_until
 
+pytestmark = pytest.mark.empty_target
+
 LEGACY = """
     CREATE SCHEMA legacy;
     CREATE TABLE legacy.office (id integer PRIMARY KEY, name text NOT NULL);

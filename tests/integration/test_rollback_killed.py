@@ -14,7 +14,7 @@ def library(databases, start_daemon):
     return Library(databases, start_daemon, fault="")
 
 
-@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("nth", [1, pytest.param(2, marks=pytest.mark.long)])
 @pytest.mark.parametrize("point", OF_ROLLBACKS)
 def test_killed_at_a_fault_point_a_rollback_goes_on(library, point, nth):
     library.daemon.start()

@@ -35,7 +35,8 @@ def run_oracle(source, target, strict=True):
     variables = psql_variables("source", source) + psql_variables("target", target)
     database = sql.Identifier(f"oracle_{os.getpid()}")
     with psycopg.connect(target, autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(database))
+        strategy = "STRATEGY file_copy" if server.info.server_version >= 150000 else ""  # half the price
+        server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' " + strategy).format(database))
         try:
             here = make_conninfo(target, dbname=f"oracle_{os.getpid()}")
             subprocess.run(["psql", "--no-psqlrc", "--quiet", "--dbname", here, f"--set=strict={int(strict)}",
