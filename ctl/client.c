@@ -42,17 +42,20 @@ static bool timed_out(const struct client *client, struct failure *failure)
 	return error_hint(&failure->err, "--timeout gives it longer");
 }
 
-enum waited { WAITED_READY, WAITED_TICK, WAITED_SIGNAL, WAITED_TIMEOUT };
+enum waited { WAITED_READY, WAITED_TICK, WAITED_SIGNAL, WAITED_ALSO, WAITED_TIMEOUT };
 
 static enum waited wait_for(struct client *client, short events, int tick_ms)
 {
-	struct pollfd entry = { .fd = client->fd, .events = events };
+	struct pollfd entries[1 + CLIENT_ALSO_MOST] = { { .fd = client->fd, .events = events } };
 	int64_t ms = wait_ms(client, tick_ms);
 	struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-	int ready = ppoll(&entry, 1, ms < 0 ? NULL : &time, client->signals);
+	int ready;
 
+	for (size_t i = 0; i < client->also_count; i++)
+		entries[1 + i] = (struct pollfd){ .fd = client->also[i], .events = POLLIN };
+	ready = ppoll(entries, 1 + client->also_count, ms < 0 ? NULL : &time, client->signals);
 	if (ready > 0)
-		return WAITED_READY;
+		return entries[0].revents ? WAITED_READY : WAITED_ALSO;
 	if (ready < 0)
 		return WAITED_SIGNAL;
 	return client->deadline_ms && clock_monotonic_ms() >= client->deadline_ms ? WAITED_TIMEOUT
@@ -106,6 +109,7 @@ void client_done(struct client *client)
 		close(client->fd);
 	client->fd = -1;
 	varlink_splitter_done(&client->splitter);
+	varlink_splitter_init(&client->splitter, VARLINK_REPLY_MAX);
 }
 
 /* --- calling ---------------------------------------------------------------------------------- */
@@ -203,6 +207,8 @@ enum client_result client_receive(struct client *client, int tick_ms,
 			return CLIENT_TICK;
 		case WAITED_SIGNAL:
 			return CLIENT_SIGNAL;
+		case WAITED_ALSO:
+			return CLIENT_ALSO;
 		case WAITED_TIMEOUT:
 			timed_out(client, failure);
 			return CLIENT_FAILED;

@@ -11,6 +11,8 @@
 #include "common/varlink.h"
 #include "ctl/failure.h"
 
+#define CLIENT_ALSO_MOST 4
+
 struct client {
 	int fd;
 	const char *path; /* borrowed */
@@ -18,6 +20,8 @@ struct client {
 	int64_t deadline_ms;	 /* by the monotonic clock; 0: none */
 	int64_t timeout_ms;	 /* that led to it, to say so */
 	const sigset_t *signals; /* the mask while waiting; NULL: as it is */
+	const int *also;	 /* other descriptors to wait for; negative ones are passed over */
+	size_t also_count;	 /* at most CLIENT_ALSO_MOST */
 };
 
 /* A timeout of 0 is none; it holds for everything the client does from now on. */
@@ -36,10 +40,11 @@ enum client_result {
 	CLIENT_REPLY,  /* *ret_reply is set, and the caller's; it is not an error */
 	CLIENT_TICK,   /* nothing came for tick_ms */
 	CLIENT_SIGNAL, /* a signal came instead */
+	CLIENT_ALSO,   /* one of the other descriptors is readable */
 	CLIENT_FAILED, /* *failure is set */
 };
 
-/* Waits for the next reply; `tick_ms` < 0: until it comes or the time is up. */
+/* Waits for the next reply; `tick_ms` < 0: until it comes or the time is up. Without a connection (fd < 0) it comes never. */
 enum client_result client_receive(struct client *client, int tick_ms,
 				  struct varlink_reply *ret_reply, struct failure *failure);
 

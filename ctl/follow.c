@@ -1,9 +1,10 @@
 /*
- * Receives frames, shows them in one of four ways, and says in the end how the session ended.
+ * Receives frames, shows them in one of four ways, and says in the end how the session ended. What the live screen shows is live.c's
+ * business, what lines tell lines.c's.
  */
 #include "ctl/follow.h"
 
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,18 +12,24 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "ctl/beside.h"
+#include "ctl/cycles.h"
 #include "ctl/format.h"
-#include "ctl/hold.h"
+#include "ctl/keys.h"
+#include "ctl/lines.h"
+#include "ctl/live.h"
 #include "ctl/outcome.h"
-#include "ctl/progress.h"
 #include "ctl/reply.h"
 #include "ctl/screen.h"
+#include "ctl/terminal.h"
 #include "ctl/view.h"
 
 #define SCREEN_INTERVAL_MS 500 /* two frames a second */
 #define LINES_INTERVAL_MS 5000
-#define STATUS_WIDTH 9 /* "completed" */
-#define TICK_MS 1000   /* the clock of a session goes on between frames */
+#define TICK_MS 1000	      /* the clock of a session goes on between frames */
+#define RECONNECT_MS 1000     /* between attempts */
+#define LETTERS_EVERY_MS 5000 /* while an entity's details are shown */
+#define ASKING_LETTERS (-1)   /* beside the wishes of live.h */
 
 enum manner { MANNER_SCREEN, MANNER_LINES, MANNER_JSON, MANNER_SILENT };
 
@@ -31,58 +38,19 @@ struct follow {
 	struct client *client;
 	struct look look;
 	enum manner manner;
+	bool on_and_on; /* goes on with the sessions after it */
+	bool quit;
+	struct terminal terminal;
 	struct screen screen;
-	json_t *frame;	  /* the last one received */
-	int64_t frame_ms; /* when, by the monotonic clock */
-	json_t *told;	  /* by MANNER_LINES: entity → status */
-	sigset_t old_signals;
-	sigset_t wait_signals;
+	struct live live;
+	struct lines lines;
+	struct beside beside;
+	int also[2];	      /* the keyboard, and what is asked beside */
+	json_t *frame;	      /* the last one received */
+	int64_t frame_ms;     /* when, by the monotonic clock */
+	int64_t reconnect_ms; /* not before; 0: there is a connection */
+	int64_t letters_ms;   /* when dead letters were asked for last */
 };
-
-/* --- signals ---------------------------------------------------------------------------------- */
-
-/* Handlers can say nothing but that the signal came. They run only while the client waits. */
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number)
-{
-	interrupted = signal_number;
-}
-
-static void on_resize(int signal_number)
-{
-	(void)signal_number;
-}
-
-static void take_signals(struct follow *follow)
-{
-	static const int numbers[] = { SIGINT, SIGTERM, SIGWINCH };
-	sigset_t blocked;
-
-	sigemptyset(&blocked);
-	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-		struct sigaction action = {
-			.sa_handler = numbers[i] == SIGWINCH ? on_resize : on_interrupt,
-		};
-
-		sigaddset(&blocked, numbers[i]);
-		sigaction(numbers[i], &action, NULL);
-	}
-	sigprocmask(SIG_BLOCK, &blocked, &follow->old_signals);
-	follow->wait_signals = follow->old_signals;
-	follow->client->signals = &follow->wait_signals;
-}
-
-static void give_signals_back(struct follow *follow)
-{
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGWINCH, SIG_DFL);
-	sigprocmask(SIG_SETMASK, &follow->old_signals, NULL);
-	follow->client->signals = NULL;
-	if (interrupted)
-		raise(interrupted); /* so that the shell knows, too */
-}
 
 /* --- showing ---------------------------------------------------------------------------------- */
 
@@ -91,170 +59,22 @@ static const json_t *session_of(const json_t *frame)
 	return json_object_get(frame, "session");
 }
 
-/* What holds for the daemon as a whole, on one line: "throttled: …"; nothing of most. */
-static void append_circumstances(const struct follow *follow, struct text *line)
+static int64_t age_ms(const struct follow *follow)
 {
-	static const char *const kinds[] = { "standby", "throttled" };
-	const char *next = reply_string(follow->frame, "next_cycle");
-	const char *state = reply_string_or(session_of(follow->frame), "state", "");
-	bool is_over = strcmp(state, "running") != 0 && strcmp(state, "paused") != 0;
-	char at[FORMAT_SIZE];
-
-	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-		const char *why = reply_string(follow->frame, kinds[i]);
-
-		if (!why)
-			continue;
-		text_appendf(line, "%s: %s", kinds[i], why);
-		return;
-	}
-	if (next && is_over)
-		text_appendf(line, "Next cycle at %s", format_time(at, next));
-}
-
-static void append_frame(const struct follow *follow, struct text *out, size_t max_lines)
-{
-	const json_t *session = session_of(follow->frame);
-	_cleanup_text_ struct text line = TEXT_INIT;
-
-	append_circumstances(follow, &line);
-	if (json_is_object(session))
-		progress_frame(&follow->look, out, session,
-			       json_object_get(follow->frame, "entities"),
-			       clock_monotonic_ms() - follow->frame_ms,
-			       max_lines - (line.length > 0 && max_lines > 1));
-	else
-		text_append(out, follow->settings->method ? "Preparing.\n"
-							  : "No session is under way.\n");
-	if (line.length > 0) {
-		look_append(&follow->look, out, STYLE_PLAIN, text_string(&line));
-		text_append(out, "\n");
-	}
+	return clock_monotonic_ms() - follow->frame_ms;
 }
 
 static void draw(struct follow *follow)
 {
 	_cleanup_text_ struct text out = TEXT_INIT;
+	int columns, lines;
 
-	if (follow->manner != MANNER_SCREEN || !follow->frame)
+	if (follow->manner != MANNER_SCREEN || !follow->frame ||
+	    !terminal_in_foreground(follow->screen.fd))
 		return;
-	append_frame(follow, &out, (size_t)screen_rows(&follow->screen));
+	screen_room(&follow->screen, &columns, &lines);
+	live_append(&follow->live, &out, follow->frame, age_ms(follow), columns, (size_t)lines);
 	screen_draw(&follow->screen, text_string(&out));
-}
-
-static void append_padded(const struct look *look, struct text *out, enum style style,
-			  const char *string, int width)
-{
-	look_append(look, out, style, string);
-	text_appendf(out, "%*s  ", width - look_width(string), "");
-}
-
-static void print_entity_line(const struct follow *follow, const char *clock, const json_t *entity,
-			      int name_width)
-{
-	_cleanup_text_ struct text line = TEXT_INIT;
-	const char *status = reply_string_or(entity, "status", "unknown");
-	_cleanup_free_ char *reason = hold_entity_reason(entity);
-	char done[32], total[32], failed[32], parked[32];
-
-	text_appendf(&line, "%s  ", clock);
-	append_padded(&follow->look, &line, STYLE_PLAIN, reply_string_or(entity, "entity", "-"),
-		      name_width);
-	append_padded(&follow->look, &line, look_style_of(status), status, STATUS_WIDTH);
-	text_appendf(&line, "%s of %s rows, %s failed, %s parked",
-		     text_thousands(done, reply_integer(entity, "done")),
-		     text_thousands(total, reply_integer(entity, "total")),
-		     text_thousands(failed, reply_integer(entity, "failed")),
-		     text_thousands(parked, reply_integer(entity, "parked")));
-	if (reason[0] != '\0') {
-		text_append(&line, ": ");
-		look_append(&follow->look, &line, STYLE_PLAIN, reason);
-	}
-	puts(text_string(&line));
-}
-
-static void print_plain_line(const struct follow *follow, const char *clock, const char *what,
-			     const char *why)
-{
-	_cleanup_text_ struct text line = TEXT_INIT;
-
-	look_append(&follow->look, &line, STYLE_PLAIN, why);
-	printf("%s  %s%s\n", clock, what, text_string(&line));
-}
-
-/* What makes a line worth it: another status, or that its attempts begin to fail. */
-static char *standing_of(const json_t *entity)
-{
-	return text_format("%s%s", reply_string_or(entity, "status", "unknown"),
-			   reply_integer(entity, "attempts") > 0 ? " (failing)" : "");
-}
-
-/* True when this has not been told under this name yet; it counts as told then. */
-static bool is_news(struct follow *follow, const char *name, const char *otherwise, const char *now)
-{
-	bool news = strcmp(reply_string_or(follow->told, name, otherwise), now) != 0;
-
-	json_object_set_new(follow->told, name, json_string(now));
-	return news;
-}
-
-/* Entities of which there is news, but not those that have always been pending. */
-static void print_changed_entities(struct follow *follow, const char *clock)
-{
-	const json_t *entities = json_object_get(follow->frame, "entities");
-	int name_width = progress_name_width(entities);
-	size_t i;
-	json_t *entity;
-
-	json_array_foreach(entities, i, entity) {
-		_cleanup_free_ char *standing = standing_of(entity);
-
-		if (is_news(follow, reply_string_or(entity, "entity", "-"), "pending", standing))
-			print_entity_line(follow, clock, entity, name_width);
-	}
-}
-
-/* Why nothing goes on, when that has changed: of the session, of the daemon. No entity has a name with a slash. */
-static void print_changed_circumstances(struct follow *follow, const char *clock)
-{
-	_cleanup_text_ struct text hold = TEXT_INIT;
-	_cleanup_text_ struct text circumstances = TEXT_INIT;
-
-	hold_append(&hold, session_of(follow->frame));
-	append_circumstances(follow, &circumstances);
-	if (is_news(follow, "/hold", "", text_string(&hold)) && hold.length > 0)
-		print_plain_line(follow, clock, "paused: ", text_string(&hold));
-	if (is_news(follow, "/circumstances", "", text_string(&circumstances)) &&
-	    circumstances.length > 0)
-		print_plain_line(follow, clock, "", text_string(&circumstances));
-}
-
-static void print_lines(struct follow *follow)
-{
-	const json_t *session = session_of(follow->frame);
-	const char *id = reply_string_or(session, "session", "-");
-	_cleanup_text_ struct text out = TEXT_INIT;
-	_cleanup_text_ struct text hold = TEXT_INIT;
-	char clock[32];
-
-	if (!json_is_object(session)) {
-		puts("No session is under way.");
-		return;
-	}
-	if (strcmp(reply_string_or(follow->told, "", ""), id) != 0) {
-		json_object_clear(follow->told);
-		json_object_set_new(follow->told, "", json_string(id));
-		progress_head(&follow->look, &out, session, 0);
-		hold_append(&hold, session);
-		json_object_set_new(follow->told, "/hold", json_string(text_string(&hold)));
-	}
-	clock_format_elapsed(clock, reply_integer(session, "elapsed_ms"));
-	fputs(text_string(&out), stdout);
-	print_changed_circumstances(follow, clock);
-	print_changed_entities(follow, clock);
-	text_clear(&out);
-	progress_overall(&follow->look, &out, session);
-	printf("%s  %s", clock, text_string(&out));
 }
 
 static void show(struct follow *follow)
@@ -266,7 +86,7 @@ static void show(struct follow *follow)
 		draw(follow);
 		return;
 	case MANNER_LINES:
-		print_lines(follow);
+		lines_print(&follow->lines, follow->frame);
 		break;
 	case MANNER_JSON:
 		view_append_json(&out, follow->frame, true);
@@ -283,24 +103,25 @@ static void show_end(struct follow *follow)
 {
 	_cleanup_text_ struct text out = TEXT_INIT;
 
-	if (follow->manner != MANNER_SCREEN || !follow->frame)
+	if (follow->manner != MANNER_SCREEN || !follow->frame ||
+	    !terminal_in_foreground(follow->screen.fd))
 		return;
 	if (!follow->settings->end)
-		append_frame(follow, &out, 0);
+		live_append_last(&follow->live, &out, follow->frame, age_ms(follow));
 	screen_finish(&follow->screen, text_string(&out));
 }
 
 /* --- following -------------------------------------------------------------------------------- */
 
-static bool send_watch(struct follow *follow, struct failure *failure)
+static bool send_watch(struct follow *follow, const char *session, struct failure *failure)
 {
 	json_auto_t *parameters = json_object();
 
 	if (follow->settings->method)
 		return client_send(follow->client, follow->settings->method,
 				   follow->settings->parameters, true, failure);
-	view_set_string(parameters, "session", follow->settings->session);
-	view_set_flag(parameters, "follow", follow->settings->on_and_on);
+	view_set_string(parameters, "session", session);
+	view_set_flag(parameters, "follow", follow->on_and_on);
 	view_set_count(parameters, "interval_ms",
 		       follow->manner == MANNER_LINES ? LINES_INTERVAL_MS : SCREEN_INTERVAL_MS);
 	return client_send(follow->client, "io.migrated.Watch", parameters, true, failure);
@@ -312,6 +133,7 @@ static void take_frame(struct follow *follow, struct varlink_reply *reply)
 	follow->frame = json_incref(reply->parameters);
 	follow->frame_ms = clock_monotonic_ms();
 	varlink_reply_done(reply);
+	live_set_lost(&follow->live, NULL);
 	show(follow);
 }
 
@@ -320,29 +142,243 @@ static bool is_paused(const struct follow *follow)
 	return strcmp(reply_string_or(session_of(follow->frame), "state", ""), "paused") == 0;
 }
 
+/* Who sits before a daemon that migrates in cycles wants to see the next one, too. */
+static bool stays(const struct follow *follow)
+{
+	return follow->manner == MANNER_SCREEN && !follow->settings->method &&
+	       !follow->settings->session && !follow->settings->until_paused &&
+	       cycles_are_wanted(follow->frame);
+}
+
+/* The stream has ended; false: so has the following. */
+static bool goes_on(struct follow *follow, bool *ret_sent, struct failure *failure)
+{
+	if (follow->on_and_on || !stays(follow))
+		return false;
+	follow->on_and_on = true;
+	*ret_sent = send_watch(follow, NULL, failure);
+	return true;
+}
+
+/* --- the daemon goes, and comes back ------------------------------------------------------------ */
+
+static bool may_reconnect(const struct follow *follow, const struct failure *failure)
+{
+	return follow->on_and_on && !follow->settings->method &&
+	       failure->status == EXIT_NOT_RUNNING;
+}
+
+static void say_lost(struct follow *follow)
+{
+	char at[FORMAT_SIZE], now[CLOCK_RFC3339_SIZE];
+	_cleanup_free_ char *why =
+		text_format("the daemon is gone since %s; reconnecting",
+			    format_time_of_day(at, clock_format_rfc3339(now, clock_wall_us())));
+
+	live_set_lost(&follow->live, why);
+	if (follow->manner != MANNER_SCREEN)
+		log_notice("%s", why);
+	draw(follow);
+}
+
+static void disconnect(struct follow *follow)
+{
+	beside_done(&follow->beside);
+	client_done(follow->client);
+	follow->reconnect_ms = clock_monotonic_ms() + RECONNECT_MS;
+}
+
+/* Tries again, if it is time to. False with the failure: not even the reason is the same any more. */
+static bool reconnect(struct follow *follow, struct failure *failure)
+{
+	struct client before = *follow->client;
+
+	if (follow->reconnect_ms == 0 || clock_monotonic_ms() < follow->reconnect_ms)
+		return true;
+	client_done(follow->client);
+	bool opened = client_open(follow->client, before.path, 0, failure);
+
+	follow->client->deadline_ms = before.deadline_ms;
+	follow->client->timeout_ms = before.timeout_ms;
+	follow->client->signals = before.signals;
+	follow->client->also = before.also;
+	follow->client->also_count = before.also_count;
+	if (!opened || !send_watch(follow, NULL, failure)) {
+		disconnect(follow);
+		return failure->status == EXIT_NOT_RUNNING;
+	}
+	follow->reconnect_ms = 0;
+	if (follow->manner != MANNER_SCREEN)
+		log_notice("the daemon is back");
+	return true;
+}
+
+/* --- keys --------------------------------------------------------------------------------------- */
+
+static json_t *steering_parameters(const struct follow *follow)
+{
+	json_t *parameters = json_object();
+
+	view_set_string(parameters, "session", reply_string(session_of(follow->frame), "session"));
+	view_set_string(parameters, "entity", live_entity(&follow->live));
+	return parameters;
+}
+
+static void steer(struct follow *follow, enum live_wish wish)
+{
+	static const char *const methods[] = {
+		[LIVE_PAUSE] = "io.migrated.Pause",
+		[LIVE_RESUME] = "io.migrated.Resume",
+		[LIVE_CANCEL] = "io.migrated.Cancel",
+	};
+	json_auto_t *parameters = steering_parameters(follow);
+	struct failure failure;
+
+	beside_done(&follow->beside); /* dead letters can wait */
+	live_say(&follow->live, STYLE_DIM, "...", 0);
+	if (!beside_ask(&follow->beside, wish, methods[wish], parameters, &failure))
+		live_answered(&follow->live, wish, NULL, &failure.err);
+}
+
+/* What an entity's details have that no frame has. */
+static void ask_letters(struct follow *follow)
+{
+	const char *entity = live_entity(&follow->live);
+	bool is_known = entity && strcmp(entity, follow->live.letters_of) == 0;
+	json_auto_t *parameters = NULL;
+	struct failure failure;
+
+	if (!entity || follow->beside.is_open || follow->reconnect_ms > 0 ||
+	    (is_known && clock_monotonic_ms() - follow->letters_ms < LETTERS_EVERY_MS))
+		return;
+	snprintf(follow->live.letters_of, sizeof follow->live.letters_of, "%s", entity);
+	follow->letters_ms = clock_monotonic_ms();
+	if (!is_known) {
+		json_decref(follow->live.letters);
+		follow->live.letters = NULL;
+	}
+	parameters = json_pack("{s:s, s:i}", "entity", entity, "limit", 1);
+	if (!beside_ask(&follow->beside, ASKING_LETTERS, "io.migrated.ListDeadLetters", parameters,
+			&failure))
+		follow->letters_ms += LETTERS_EVERY_MS;
+}
+
+static void take_answer(struct follow *follow)
+{
+	int asked = follow->beside.what;
+	json_t *reply = NULL;
+	struct failure failure;
+
+	switch (beside_look(&follow->beside, &reply, &failure)) {
+	case BESIDE_NOTHING:
+		return;
+	case BESIDE_ANSWERED:
+		if (asked == ASKING_LETTERS) {
+			json_decref(follow->live.letters);
+			follow->live.letters = json_incref(reply);
+		} else {
+			live_answered(&follow->live, asked, reply_string_or(reply, "state", "done"),
+				      NULL);
+		}
+		json_decref(reply);
+		break;
+	case BESIDE_FAILED:
+		if (asked != ASKING_LETTERS)
+			live_answered(&follow->live, asked, NULL, &failure.err);
+		break;
+	}
+	draw(follow);
+}
+
+static void press(struct follow *follow, int key)
+{
+	enum live_wish wish = live_key(&follow->live, follow->frame, key);
+
+	if (wish == LIVE_QUIT)
+		follow->quit = true;
+	else if (wish != LIVE_NOTHING)
+		steer(follow, wish);
+}
+
+static void take_keys(struct follow *follow)
+{
+	char bytes[256];
+	size_t length, at = 0, taken;
+
+	if (!terminal_read(&follow->terminal, bytes, sizeof bytes, &length)) {
+		follow->quit = true; /* the terminal has gone */
+		return;
+	}
+	for (; at < length && !follow->quit; at += taken)
+		press(follow, keys_next(bytes + at, length - at, &taken));
+	draw(follow);
+}
+
+static bool is_readable(int fd)
+{
+	struct pollfd entry = { .fd = fd, .events = POLLIN };
+
+	return fd >= 0 && poll(&entry, 1, 0) > 0;
+}
+
+/* Whatever is not a frame: keys, answers, signals, time. */
+static void look_around(struct follow *follow)
+{
+	if (terminal_stopped(&follow->terminal))
+		screen_forget(&follow->screen);
+	if (is_readable(terminal_keyboard(&follow->terminal)))
+		take_keys(follow);
+	take_answer(follow);
+	ask_letters(follow);
+	draw(follow);
+}
+
+/* --- the loop ----------------------------------------------------------------------------------- */
+
+static enum client_result receive(struct follow *follow, struct varlink_reply *ret_reply,
+				  struct failure *failure)
+{
+	bool ticks = follow->manner == MANNER_SCREEN || follow->reconnect_ms > 0;
+
+	follow->also[0] = terminal_keyboard(&follow->terminal);
+	follow->also[1] = beside_fd(&follow->beside);
+	return client_receive(follow->client, ticks ? TICK_MS : -1, ret_reply, failure);
+}
+
 /* Until the stream, the patience or the user ends it; false when it failed. */
 static bool receive_frames(struct follow *follow, struct failure *failure)
 {
-	const int tick_ms = follow->manner == MANNER_SCREEN ? TICK_MS : -1;
-
-	while (!interrupted) {
+	while (!terminal_interrupted() && !follow->quit) {
 		struct varlink_reply reply;
-		bool continues;
+		bool continues, sent;
 
-		switch (client_receive(follow->client, tick_ms, &reply, failure)) {
+		switch (receive(follow, &reply, failure)) {
 		case CLIENT_REPLY:
 			continues = reply.continues;
 			take_frame(follow, &reply);
-			if (!continues || (follow->settings->until_paused && is_paused(follow)))
+			if (follow->settings->until_paused && is_paused(follow))
 				return true;
+			if (continues)
+				break;
+			if (!goes_on(follow, &sent, failure))
+				return true;
+			if (!sent)
+				return false;
 			break;
 		case CLIENT_TICK:
 		case CLIENT_SIGNAL:
-			draw(follow);
+		case CLIENT_ALSO:
+			look_around(follow);
 			break;
 		case CLIENT_FAILED:
-			return false;
+			if (!may_reconnect(follow, failure))
+				return false;
+			disconnect(follow);
+			say_lost(follow);
+			break;
 		}
+		if (!reconnect(follow, failure))
+			return false;
 	}
 	return true;
 }
@@ -403,11 +439,14 @@ static enum manner manner_of(const struct follow_settings *settings, const struc
 static enum exit_status follow_frames(struct follow *follow)
 {
 	struct failure failure;
-	bool received = send_watch(follow, &failure) && receive_frames(follow, &failure);
+	bool received = send_watch(follow, follow->settings->session, &failure) &&
+			receive_frames(follow, &failure);
 
 	show_end(follow);
-	if (interrupted)
+	if (terminal_interrupted() || (follow->quit && follow->settings->until_paused))
 		return still_running(follow, EXIT_FAILED);
+	if (follow->quit)
+		return follow->settings->end ? EXIT_FAILED : EXIT_DONE;
 	if (received && follow->settings->end)
 		return follow->settings->end(&follow->look, follow->frame,
 					     follow->settings->arguments);
@@ -417,23 +456,46 @@ static enum exit_status follow_frames(struct follow *follow)
 	return still_running(follow, failure.status);
 }
 
+static void begin(struct follow *follow)
+{
+	follow->manner = manner_of(follow->settings, &follow->look);
+	terminal_begin(&follow->terminal, follow->manner == MANNER_SCREEN);
+	screen_init(&follow->screen, STDOUT_FILENO);
+	live_init(&follow->live, &follow->look);
+	follow->live.keys = follow->terminal.ours;
+	follow->live.ends_it = follow->settings->method != NULL;
+	lines_init(&follow->lines, &follow->look);
+	follow->client->signals = &follow->terminal.wait_signals;
+	follow->client->also = follow->also;
+	follow->client->also_count = sizeof follow->also / sizeof follow->also[0];
+}
+
+static void end(struct follow *follow)
+{
+	follow->client->signals = NULL;
+	follow->client->also_count = 0;
+	beside_done(&follow->beside);
+	lines_done(&follow->lines);
+	live_done(&follow->live);
+	screen_done(&follow->screen);
+	json_decref(follow->frame);
+	terminal_end(&follow->terminal);
+}
+
 enum exit_status follow_session(struct client *client, const struct follow_settings *settings)
 {
 	struct follow follow = {
 		.settings = settings,
 		.client = client,
 		.look = look_of(STDOUT_FILENO, settings->arguments->no_color),
-		.told = json_object(),
+		.on_and_on = settings->on_and_on,
+		.beside = { .path = client->path },
 	};
+	enum exit_status status;
 
-	follow.manner = manner_of(settings, &follow.look);
-	screen_init(&follow.screen, STDOUT_FILENO);
-	take_signals(&follow);
-	enum exit_status status = follow_frames(&follow);
-
-	give_signals_back(&follow);
-	json_decref(follow.frame);
-	json_decref(follow.told);
+	begin(&follow);
+	status = follow_frames(&follow);
+	end(&follow);
 	return status;
 }
 

@@ -4,12 +4,17 @@
  */
 #include "ctl/progress.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "ctl/format.h"
 #include "ctl/hold.h"
 #include "ctl/reply.h"
+#include "ctl/wait.h"
+
+#define HEAD_WIDTH 72 /* of a head with the whole id */
+#define MARK_WIDTH 2
 
 static bool is_state(const json_t *object, const char *key, const char *state)
 {
@@ -18,14 +23,11 @@ static bool is_state(const json_t *object, const char *key, const char *state)
 
 int progress_percent(const json_t *object)
 {
-	int64_t total = reply_integer(object, "total");
+	int share = format_share(reply_integer(object, "done"), reply_integer(object, "total"));
+	bool complete = is_state(object, "status", "completed") ||
+			is_state(object, "state", "completed");
 
-	if (total <= 0)
-		return is_state(object, "status", "completed") ||
-				       is_state(object, "state", "completed")
-			       ? 100
-			       : 0;
-	return format_share(reply_integer(object, "done"), total);
+	return complete ? 100 : share < 100 ? share : 99;
 }
 
 /* --- the session ------------------------------------------------------------------------------ */
@@ -48,15 +50,22 @@ static void append_hold(const struct look *look, struct text *out, const json_t 
 	look_append(look, out, STYLE_WARNING, text_string(&hold));
 }
 
+/* The whole id where there is room for it: it can be copied then. */
+static const char *shown_id(char id[FORMAT_SIZE], const char *session, int columns)
+{
+	return columns > 0 && columns < HEAD_WIDTH ? format_short_id(id, session) : session;
+}
+
 void progress_head(const struct look *look, struct text *out, const json_t *session,
-		   int64_t since_ms)
+		   int64_t since_ms, int columns)
 {
 	const char *state = reply_string_or(session, "state", "unknown");
 	const char *reason = reply_string(session, "reason");
-	char elapsed[32];
+	char elapsed[32], id[FORMAT_SIZE];
 
 	text_append(out, "Session ");
-	look_append(look, out, STYLE_BOLD, reply_string_or(session, "session", "-"));
+	look_append(look, out, STYLE_BOLD,
+		    shown_id(id, reply_string_or(session, "session", "-"), columns));
 	text_append(out, "  ");
 	look_append(look, out, STYLE_PLAIN, reply_string_or(session, "mode", "-"));
 	text_append(out, "  ");
@@ -71,64 +80,97 @@ void progress_head(const struct look *look, struct text *out, const json_t *sess
 	text_append(out, "\n");
 }
 
+static void append_findings(const struct look *look, struct text *out, const json_t *session)
+{
+	static const struct {
+		const char *key, *words;
+		enum style style;
+	} findings[] = {
+		{ "failed", "failed", STYLE_BAD },	{ "parked", "parked", STYLE_WARNING },
+		{ "held", "held", STYLE_WARNING },	{ "warned", "warned", STYLE_WARNING },
+		{ "differences", "differ", STYLE_BAD },
+	};
+
+	for (size_t i = 0; i < sizeof findings / sizeof findings[0]; i++) {
+		int64_t count = reply_integer(session, findings[i].key);
+		_cleanup_free_ char *said = NULL;
+		char number[32];
+
+		if (count == 0)
+			continue;
+		said = text_format("%s %s", text_thousands(number, count), findings[i].words);
+		text_append(out, ", ");
+		look_append(look, out, findings[i].style, said);
+	}
+}
+
+/* What one looks for comes first, as there may not be room for all of it. */
 void progress_overall(const struct look *look, struct text *out, const json_t *session)
 {
-	char done[32], total[32], rate[32], left[FORMAT_SIZE];
-	double number;
+	bool running = is_state(session, "state", "running");
+	char done[32], total[32], number[32], bar[FORMAT_SIZE];
+	_cleanup_free_ char *words = running ? wait_of_session_in_words(session) : NULL;
+	double rate;
 
-	(void)look;
-	text_appendf(out, "Overall %d%% (%s of %s)", progress_percent(session),
-		     text_thousands(done, reply_integer(session, "done")),
-		     text_thousands(total, reply_integer(session, "total")));
-	if (reply_number(session, "success_rate", &number))
-		text_appendf(out, ", success %s", format_percent(left, number));
-	if (is_state(session, "state", "running")) {
-		if (reply_number(session, "rows_per_second", &number))
-			text_appendf(out, ", %s rows/s", text_thousands(rate, (int64_t)number));
-		if (reply_number(session, "eta_ms", &number))
-			text_appendf(out, ", %s left", format_duration(left, (int64_t)number));
+	text_appendf(out, "Overall  %s  ", format_bar(bar, progress_percent(session), look->utf8));
+	if (words) {
+		look_append(look, out, wait_is_trouble(session) ? STYLE_WARNING : STYLE_BOLD,
+			    words);
+		text_append(out, ", ");
 	}
+	text_appendf(out, "%s of %s rows", text_thousands(done, reply_integer(session, "done")),
+		     text_thousands(total, reply_integer(session, "total")));
+	append_findings(look, out, session);
+	if (running && reply_number(session, "rows_per_second", &rate))
+		text_appendf(out, ", %s rows/s", text_thousands(number, (int64_t)rate));
+	if (reply_number(session, "success_rate", &rate))
+		text_appendf(out, ", success %s", format_percent(bar, rate));
 	text_append(out, "\n");
 }
 
 /* --- the entities ----------------------------------------------------------------------------- */
 
-enum { ENTITY, STATUS, PROGRESS, RATE, ETA, FAILED, PARKED, WARNED, DIFFERS, REASON, COLUMN_COUNT };
+enum { ENTITY, STATUS, PROGRESS, RATE, FAILED, PARKED, WARNED, DIFFERS, ETA, COLUMN_COUNT };
 
-static const struct table_column columns[COLUMN_COUNT] = {
-	[ENTITY] = { "Entity", false, 12 },
-	[STATUS] = { "Status", false, 9 },
-	[PROGRESS] = { "Progress", false, 15 },
-	[RATE] = { "Rows/s", true, 9 },
-	[ETA] = { "ETA", true, 5 },
-	[FAILED] = { "Failed", true, 0 },
-	[PARKED] = { "Parked", true, 0 },
-	[WARNED] = { "Warned", true, 0 },
-	[DIFFERS] = { "Differ", true, 0 },
-	[REASON] = { "Reason", false, 0 },
+/* `need`: a terminal of fewer columns goes without it. */
+static const struct {
+	struct table_column column;
+	int need;
+} columns[COLUMN_COUNT] = {
+	[ENTITY] = { { "Entity", false, 8 }, 0 },     [STATUS] = { { "Status", false, 9 }, 34 },
+	[PROGRESS] = { { "Progress", false, 0 }, 0 }, [RATE] = { { "Rows/s", true, 7 }, 66 },
+	[FAILED] = { { "Failed", true, 0 }, 50 },     [PARKED] = { { "Parked", true, 0 }, 74 },
+	[WARNED] = { { "Warned", true, 0 }, 90 },     [DIFFERS] = { { "Differ", true, 0 }, 90 },
+	[ETA] = { { "ETA", false, 0 }, 40 },
 };
 
-/* Which of the last columns are shown: those that any entity has something to say in. */
-struct said {
-	bool warned;
-	bool differs;
-	bool reason;
+/* Where there are fewer columns, a number does for the bar. */
+#define BAR_NEEDS 60
+
+/* Which columns are shown: those that there is room for, and of some only where any entity has something to say in them. */
+struct shown_columns {
+	bool has[COLUMN_COUNT];
+	bool bar;
+	bool marks;
 };
 
-static struct said what_is_said(const json_t *entities)
+static struct shown_columns columns_for(const json_t *entities, const struct progress_room *room)
 {
-	struct said said = { 0 };
+	struct shown_columns shown = { .bar = room->columns == 0 || room->columns >= BAR_NEEDS,
+				       .marks = room->selected != NULL };
+	bool warned = false, differs = false;
 	size_t i;
 	json_t *entity;
 
 	json_array_foreach(entities, i, entity) {
-		_cleanup_free_ char *reason = hold_entity_reason(entity);
-
-		said.reason |= reason[0] != '\0';
-		said.warned |= reply_integer(entity, "warned") > 0;
-		said.differs |= reply_integer(entity, "differences") > 0;
+		warned |= reply_integer(entity, "warned") > 0;
+		differs |= reply_integer(entity, "differences") > 0;
 	}
-	return said;
+	for (int column = 0; column < COLUMN_COUNT; column++)
+		shown.has[column] = room->columns == 0 || room->columns >= columns[column].need;
+	shown.has[WARNED] &= warned;
+	shown.has[DIFFERS] &= differs;
+	return shown;
 }
 
 /* Of all entities, so that the columns stay where they are whichever are shown. */
@@ -148,120 +190,110 @@ int progress_name_width(const json_t *entities)
 }
 
 /* Returns how many columns are shown. */
-static size_t choose_columns(struct table_column chosen[COLUMN_COUNT], const struct said *said,
-			     const json_t *entities)
+static size_t choose_columns(struct table_column chosen[COLUMN_COUNT],
+			     const struct shown_columns *shown, const json_t *entities)
 {
 	size_t count = 0;
-	int width = progress_name_width(entities);
+	int width = progress_name_width(entities) + (shown->marks ? MARK_WIDTH : 0);
 
 	for (int i = 0; i < COLUMN_COUNT; i++)
-		if ((i != WARNED || said->warned) && (i != DIFFERS || said->differs) &&
-		    (i != REASON || said->reason))
-			chosen[count++] = columns[i];
+		if (shown->has[i])
+			chosen[count++] = columns[i].column;
 	if (width > chosen[ENTITY].min_width)
 		chosen[ENTITY].min_width = width;
 	return count;
 }
 
-static void add_progress(struct table *table, const json_t *entity, const struct look *look)
+static void add_name(struct table *table, const json_t *entity, const struct look *look,
+		     const struct progress_room *room)
 {
-	char bar[FORMAT_SIZE];
+	const char *name = reply_string_or(entity, "entity", "-");
+	bool selected = room->selected && strcmp(room->selected, name) == 0;
+	_cleanup_free_ char *marked = NULL;
+
+	if (!room->selected) {
+		table_add(table, name);
+		return;
+	}
+	marked = text_format("%s %s", !selected ? " " : look->utf8 ? "▸" : ">", name);
+	table_add_styled(table, selected ? STYLE_BOLD : STYLE_PLAIN, marked);
+}
+
+static void add_progress(struct table *table, const json_t *entity, bool bar,
+			 const struct look *look)
+{
+	char shown[FORMAT_SIZE];
 	int percent = progress_percent(entity);
 
-	if (percent == 0 && is_state(entity, "status", "pending"))
-		table_add(table, "0%");
+	if (bar && (percent > 0 || !is_state(entity, "status", "pending")))
+		format_bar(shown, percent, look->utf8);
 	else
-		table_add(table, format_bar(bar, percent, look->utf8));
+		snprintf(shown, sizeof shown, "%d%%", percent);
+	table_add(table, shown);
 }
 
-static void add_entity(struct table *table, const json_t *entity, const struct said *said,
-		       const struct look *look)
+static enum style style_of_words(const json_t *entity)
 {
-	_cleanup_free_ char *reason = hold_entity_reason(entity);
-
-	reply_cell_string(table, entity, "entity");
-	reply_cell_state(table, entity, "status");
-	add_progress(table, entity, look);
-	reply_cell_integer(table, entity, "rows_per_second");
-	reply_cell_duration(table, entity, "eta_ms");
-	reply_cell_integer(table, entity, "failed");
-	reply_cell_integer(table, entity, "parked");
-	if (said->warned)
-		reply_cell_integer(table, entity, "warned");
-	if (said->differs)
-		reply_cell_integer(table, entity, "differences");
-	if (said->reason)
-		table_add(table, reason);
+	if (is_state(entity, "status", "failed"))
+		return STYLE_BAD;
+	return wait_is_trouble(entity) || reply_integer(entity, "attempts") > 0 ? STYLE_WARNING
+										: STYLE_PLAIN;
 }
+
+static void add_eta(struct table *table, const json_t *entity, const json_t *session)
+{
+	_cleanup_free_ char *words = wait_of_entity_in_words(entity, session);
+
+	table_add_styled(table, words[0] ? style_of_words(entity) : STYLE_PLAIN,
+			 words[0] ? words : "-");
+}
+
+/* A number that one would like to be nothing. */
+static void add_finding(struct table *table, const json_t *entity, const char *key,
+			enum style style)
+{
+	char number[32];
+	int64_t count = reply_integer(entity, key);
+
+	table_add_styled(table, count > 0 ? style : STYLE_PLAIN, text_thousands(number, count));
+}
+
+static void add_entity(struct table *table, const json_t *entity, const json_t *session,
+		       const struct shown_columns *shown, const struct look *look,
+		       const struct progress_room *room)
+{
+	add_name(table, entity, look, room);
+	if (shown->has[STATUS])
+		reply_cell_state(table, entity, "status");
+	add_progress(table, entity, shown->bar, look);
+	if (shown->has[RATE])
+		reply_cell_integer(table, entity, "rows_per_second");
+	if (shown->has[FAILED])
+		add_finding(table, entity, "failed", STYLE_BAD);
+	if (shown->has[PARKED])
+		add_finding(table, entity, "parked", STYLE_WARNING);
+	if (shown->has[WARNED])
+		add_finding(table, entity, "warned", STYLE_WARNING);
+	if (shown->has[DIFFERS])
+		add_finding(table, entity, "differences", STYLE_BAD);
+	if (shown->has[ETA])
+		add_eta(table, entity, session);
+}
+
+/* --- which of them ------------------------------------------------------------------------------ */
 
 /* What one wants to see first when not everything can be shown. */
+static const char *const ranks[] = { "failed",	  "paused",  "running",
+				     "cancelled", "pending", "completed" };
+
+#define RANKS ((int)(sizeof ranks / sizeof ranks[0]))
+
 static int rank(const json_t *entity)
 {
-	static const char *const states[] = { "failed", "paused", "running", "cancelled",
-					      "pending" };
-
-	for (int i = 0; i < (int)(sizeof states / sizeof states[0]); i++)
-		if (is_state(entity, "status", states[i]))
+	for (int i = 0; i < RANKS; i++)
+		if (is_state(entity, "status", ranks[i]))
 			return i;
-	return (int)(sizeof states / sizeof states[0]);
-}
-
-/* The worst rank still shown and how many of that rank, so that max_rows entities are. */
-static void choose(const json_t *entities, size_t max_rows, int *ret_rank, size_t *ret_of_rank)
-{
-	size_t chosen = 0;
-
-	for (int r = 0;; r++) {
-		size_t of_rank = 0, i;
-		json_t *entity;
-
-		json_array_foreach(entities, i, entity)
-			of_rank += rank(entity) == r;
-		*ret_rank = r;
-		*ret_of_rank = max_rows - chosen < of_rank ? max_rows - chosen : of_rank;
-		chosen += *ret_of_rank;
-		if (chosen == max_rows)
-			return;
-	}
-}
-
-static void append_omitted(const struct look *look, struct text *out, size_t count,
-			   const char *what)
-{
-	_cleanup_free_ char *line = text_format("%s %zu %s", look->utf8 ? "…" : "...", count, what);
-
-	look_append(look, out, STYLE_DIM, line);
-	text_append(out, "\n");
-}
-
-static void print_entities(const struct look *look, struct text *out, const json_t *entities,
-			   size_t max_rows)
-{
-	_cleanup_table_ struct table table = { 0 };
-	struct table_column chosen[COLUMN_COUNT];
-	struct said said = what_is_said(entities);
-	size_t count = json_array_size(entities);
-	bool all = max_rows == 0 || count <= max_rows;
-	int worst = 0;
-	size_t of_worst = 0, i;
-	json_t *entity;
-
-	table_init(&table, chosen, choose_columns(chosen, &said, entities));
-	if (!all)
-		choose(entities, max_rows, &worst, &of_worst);
-	json_array_foreach(entities, i, entity) {
-		bool shown = all || rank(entity) < worst;
-
-		if (!shown && rank(entity) == worst && of_worst > 0) {
-			of_worst--;
-			shown = true;
-		}
-		if (shown)
-			add_entity(&table, entity, &said, look);
-	}
-	table_print(&table, look, out);
-	if (!all)
-		append_omitted(look, out, count - max_rows, "more");
+	return RANKS;
 }
 
 /* Without those that a session, now over, had nothing to do for: of most cycles, nearly all. */
@@ -280,34 +312,150 @@ static json_t *those_with_work(const json_t *session, const json_t *entities)
 	return chosen;
 }
 
-/* At most so many rows (0: all), the busiest being kept. */
-static void progress_entities(const struct look *look, struct text *out, const json_t *session,
-			      const json_t *entities, size_t max_rows)
+json_t *progress_shown(const json_t *session, const json_t *entities, size_t lines)
 {
-	json_auto_t *shown = those_with_work(session, entities);
-	size_t left_out = json_array_size(entities) - json_array_size(shown);
+	json_t *chosen = those_with_work(session, entities);
+	json_t *ranked;
+	size_t i;
+	json_t *entity;
 
-	if (json_array_size(shown) > 0)
-		print_entities(look, out, shown, max_rows);
-	if (left_out > 0)
-		append_omitted(look, out, left_out,
-			       left_out == 1 ? "entity had no changes" : "entities had no changes");
+	if (lines == 0 || json_array_size(chosen) < lines)
+		return chosen; /* all have room: in the order of their dependencies */
+	ranked = json_array();
+	for (int r = 0; r <= RANKS; r++)
+		json_array_foreach(chosen, i, entity)
+			if (rank(entity) == r)
+				json_array_append(ranked, entity);
+	json_decref(chosen);
+	return ranked;
+}
+
+static void append_dim(const struct look *look, struct text *out, const char *string)
+{
+	_cleanup_free_ char *line = text_format("%s %s", look->utf8 ? "…" : "...", string);
+
+	look_append(look, out, STYLE_DIM, line);
+	text_append(out, "\n");
+}
+
+/* "… 18 more: 12 completed, 6 pending", of those above and below. */
+static void append_left_out(const struct look *look, struct text *out, const json_t *shown,
+			    size_t first, size_t count)
+{
+	size_t of_rank[RANKS + 1] = { 0 }, i;
+	_cleanup_text_ struct text line = TEXT_INIT;
+	const char *separator = ": ";
+	json_t *entity;
+
+	json_array_foreach(shown, i, entity)
+		of_rank[rank(entity)] += i < first || i >= first + count;
+	text_appendf(&line, "%zu more", json_array_size(shown) - count);
+	for (int r = 0; r < RANKS; r++) {
+		if (of_rank[r] == 0)
+			continue;
+		text_appendf(&line, "%s%zu %s", separator, of_rank[r], ranks[r]);
+		separator = ", ";
+	}
+	append_dim(look, out, text_string(&line));
+}
+
+static void append_without_changes(const struct look *look, struct text *out, size_t count)
+{
+	_cleanup_free_ char *line = text_format("%zu %s had no changes", count,
+						count == 1 ? "entity" : "entities");
+
+	append_dim(look, out, line);
+}
+
+static void print_entities(const struct look *look, struct text *out, const json_t *session,
+			   const json_t *entities, const json_t *shown, size_t count,
+			   const struct progress_room *room)
+{
+	_cleanup_table_ struct table table = { 0 };
+	struct table_column chosen[COLUMN_COUNT];
+	struct shown_columns which = columns_for(entities, room);
+
+	table_init(&table, chosen, choose_columns(chosen, &which, entities));
+	for (size_t i = room->first; i < room->first + count; i++)
+		add_entity(&table, json_array_get(shown, i), session, &which, look, room);
+	table_print(&table, look, out);
+}
+
+void progress_entities(const struct look *look, struct text *out, const json_t *session,
+		       const json_t *entities, const struct progress_room *room)
+{
+	json_auto_t *shown = progress_shown(session, entities, room->lines);
+	size_t all = json_array_size(shown);
+	size_t without = json_array_size(entities) - all;
+	size_t others = 1 + (without > 0); /* the header, and who had no changes */
+	size_t rows = room->lines > others ? room->lines - others : 0;
+
+	if (room->lines == 0 || rows >= all)
+		rows = all;
+	else
+		rows -= rows > 0; /* who is left out */
+	if (room->first + rows > all)
+		rows = all > room->first ? all - room->first : 0;
+	if (rows > 0)
+		print_entities(look, out, session, entities, shown, rows, room);
+	if (rows < all && (rows > 0 || room->lines > 0))
+		append_left_out(look, out, shown, room->first, rows);
+	if (without > 0 && (room->lines == 0 || room->lines > 1))
+		append_without_changes(look, out, without);
 }
 
 void progress_frame(const struct look *look, struct text *out, const json_t *session,
-		    const json_t *entities, int64_t since_ms, size_t max_lines)
+		    const json_t *entities)
 {
-	/* head, why it is held, header, "… more", "… no changes", overall */
-	const size_t other_lines = 4 + is_state(session, "state", "paused") +
-				   is_state(session, "state", "completed");
-	size_t max_rows = max_lines == 0	    ? 0
-			  : max_lines > other_lines ? max_lines - other_lines
-						    : 1;
-
-	/* Without anything to leave out there is no line that says so. */
-	if (max_rows > 0 && json_array_size(entities) == max_rows + 1)
-		max_rows++;
-	progress_head(look, out, session, since_ms);
-	progress_entities(look, out, session, entities, max_rows);
+	progress_head(look, out, session, 0, 0);
 	progress_overall(look, out, session);
+	progress_entities(look, out, session, entities, &(struct progress_room){ 0 });
+}
+
+/* --- a validation ------------------------------------------------------------------------------- */
+
+static void append_validation_rows(struct text *line, const json_t *validation)
+{
+	char rows[32], total[32];
+	double known;
+
+	text_appendf(line, ", %s", text_thousands(rows, reply_integer(validation, "rows")));
+	if (reply_number(validation, "total", &known))
+		text_appendf(line, " of %s", text_thousands(total, (int64_t)known));
+	text_append(line, " rows");
+}
+
+void progress_validation(const struct look *look, struct text *out, const json_t *validation)
+{
+	const char *state = reply_string(validation, "state");
+	const char *entity = reply_string(validation, "entity");
+	const char *reason = reply_string(validation, "reason");
+	int64_t differences = reply_integer(validation, "differences");
+	_cleanup_text_ struct text line = TEXT_INIT;
+	char id[FORMAT_SIZE], number[32];
+
+	if (!state)
+		return;
+	text_append(out, "Validation ");
+	look_append(look, out, STYLE_BOLD,
+		    format_short_id(id, reply_string_or(validation, "validation", "-")));
+	text_append(out, "  ");
+	look_append(look, out, look_style_of(state), state);
+	text_appendf(&line, "  %lld of %lld checks",
+		     (long long)reply_integer(validation, "checks_over"),
+		     (long long)reply_integer(validation, "checks"));
+	if (is_state(validation, "state", "running") && entity)
+		text_appendf(&line, ", now %s", entity);
+	append_validation_rows(&line, validation);
+	look_append(look, out, STYLE_PLAIN, text_string(&line));
+	if (differences > 0 || reason) {
+		_cleanup_free_ char *found =
+			differences > 0 ? text_format(", %s differ%s%s",
+						      text_thousands(number, differences),
+						      reason ? ": " : "", reason ? reason : "")
+					: text_format(": %s", reason);
+
+		look_append(look, out, differences > 0 ? STYLE_BAD : STYLE_WARNING, found);
+	}
+	text_append(out, "\n");
 }

@@ -134,13 +134,13 @@ static void test_lines_tell_what_has_changed(void **state)
 	assert_ran(&ran, EXIT_DONE,
 		   "Session " ID "  full  running  00:00:05\n"
 		   "00:00:05  offices  running    10 of 10 rows, 0 failed, 0 parked\n"
-		   "00:00:05  Overall 0% (0 of 20), success 100.0%\n"
+		   "00:00:05  Overall               0%  0 of 20 rows, success 100.0%\n"
 		   "00:00:05  offices  completed  10 of 10 rows, 0 failed, 0 parked\n"
 		   "00:00:05  doctors  running    5 of 10 rows, 0 failed, 0 parked\n"
-		   "00:00:05  Overall 50% (10 of 20), success 100.0%\n"
-		   "00:00:05  Overall 75% (15 of 20), success 100.0%\n"
+		   "00:00:05  Overall  █████       50%  10 of 20 rows, success 100.0%\n"
+		   "00:00:05  Overall  ███████▌    75%  15 of 20 rows, success 100.0%\n"
 		   "00:00:05  doctors  completed  5 of 10 rows, 0 failed, 0 parked\n"
-		   "00:00:05  Overall 100% (20 of 20), success 100.0%\n",
+		   "00:00:05  Overall  ██████████ 100%  20 of 20 rows, success 100.0%\n",
 		   "migratectl: session 550e8400 completed, 20 rows\n");
 }
 
@@ -177,19 +177,12 @@ static void test_lines_tell_why_nothing_goes_on_but_once(void **state)
 		&ran, EXIT_FAILED,
 		"Session " ID "  full  running  00:00:05\n"
 		"00:00:05  orders  running    1 of 20 rows, 0 failed, 0 parked\n"
-		"00:00:05  Overall 5% (1 of 20)\n"
+		"00:00:05  Overall  ▌            5%  1 of 20 rows\n"
 		"00:00:05  orders  running    1 of 20 rows, 0 failed, 0 parked: 1 attempt failed, "
 		"again at 09:12:50\n"
-		"00:00:05  Overall 5% (1 of 20)\n"
-		"00:00:05  Overall 5% (1 of 20)\n"
 		"00:00:05  throttled: replay lag is 42\n"
 		"00:00:05  orders  running    1 of 20 rows, 0 failed, 0 parked\n"
-		"00:00:05  Overall 5% (1 of 20)\n"
-		"00:00:05  paused: target: no space left on device; it is tried again by itself\n"
-		"00:00:05  Overall 5% (1 of 20)\n"
-		"00:00:05  Overall 5% (1 of 20)\n"
-		"00:00:05  Overall 5% (1 of 20)\n"
-		"00:00:05  Overall 5% (1 of 20)\n",
+		"00:00:05  paused: target: no space left on device; it is tried again by itself\n",
 		"migratectl: session 550e8400 was cancelled\n");
 }
 
@@ -397,36 +390,65 @@ static char *read_terminal(int master)
 	return text_steal(&text);
 }
 
-static void test_frames_paint_over_each_other_and_are_cut_to_the_terminal(void **state)
+// What a frame has written to the terminal.
+static void assert_drawn(struct screen *screen, int master, const char *frame, const char *written)
+{
+	screen_draw(screen, frame);
+	_cleanup_free_ char *seen = read_terminal(master);
+
+	assert_string_equal(seen, written);
+}
+
+static void test_only_lines_that_have_changed_are_written(void **state)
 {
 	struct screen screen;
-	struct winsize narrower = { .ws_col = 4, .ws_row = 10 };
-	int slave;
-	int master = open_terminal(6, 4, &slave);
+	int slave, columns, lines;
+	int master = open_terminal(6, 5, &slave);
 
 	(void)state;
 	screen_init(&screen, slave);
-	assert_int_equal(screen_rows(&screen), 3);
-	screen_draw(&screen, "one\nsomething wide\n");
-	_cleanup_free_ char *first = read_terminal(master);
+	screen_room(&screen, &columns, &lines);
+	assert_int_equal(columns, 6);
+	assert_int_equal(lines, 4);
+	// What is as wide as the terminal is not erased behind, which would be its last character.
+	assert_drawn(&screen, master, "one\nsomething wide\n3\n",
+		     "\033[?25lone\033[K\r\nsometh\r\n3\033[K\r\n\033[?25h");
+	assert_drawn(&screen, master, "one\nsomething wide\n3\n", "");
+	assert_drawn(&screen, master, "one\ntwo\n3\n",
+		     "\033[?25l\r\033[2Atwo\033[K\r\n\r\n\033[?25h");
+	assert_drawn(&screen, master, "one\n", "\033[?25l\r\033[2A\033[J\033[?25h");
+	assert_drawn(&screen, master, "one\n2\n3\n4\n5\n",
+		     "\033[?25l2\033[K\r\n3\033[K\r\n4\033[K\r\n\033[?25h");
+	assert_drawn(&screen, master, "\033[31mred rose\033[0m\n2\n3\n4\n",
+		     "\033[?25l\r\033[4A\033[31mred ro\033[0m\r\n\r\n\r\n\r\n\033[?25h");
+	screen_done(&screen);
+	close(slave);
+	close(master);
+}
 
-	assert_string_equal(first, "\033[?25lone\033[0m\033[K\r\nsometh\033[0m\033[K\r\n"
-				   "\033[J\033[?25h");
-	screen_draw(&screen, "1\n2\n3\n4\n5\n");
-	_cleanup_free_ char *second = read_terminal(master);
+static void test_a_terminal_of_another_size_is_painted_anew(void **state)
+{
+	struct screen screen;
+	struct winsize narrower = { .ws_col = 4, .ws_row = 10 };
+	struct winsize lower = { .ws_col = 4, .ws_row = 2 };
+	int slave;
+	int master = open_terminal(8, 10, &slave);
 
-	assert_string_equal(second, "\033[?25l\r\033[2A1\033[0m\033[K\r\n2\033[0m\033[K\r\n"
-				    "3\033[0m\033[K\r\n\033[J\033[?25h");
-	ioctl(slave, TIOCSWINSZ, &narrower);
-	screen_draw(&screen, "123456\n");
-	_cleanup_free_ char *third = read_terminal(master);
-
-	assert_string_equal(third, "\033[?25l\033[H\033[2J1234\033[0m\033[K\r\n\033[J\033[?25h");
+	(void)state;
+	screen_init(&screen, slave);
+	assert_drawn(&screen, master, "123456\n2\n",
+		     "\033[?25l123456\033[K\r\n2\033[K\r\n\033[?25h");
+	ioctl(slave, TIOCSWINSZ,
+	      &narrower); // it has wrapped lines, so nobody knows where the frame began
+	assert_drawn(&screen, master, "123456\n2\n",
+		     "\033[H\033[2J\033[?25l1234\r\n2\033[K\r\n\033[?25h");
+	ioctl(slave, TIOCSWINSZ, &lower);
+	assert_drawn(&screen, master, "123456\n2\n", "\r\033[2A\033[J\033[?25l1234\r\n\033[?25h");
 	screen_finish(&screen, "123456\n2\n");
 	_cleanup_free_ char *last = read_terminal(master);
 
-	assert_string_equal(last, "\033[?25l\r\033[1A123456\033[0m\033[K\r\n2\033[0m\033[K\r\n"
-				  "\033[J\033[?25h");
+	assert_string_equal(last, "\033[?25l\r\033[1A123456\033[K\r\n2\033[K\r\n\033[?25h");
+	screen_done(&screen);
 	close(slave);
 	close(master);
 }
@@ -454,9 +476,9 @@ static void test_a_terminal_shows_the_live_table_and_keeps_the_last(void **state
 	_cleanup_free_ char *said = contents(err);
 
 	assert_int_equal(WEXITSTATUS(status), EXIT_DONE);
-	assert_non_null(strstr(shown, "doctors       running    █████       50%"));
-	assert_non_null(strstr(shown, "Overall 100% (20 of 20)"));
-	// Once for the first frame; the second, and the last that stays, begin where it began.
+	assert_non_null(strstr(shown, "doctors   running    █████       50%"));
+	assert_non_null(strstr(shown, "Overall  ██████████ 100%  20 of 20 rows"));
+	// The second frame begins where the first began.
 	assert_non_null(strstr(shown, "\r\033[5A"));
 	assert_string_equal(said, "migratectl: session 550e8400 completed, 20 rows\n");
 	close(slave);
@@ -477,7 +499,8 @@ int main(void)
 		cmocka_unit_test(test_a_pause_does_not_end_a_watch),
 		cmocka_unit_test(test_when_the_daemon_or_the_time_ends_the_session_goes_on),
 		cmocka_unit_test(test_an_interrupt_says_that_the_session_goes_on),
-		cmocka_unit_test(test_frames_paint_over_each_other_and_are_cut_to_the_terminal),
+		cmocka_unit_test(test_only_lines_that_have_changed_are_written),
+		cmocka_unit_test(test_a_terminal_of_another_size_is_painted_anew),
 		cmocka_unit_test(test_a_terminal_shows_the_live_table_and_keeps_the_last),
 	};
 

@@ -142,7 +142,11 @@ static void append_progress(struct text *out, const char *session, const char *e
 	json_auto_t *session_json = reply_of(session);
 	json_auto_t *entities_json = reply_of(entities);
 
-	progress_frame(&plain, out, session_json, entities_json, 0, max_lines);
+	if (max_lines == 0)
+		progress_frame(&plain, out, session_json, entities_json);
+	else
+		progress_entities(&plain, out, session_json, entities_json,
+				  &(struct progress_room){ .lines = max_lines });
 }
 
 static void test_progress_of_a_paused_session_says_why(void **state)
@@ -261,8 +265,9 @@ static void test_percentages_stay_within_their_bounds(void **state)
 		int percent;
 	} cases[] = {
 		{ "{'total':1000,'done':999}", 99 },
-		{ "{'total':1000,'done':1000}", 100 },
-		{ "{'total':1000,'done':3480}", 100 },
+		{ "{'total':1000,'done':1000}", 99 },
+		{ "{'total':1000,'done':1000,'status':'completed'}", 100 },
+		{ "{'total':1000,'done':3480,'status':'running'}", 99 },
 		{ "{'total':1000,'done':-5}", 0 },
 		{ "{'total':0,'done':0,'status':'pending'}", 0 },
 		{ "{'total':0,'done':0,'status':'completed'}", 100 },
