@@ -1,5 +1,5 @@
 /*
- * See beside.h.
+ * See beside.h. A connection a question: it is opened when one is asked, and closed with its answer.
  */
 #include "ctl/beside.h"
 

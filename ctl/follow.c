@@ -102,12 +102,14 @@ static void show(struct follow *follow)
 static void show_end(struct follow *follow)
 {
 	_cleanup_text_ struct text out = TEXT_INIT;
+	int columns, lines;
 
 	if (follow->manner != MANNER_SCREEN || !follow->frame ||
 	    !terminal_in_foreground(follow->screen.fd))
 		return;
+	screen_room(&follow->screen, &columns, &lines);
 	if (!follow->settings->end)
-		live_append_last(&follow->live, &out, follow->frame, age_ms(follow));
+		live_append_last(&follow->live, &out, follow->frame, age_ms(follow), columns);
 	screen_finish(&follow->screen, text_string(&out));
 }
 

@@ -84,7 +84,7 @@ static void append_cells(struct text *bar, int percent, bool utf8)
 		cells++;
 	}
 	for (int i = cells; i < BAR_CELLS; i++)
-		text_append(bar, utf8 ? " " : ".");
+		text_append(bar, utf8 ? "░" : ".");
 }
 
 char *format_bar(char buffer[FORMAT_SIZE], int percent, bool utf8)

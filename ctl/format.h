@@ -29,7 +29,7 @@ char *format_short_duration(char buffer[FORMAT_SIZE], int64_t ms);
 /* "2.0%"; "< 0.1%" for what is little and not nothing. */
 char *format_percent(char buffer[FORMAT_SIZE], double percent);
 
-/* A bar of ten cells and the percentage, "███████▌    75%" or "#######...  75%". */
+/* A bar of ten cells and the percentage, "███████▌░░  75%" or "#######...  75%". */
 char *format_bar(char buffer[FORMAT_SIZE], int percent, bool utf8);
 
 /* "550e8400" of a UUID: enough to name it by. */

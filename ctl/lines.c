@@ -187,7 +187,7 @@ void lines_print(struct lines *lines, const json_t *frame)
 	clock_format_elapsed(clock, reply_integer(session, "elapsed_ms"));
 	print_changed_circumstances(lines, frame, clock);
 	print_changed_entities(lines, frame, clock);
-	progress_overall(lines->look, &overall, session);
+	progress_overall(lines->look, &overall, session, 0);
 	if (is_news(lines, "/overall", "", text_string(&overall)))
 		printf("%s  %s", clock, text_string(&overall));
 	print_validation(lines, frame);

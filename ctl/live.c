@@ -19,6 +19,7 @@
 #include "ctl/trouble.h"
 
 #define ANSWER_SHOWN_MS 8000
+#define NARROW 66	  /* columns: fewer have no room for all the words of the keys */
 #define OLD_FRAME_MS 5000 /* while a session goes, one comes every half a second */
 
 /* --- what is known ------------------------------------------------------------------------------- */
@@ -341,7 +342,7 @@ static void append_top(const struct live *live, struct text *out, const json_t *
 	append_lost(live, out, session, since_ms);
 	trouble_append(live->look, out, frame);
 	if (json_is_object(session)) {
-		progress_overall(live->look, out, session);
+		progress_overall(live->look, out, session, columns);
 		if (!is_over(session))
 			append_next_cycle(live, out, frame, since_ms);
 	}
@@ -451,8 +452,13 @@ static void append_middle(struct live *live, struct text *out, const json_t *fra
 
 /* --- the bottom ----------------------------------------------------------------------------------- */
 
-static const char *hints(const struct live *live)
+static const char *hints(const struct live *live, int columns)
 {
+	static const char *const narrow[] = {
+		[LIVE_OVERVIEW] = "p r c  enter  ? help  q quit",
+		[LIVE_DETAILS] = "p r c  esc back  ? help  q quit",
+		[LIVE_HELP] = "? back  q quit",
+	};
 	static const char *const of_pages[] = {
 		[LIVE_OVERVIEW] = "p pause  r resume  c cancel  enter details  ? help  q quit",
 		[LIVE_DETAILS] = "p r c: this entity  esc back  j k others  ? help  q quit",
@@ -461,7 +467,7 @@ static const char *hints(const struct live *live)
 
 	if (live->ends_it && live->page == LIVE_OVERVIEW)
 		return "c cancel  enter details  ? help  q end it";
-	return of_pages[live->page];
+	return columns < NARROW ? narrow[live->page] : of_pages[live->page];
 }
 
 static bool message_is_due(const struct live *live)
@@ -470,7 +476,8 @@ static bool message_is_due(const struct live *live)
 	       (live->message_until_ms == 0 || clock_monotonic_ms() < live->message_until_ms);
 }
 
-static void append_bottom(const struct live *live, struct text *out, const json_t *frame)
+static void append_bottom(const struct live *live, struct text *out, const json_t *frame,
+			  int columns)
 {
 	_cleanup_free_ char *asked = NULL;
 
@@ -480,7 +487,7 @@ static void append_bottom(const struct live *live, struct text *out, const json_
 	} else if (message_is_due(live)) {
 		look_append(live->look, out, live->message_style, live->message);
 	} else if (live->keys) {
-		look_append(live->look, out, STYLE_DIM, hints(live));
+		look_append(live->look, out, STYLE_DIM, hints(live, columns));
 	} else {
 		return;
 	}
@@ -535,7 +542,7 @@ void live_append(struct live *live, struct text *out, const json_t *frame, int64
 	size_t left, below;
 
 	append_top(live, &top, frame, since_ms, columns);
-	append_bottom(live, &line, frame);
+	append_bottom(live, &line, frame, columns);
 	if (live->asked != LIVE_NOTHING)
 		append_wrapped(&bottom, text_string(&line), columns);
 	else
@@ -554,12 +561,12 @@ void live_append(struct live *live, struct text *out, const json_t *frame, int64
 }
 
 void live_append_last(const struct live *live, struct text *out, const json_t *frame,
-		      int64_t since_ms)
+		      int64_t since_ms, int columns)
 {
 	const json_t *session = session_of(frame);
 
-	append_top(live, out, frame, since_ms, 0);
+	append_top(live, out, frame, since_ms, columns);
 	if (json_is_object(session))
 		progress_entities(live->look, out, session, entities_of(frame),
-				  &(struct progress_room){ 0 });
+				  &(struct progress_room){ .columns = columns });
 }

@@ -61,6 +61,6 @@ void live_append(struct live *live, struct text *out, const json_t *frame, int64
 
 /* The last one, of any height, without what is said of keys. */
 void live_append_last(const struct live *live, struct text *out, const json_t *frame,
-		      int64_t since_ms);
+		      int64_t since_ms, int columns);
 
 #endif

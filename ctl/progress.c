@@ -15,6 +15,7 @@
 
 #define HEAD_WIDTH 72 /* of a head with the whole id */
 #define MARK_WIDTH 2
+#define BAR_NEEDS 60 /* where there are fewer columns, a number does */
 
 static bool is_state(const json_t *object, const char *key, const char *state)
 {
@@ -105,14 +106,18 @@ static void append_findings(const struct look *look, struct text *out, const jso
 }
 
 /* What one looks for comes first, as there may not be room for all of it. */
-void progress_overall(const struct look *look, struct text *out, const json_t *session)
+void progress_overall(const struct look *look, struct text *out, const json_t *session, int columns)
 {
-	bool running = is_state(session, "state", "running");
+	bool held = is_state(session, "state", "paused"); /* its line says why */
 	char done[32], total[32], number[32], bar[FORMAT_SIZE];
-	_cleanup_free_ char *words = running ? wait_of_session_in_words(session) : NULL;
+	_cleanup_free_ char *words = held ? NULL : wait_of_session_in_words(session);
 	double rate;
 
-	text_appendf(out, "Overall  %s  ", format_bar(bar, progress_percent(session), look->utf8));
+	if (columns > 0 && columns < BAR_NEEDS)
+		text_appendf(out, "Overall %d%%  ", progress_percent(session));
+	else
+		text_appendf(out, "Overall  %s  ",
+			     format_bar(bar, progress_percent(session), look->utf8));
 	if (words) {
 		look_append(look, out, wait_is_trouble(session) ? STYLE_WARNING : STYLE_BOLD,
 			    words);
@@ -120,9 +125,10 @@ void progress_overall(const struct look *look, struct text *out, const json_t *s
 	}
 	text_appendf(out, "%s of %s rows", text_thousands(done, reply_integer(session, "done")),
 		     text_thousands(total, reply_integer(session, "total")));
-	append_findings(look, out, session);
-	if (running && reply_number(session, "rows_per_second", &rate))
+	if (is_state(session, "state", "running") &&
+	    reply_number(session, "rows_per_second", &rate))
 		text_appendf(out, ", %s rows/s", text_thousands(number, (int64_t)rate));
+	append_findings(look, out, session);
 	if (reply_number(session, "success_rate", &rate))
 		text_appendf(out, ", success %s", format_percent(bar, rate));
 	text_append(out, "\n");
@@ -132,44 +138,77 @@ void progress_overall(const struct look *look, struct text *out, const json_t *s
 
 enum { ENTITY, STATUS, PROGRESS, RATE, FAILED, PARKED, WARNED, DIFFERS, ETA, COLUMN_COUNT };
 
-/* `need`: a terminal of fewer columns goes without it. */
-static const struct {
-	struct table_column column;
-	int need;
-} columns[COLUMN_COUNT] = {
-	[ENTITY] = { { "Entity", false, 8 }, 0 },     [STATUS] = { { "Status", false, 9 }, 34 },
-	[PROGRESS] = { { "Progress", false, 0 }, 0 }, [RATE] = { { "Rows/s", true, 7 }, 66 },
-	[FAILED] = { { "Failed", true, 0 }, 50 },     [PARKED] = { { "Parked", true, 0 }, 74 },
-	[WARNED] = { { "Warned", true, 0 }, 90 },     [DIFFERS] = { { "Differ", true, 0 }, 90 },
-	[ETA] = { { "ETA", false, 0 }, 40 },
+static const struct table_column columns[COLUMN_COUNT] = {
+	[ENTITY] = { "Entity", false, 8 },     [STATUS] = { "Status", false, 9 },
+	[PROGRESS] = { "Progress", false, 0 }, [RATE] = { "Rows/s", true, 7 },
+	[FAILED] = { "Failed", true, 0 },      [PARKED] = { "Parked", true, 0 },
+	[WARNED] = { "Warned", true, 0 },      [DIFFERS] = { "Differ", true, 0 },
+	[ETA] = { "ETA", false, 0 },
 };
 
-/* Where there are fewer columns, a number does for the bar. */
-#define BAR_NEEDS 60
+/* What a narrow terminal goes without, in this order, until there is room for the words of the last column. */
+static const int dispensable[] = { WARNED, RATE, PARKED, DIFFERS, PROGRESS, FAILED, STATUS };
 
-/* Which columns are shown: those that there is room for, and of some only where any entity has something to say in them. */
+#define ETA_WANTS 19 /* "waiting for parents" */
+#define BAR_WIDTH 15
+#define GAP 2
+
+/* Which columns are shown: those that there is room for, and of some only where any entity has something to say in them. Without its
+   bar, the progress is a number. */
 struct shown_columns {
 	bool has[COLUMN_COUNT];
 	bool bar;
 	bool marks;
 };
 
-static struct shown_columns columns_for(const json_t *entities, const struct progress_room *room)
+static int width_of(const struct shown_columns *shown, int name_width)
 {
-	struct shown_columns shown = { .bar = room->columns == 0 || room->columns >= BAR_NEEDS,
-				       .marks = room->selected != NULL };
-	bool warned = false, differs = false;
+	int width = 0;
+
+	for (int i = 0; i < COLUMN_COUNT; i++) {
+		int column = i == ENTITY     ? name_width + (shown->marks ? MARK_WIDTH : 0)
+			     : i == PROGRESS ? (shown->bar ? BAR_WIDTH : 8)
+			     : i == ETA	     ? ETA_WANTS
+					     : columns[i].min_width;
+
+		if (column < look_width(columns[i].header))
+			column = look_width(columns[i].header);
+		width += shown->has[i] ? column + GAP : 0;
+	}
+	return width - GAP;
+}
+
+static void make_room(struct shown_columns *shown, int name_width, int most)
+{
+	for (size_t i = 0; i < sizeof dispensable / sizeof dispensable[0]; i++) {
+		if (most == 0 || width_of(shown, name_width) <= most)
+			return;
+		if (dispensable[i] == PROGRESS)
+			shown->bar = false;
+		else
+			shown->has[dispensable[i]] = false;
+	}
+}
+
+static struct shown_columns columns_for(const json_t *session, const json_t *entities,
+					const struct progress_room *room)
+{
+	struct shown_columns shown = { .bar = true, .marks = room->selected != NULL };
+	bool warned = false, differs = false, eta = !is_state(session, "state", "completed");
 	size_t i;
 	json_t *entity;
 
 	json_array_foreach(entities, i, entity) {
 		warned |= reply_integer(entity, "warned") > 0;
 		differs |= reply_integer(entity, "differences") > 0;
+		eta |= reply_string(entity, "reason") != NULL;
 	}
 	for (int column = 0; column < COLUMN_COUNT; column++)
-		shown.has[column] = room->columns == 0 || room->columns >= columns[column].need;
-	shown.has[WARNED] &= warned;
-	shown.has[DIFFERS] &= differs;
+		shown.has[column] = true;
+	shown.has[WARNED] = warned;
+	shown.has[DIFFERS] = differs;
+	shown.has[ETA] = eta;
+	make_room(&shown, progress_name_width(entities), room->columns);
 	return shown;
 }
 
@@ -198,7 +237,7 @@ static size_t choose_columns(struct table_column chosen[COLUMN_COUNT],
 
 	for (int i = 0; i < COLUMN_COUNT; i++)
 		if (shown->has[i])
-			chosen[count++] = columns[i].column;
+			chosen[count++] = columns[i];
 	if (width > chosen[ENTITY].min_width)
 		chosen[ENTITY].min_width = width;
 	return count;
@@ -373,7 +412,7 @@ static void print_entities(const struct look *look, struct text *out, const json
 {
 	_cleanup_table_ struct table table = { 0 };
 	struct table_column chosen[COLUMN_COUNT];
-	struct shown_columns which = columns_for(entities, room);
+	struct shown_columns which = columns_for(session, entities, room);
 
 	table_init(&table, chosen, choose_columns(chosen, &which, entities));
 	for (size_t i = room->first; i < room->first + count; i++)
@@ -408,7 +447,7 @@ void progress_frame(const struct look *look, struct text *out, const json_t *ses
 		    const json_t *entities)
 {
 	progress_head(look, out, session, 0, 0);
-	progress_overall(look, out, session);
+	progress_overall(look, out, session, 0);
 	progress_entities(look, out, session, entities, &(struct progress_room){ 0 });
 }
 

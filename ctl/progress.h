@@ -24,7 +24,8 @@ void progress_head(const struct look *look, struct text *out, const json_t *sess
 		   int64_t since_ms, int columns);
 
 /* "Overall  █████▊     58%  2 s left, 197 of 340 rows, 1 failed, 38,987 rows/s, success 99.7%" */
-void progress_overall(const struct look *look, struct text *out, const json_t *session);
+void progress_overall(const struct look *look, struct text *out, const json_t *session,
+		      int columns);
 
 /* The entities in a table. Where not all have room, those that one wants to see come first, and the rest is summed up. */
 void progress_entities(const struct look *look, struct text *out, const json_t *session,

@@ -123,6 +123,7 @@ static void stop(void)
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTSTP);
+	sigaddset(&set, SIGCONT);
 	sigaction(SIGTSTP, &otherwise, &handled);
 	raise(SIGTSTP);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
@@ -141,6 +142,7 @@ bool terminal_stopped(struct terminal *terminal)
 		stop_asked = 0;
 		give_keys_back(terminal);
 		stop();
+		continued = 0;
 		was_away = true;
 	}
 	if (was_away) {

@@ -110,9 +110,11 @@ struct entity_run {
 	int64_t finished_ms;
 	int64_t moved_here; /* rows in this life of the daemon, for the rate */
 	struct rate rate;   /* at which it goes now */
-	int64_t went_on_ms; /* monotonic; when something of it has succeeded last; 0: not yet in this life */
-	char last_error
-		[512]; /* its last failure, also when all is well again; "": none in this life */
+	int64_t went_on_ms; /* monotonic; something of it has succeeded last; 0: nothing in this life */
+	int64_t went_on_us; /* the same, of the wall clock */
+	int64_t busy_ms;    /* monotonic; since when it is busy without a break */
+	/* Its last failure in this life, also when all is well again; "": none. */
+	char last_error[512];
 	char last_sqlstate[6];
 	int64_t last_error_us;
 	int64_t spent_ms[STRETCH_COUNT]; /* in all lives (record.c) */

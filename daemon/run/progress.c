@@ -58,13 +58,6 @@ static json_t *time_or_null(int64_t wall_us)
 	return wall_us > 0 ? json_string(clock_format_rfc3339(buffer, wall_us)) : json_null();
 }
 
-static json_t *wall_time_or_null(int64_t monotonic_ms)
-{
-	return time_or_null(monotonic_ms > 0
-				    ? clock_wall_us() - (clock_monotonic_ms() - monotonic_ms) * 1000
-				    : 0);
-}
-
 static json_t *string_or_null(const char *string)
 {
 	return string[0] != '\0' ? json_string(string) : json_null();
@@ -132,7 +125,7 @@ static void set_details(json_t *described, const struct entity_run *run)
 {
 	json_object_set_new(described, "stage", json_string(wait_stage(run)));
 	json_object_set_new(described, "batches", json_integer((json_int_t)run->active));
-	json_object_set_new(described, "went_on", wall_time_or_null(run->went_on_ms));
+	json_object_set_new(described, "went_on", time_or_null(run->went_on_us));
 	json_object_set_new(described, "retries", json_integer((json_int_t)run->retries));
 	json_object_set_new(described, "last_error", string_or_null(run->last_error));
 	json_object_set_new(described, "last_sqlstate", string_or_null(run->last_sqlstate));

@@ -547,6 +547,7 @@ void recovery_succeeded(struct entity_run *run, unsigned attempts)
 {
 	run->fruitless = 0;
 	run->went_on_ms = clock_monotonic_ms();
+	run->went_on_us = clock_wall_us();
 	run->alone = false;
 	run->retry = (struct retry){ 0 };
 	if (run->session->probing == PROBING_BATCH)
@@ -563,6 +564,7 @@ void recovery_planned(struct entity_run *run)
 		release(run->session);
 	run->retry = (struct retry){ 0 };
 	run->went_on_ms = clock_monotonic_ms();
+	run->went_on_us = clock_wall_us();
 	if (had_failed || run->attempts == 0)
 		refresh(run);
 }

@@ -247,6 +247,8 @@ static struct errand *errand_new(struct entity_run *run, struct lane *lane)
 	errand->run = run;
 	errand->lane = lane;
 	errand->started_ms = clock_monotonic_ms();
+	if (run->active == 0)
+		run->busy_ms = errand->started_ms;
 	run->active++;
 	run->session->batches_active++;
 	lane_take(lane);

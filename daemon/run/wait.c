@@ -152,7 +152,7 @@ static int64_t wall_us(int64_t monotonic_ms)
 /* Since when nothing of it has succeeded; 0: that is not long ago. */
 static int64_t stalled_ms(const struct entity_run *run)
 {
-	int64_t since = run->went_on_ms > 0 ? run->went_on_ms : run->started_ms;
+	int64_t since = run->went_on_ms > run->busy_ms ? run->went_on_ms : run->busy_ms;
 	int64_t patience = USUALLY * rate_usual_ms(&run->rate);
 
 	if (patience < WAIT_STALLED_AFTER_MS)
@@ -187,7 +187,7 @@ static struct wait entity_alone(const struct entity_run *run)
 		wait.kind = WAIT_TURN;
 	else if (wait.kind == WAIT_NONE && stalled > 0)
 		wait = (struct wait){ .kind = WAIT_STALLED, .since_us = wall_us(stalled) };
-	else if (stalled > 0)
+	else if (stalled > 0 && (wait.kind == WAIT_PLANNING || wait.kind == WAIT_FILLING))
 		wait.since_us = wall_us(stalled); /* "planning since …" is worth telling then */
 	return wait;
 }
@@ -218,6 +218,16 @@ static bool is_about_something_else(const struct session *session, struct wait *
 	return ret_wait->kind != WAIT_NONE;
 }
 
+/* Rows have come of late, of whatever entity. */
+static bool is_going(const struct session *session)
+{
+	int64_t patience = USUALLY * rate_usual_ms(&session->rate);
+
+	if (patience < WAIT_STALLED_AFTER_MS)
+		patience = WAIT_STALLED_AFTER_MS;
+	return session->rate.times > 0 && clock_monotonic_ms() - session->rate.at_ms < patience;
+}
+
 /* As long as one entity goes on, the session does; else it is what is the most worth telling of any. */
 static struct wait among_entities(const struct session *session)
 {
@@ -230,8 +240,8 @@ static struct wait among_entities(const struct session *session)
 		if (entity_run_is_over(run))
 			continue;
 		wait = entity_alone(run);
-		if (wait.kind == WAIT_NONE)
-			return wait;
+		if (wait.kind == WAIT_NONE || (wait.kind == WAIT_STALLED && is_going(session)))
+			return (struct wait){ .kind = WAIT_NONE };
 		if (wait.kind > most.kind)
 			most = wait;
 	}
