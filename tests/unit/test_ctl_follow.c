@@ -134,11 +134,11 @@ static void test_lines_tell_what_has_changed(void **state)
 	assert_ran(&ran, EXIT_DONE,
 		   "Session " ID "  full  running  00:00:05\n"
 		   "00:00:05  offices  running    10 of 10 rows, 0 failed, 0 parked\n"
-		   "00:00:05  Overall               0%  0 of 20 rows, success 100.0%\n"
+		   "00:00:05  Overall  ░░░░░░░░░░   0%  0 of 20 rows, success 100.0%\n"
 		   "00:00:05  offices  completed  10 of 10 rows, 0 failed, 0 parked\n"
 		   "00:00:05  doctors  running    5 of 10 rows, 0 failed, 0 parked\n"
-		   "00:00:05  Overall  █████       50%  10 of 20 rows, success 100.0%\n"
-		   "00:00:05  Overall  ███████▌    75%  15 of 20 rows, success 100.0%\n"
+		   "00:00:05  Overall  █████░░░░░  50%  10 of 20 rows, success 100.0%\n"
+		   "00:00:05  Overall  ███████▌░░  75%  15 of 20 rows, success 100.0%\n"
 		   "00:00:05  doctors  completed  5 of 10 rows, 0 failed, 0 parked\n"
 		   "00:00:05  Overall  ██████████ 100%  20 of 20 rows, success 100.0%\n",
 		   "migratectl: session 550e8400 completed, 20 rows\n");
@@ -177,7 +177,7 @@ static void test_lines_tell_why_nothing_goes_on_but_once(void **state)
 		&ran, EXIT_FAILED,
 		"Session " ID "  full  running  00:00:05\n"
 		"00:00:05  orders  running    1 of 20 rows, 0 failed, 0 parked\n"
-		"00:00:05  Overall  ▌            5%  1 of 20 rows\n"
+		"00:00:05  Overall  ▌░░░░░░░░░   5%  1 of 20 rows\n"
 		"00:00:05  orders  running    1 of 20 rows, 0 failed, 0 parked: 1 attempt failed, "
 		"again at 09:12:50\n"
 		"00:00:05  throttled: replay lag is 42\n"
@@ -476,7 +476,7 @@ static void test_a_terminal_shows_the_live_table_and_keeps_the_last(void **state
 	_cleanup_free_ char *said = contents(err);
 
 	assert_int_equal(WEXITSTATUS(status), EXIT_DONE);
-	assert_non_null(strstr(shown, "doctors   running    █████       50%"));
+	assert_non_null(strstr(shown, "doctors   running    █████░░░░░  50%"));
 	assert_non_null(strstr(shown, "Overall  ██████████ 100%  20 of 20 rows"));
 	// The second frame begins where the first began.
 	assert_non_null(strstr(shown, "\r\033[5A"));

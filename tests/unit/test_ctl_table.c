@@ -204,8 +204,8 @@ static void test_percentages_and_bars(void **state)
 	assert_string_equal(format_percent(buffer, 2.04), "2.0%");
 	assert_string_equal(format_percent(buffer, 0), "0.0%");
 	assert_string_equal(format_percent(buffer, 0.001), "< 0.1%");
-	assert_string_equal(format_bar(buffer, 0, true), "             0%");
-	assert_string_equal(format_bar(buffer, 75, true), "███████▌    75%");
+	assert_string_equal(format_bar(buffer, 0, true), "░░░░░░░░░░   0%");
+	assert_string_equal(format_bar(buffer, 75, true), "███████▌░░  75%");
 	assert_string_equal(format_bar(buffer, 99, true), "█████████▉  99%");
 	assert_string_equal(format_bar(buffer, 100, true), "██████████ 100%");
 	assert_string_equal(format_bar(buffer, 0, false), "..........   0%");
