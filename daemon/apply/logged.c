@@ -110,10 +110,11 @@ static void write_differs(struct text *text, const struct catalog_column *column
 			number, number, number);
 }
 
-static void write_which(struct text *text, const struct catalog_column *column, size_t number)
+static void write_alike(struct text *text, const struct catalog_column *column, size_t number)
 {
-	(void)column;
-	text_appendf(text, "c.d%zu", number);
+	_cleanup_free_ char *name = pg_quote_literal(column->name);
+
+	text_appendf(text, "CASE WHEN NOT c.d%zu THEN %s::text END", number, name);
 }
 
 static void write_old(struct text *text, const struct catalog_column *column, size_t number)
@@ -194,7 +195,7 @@ static char *differing(const struct logged *logged, enum logged_change change)
 	struct text text = TEXT_INIT;
 	_cleanup_free_ char *differ = each_column(logged, ", ", write_differs);
 	_cleanup_free_ char *names = each_column(logged, ", ", write_name);
-	_cleanup_free_ char *which = each_column(logged, ", ", write_which);
+	_cleanup_free_ char *alike = each_column(logged, ", ", write_alike);
 	_cleanup_free_ char *olds = each_column(logged, ", ", write_old);
 	_cleanup_free_ char *news = each_column(logged, ", ", write_new);
 
@@ -202,7 +203,7 @@ static char *differing(const struct logged *logged, enum logged_change change)
 		append_part(&text, sql_apply_differing,
 			    (const struct text_hole[]){ { "differ", differ },
 							{ "names", names },
-							{ "which", which },
+							{ "alike", alike },
 							{ "olds", olds },
 							{ "news", news },
 							{ NULL, NULL } });

@@ -1,6 +1,6 @@
 -- What is kept of every change of a target row: who made it, and what it replaced. CTEs behind a statement that returns of each row it has
 -- changed its keys (kN, tN) and the number of the change. {holes} are filled by logged.c. Tables of ours: w that statement, m the
--- entity's id map as it was, b the target row as it was, c which columns differ, d those.
+-- entity's id map as it was, b the target row as it was, c which columns differ, alike the others, d the former.
 
 -- name: logged
 ,
@@ -24,13 +24,10 @@
    CROSS JOIN LATERAL (SELECT {columns} FROM {target} AS t WHERE {t_is_w} OFFSET 0) AS b
 
 -- name: differing
--- To the bit, whatever its type calls equal; no text is made of what does not differ.
+-- To the bit, whatever its type calls equal; no text is made of what does not differ. Objects of all columns without those that are alike
+-- cost half of what aggregating those that differ does.
    CROSS JOIN LATERAL (SELECT {differ} OFFSET 0) AS c
+   CROSS JOIN LATERAL (SELECT pg_catalog.array_remove(ARRAY[{alike}], NULL) AS names OFFSET 0) AS alike
    CROSS JOIN LATERAL (
-         SELECT coalesce(pg_catalog.jsonb_object_agg(d.name, d.before), '{}') AS before,
-                coalesce(pg_catalog.jsonb_object_agg(d.name, d.after), '{}') AS after
-           FROM ROWS FROM (pg_catalog.unnest(ARRAY[{names}]::text[]),
-                           pg_catalog.unnest(ARRAY[{which}]),
-                           pg_catalog.unnest(ARRAY[{olds}]),
-                           pg_catalog.unnest(ARRAY[{news}])) AS d (name, differs, before, after)
-          WHERE d.differs) AS d
+         SELECT pg_catalog.jsonb_object(ARRAY[{names}]::text[], ARRAY[{olds}]) - alike.names AS before,
+                pg_catalog.jsonb_object(ARRAY[{names}]::text[], ARRAY[{news}]) - alike.names AS after) AS d

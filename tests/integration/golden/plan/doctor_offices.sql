@@ -127,15 +127,12 @@ updated_imaged AS (
          (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_doctor_offices AS m WHERE m.k1 = w.k1 AND m.k2 = w.k2)
     FROM updated AS w
    CROSS JOIN LATERAL (SELECT t."doctor_id" AS b1, t."office_id" AS b2, t."is_primary" AS b3 FROM "public"."doctor_offices" AS t WHERE t."doctor_id" = w.o1 AND t."office_id" = w.o2 OFFSET 0) AS b
+
    CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, b.b3 IS DISTINCT FROM w.a3 AS d3 OFFSET 0) AS c
+   CROSS JOIN LATERAL (SELECT pg_catalog.array_remove(ARRAY[CASE WHEN NOT c.d1 THEN 'doctor_id'::text END, CASE WHEN NOT c.d2 THEN 'office_id'::text END, CASE WHEN NOT c.d3 THEN 'is_primary'::text END], NULL) AS names OFFSET 0) AS alike
    CROSS JOIN LATERAL (
-         SELECT coalesce(pg_catalog.jsonb_object_agg(d.name, d.before), '{}') AS before,
-                coalesce(pg_catalog.jsonb_object_agg(d.name, d.after), '{}') AS after
-           FROM ROWS FROM (pg_catalog.unnest(ARRAY['doctor_id', 'office_id', 'is_primary']::text[]),
-                           pg_catalog.unnest(ARRAY[c.d1, c.d2, c.d3]),
-                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN b.b1::text END, CASE WHEN c.d2 THEN b.b2::text END, CASE WHEN c.d3 THEN b.b3::text END]),
-                           pg_catalog.unnest(ARRAY[CASE WHEN c.d1 THEN w.a1::text END, CASE WHEN c.d2 THEN w.a2::text END, CASE WHEN c.d3 THEN w.a3::text END])) AS d (name, differs, before, after)
-          WHERE d.differs) AS d
+         SELECT pg_catalog.jsonb_object(ARRAY['doctor_id', 'office_id', 'is_primary']::text[], ARRAY[CASE WHEN c.d1 THEN b.b1::text END, CASE WHEN c.d2 THEN b.b2::text END, CASE WHEN c.d3 THEN b.b3::text END]) - alike.names AS before,
+                pg_catalog.jsonb_object(ARRAY['doctor_id', 'office_id', 'is_primary']::text[], ARRAY[CASE WHEN c.d1 THEN w.a1::text END, CASE WHEN c.d2 THEN w.a2::text END, CASE WHEN c.d3 THEN w.a3::text END]) - alike.names AS after) AS d
 ),
 written AS (
   SELECT t1, t2, w1
