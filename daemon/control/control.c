@@ -29,6 +29,7 @@
 #define DEFAULT_OTHER_DESCRIPTORS 128 /* for databases and files, of the process's limit */
 #define FEWEST_PEERS 8
 #define TOO_MANY_PEERS "io.migrated.TooManyPeers"
+#define PERMISSION_DENIED "io.migrated.PermissionDenied"
 
 TAILQ_HEAD(peer_list, peer);
 
@@ -44,6 +45,7 @@ struct control {
 	size_t peer_count;
 	size_t stranger_count;
 	uint64_t refused;
+	uint64_t denied;
 };
 
 static size_t *count_of(struct control *control, enum standing standing)
@@ -94,8 +96,9 @@ static void on_call(void *arg, struct control_call *call)
 
 static bool on_record(void *arg, const struct control_record *record)
 {
-	const struct control *control = arg;
+	struct control *control = arg;
 
+	control->denied += strcmp(record->result, PERMISSION_DENIED) == 0;
 	return control->settings.on_record &&
 	       control->settings.on_record(control->settings.record_arg, record);
 }
@@ -294,4 +297,9 @@ size_t control_peers_most(const struct control *control)
 uint64_t control_refused(const struct control *control)
 {
 	return control->refused;
+}
+
+uint64_t control_denied(const struct control *control)
+{
+	return control->denied;
 }

@@ -159,4 +159,7 @@ size_t control_peer_count(const struct control *control);
 size_t control_peers_most(const struct control *control);
 uint64_t control_refused(const struct control *control);
 
+/* How many calls were refused since their peers may not make them. */
+uint64_t control_denied(const struct control *control);
+
 #endif

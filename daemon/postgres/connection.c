@@ -171,8 +171,10 @@ void pg_set_state(struct pg_connection *connection, enum pg_state state, const s
 		connection->last_error = *err;
 	else if (state == PG_READY && before == PG_SETTING_UP)
 		error_clear(&connection->last_error);
-	if (state == PG_READY && before == PG_SETTING_UP)
+	if (state == PG_READY && before == PG_SETTING_UP) {
 		connection->ready_ms = clock_monotonic_ms();
+		connection->times_made++;
+	}
 	log_change(connection, before, err);
 	arm_timer(connection);
 	if (state == PG_READY && !pg_queue_is_empty(connection))
@@ -562,6 +564,11 @@ int64_t pg_connection_since_us(const struct pg_connection *connection)
 int64_t pg_connection_away_us(const struct pg_connection *connection)
 {
 	return pg_host(connection)->away_us;
+}
+
+int64_t pg_connection_times_made(const struct pg_connection *connection)
+{
+	return pg_host(connection)->times_made;
 }
 
 int pg_connection_backend_pid(const struct pg_connection *connection)

@@ -106,6 +106,8 @@ int pg_connection_server_version(const struct pg_connection *connection); /* 150
 int64_t pg_connection_since_us(const struct pg_connection *connection);
 /* Since when there has been no connection, whatever was tried since; 0: there is one. */
 int64_t pg_connection_away_us(const struct pg_connection *connection);
+/* How often it has become READY since it was made. */
+int64_t pg_connection_times_made(const struct pg_connection *connection);
 int pg_connection_backend_pid(const struct pg_connection *connection);
 const struct error *pg_connection_last_error(const struct pg_connection *connection);
 const char *pg_connection_name(const struct pg_connection *connection);

@@ -55,8 +55,9 @@ struct pg_connection {
 	int64_t delay_ms;   /* before the next attempt; grows with every failure */
 	int64_t attempt_ms; /* when the last attempt began */
 	int64_t ready_ms;   /* when it was last made */
-	int64_t since_us;   /* when it came into its state, READY and BUSY being one */
-	int64_t away_us;    /* since when there is none; 0: it is up */
+	int64_t times_made;
+	int64_t since_us; /* when it came into its state, READY and BUSY being one */
+	int64_t away_us;  /* since when there is none; 0: it is up */
 
 	PGconn *link;		/* NULL in DOWN, WAITING and CLOSED */
 	struct event *io_event; /* for both directions: see watch() in link.c */

@@ -195,6 +195,7 @@ static void on_asked(void *arg, const struct pg_answer *answer)
 		return;
 	}
 	fault_point("again.asked");
+	request->engine->tally.decided++;
 	again->answer = PQcopyResult(result, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
 	if (!again->only_ask && strtoll(PQgetvalue(result, 0, 0), NULL, 10) > 0) {
 		look_at_waiting(request);

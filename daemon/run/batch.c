@@ -84,6 +84,20 @@ int64_t batch_counts_total(const struct batch_counts *counts)
 	       counts->failed + counts->parked;
 }
 
+void batch_counts_add(struct batch_counts *counts, const struct batch_counts *further)
+{
+	counts->inserted += further->inserted;
+	counts->updated += further->updated;
+	counts->unchanged += further->unchanged;
+	counts->deleted += further->deleted;
+	counts->failed += further->failed;
+	counts->parked += further->parked;
+	counts->warned += further->warned;
+	counts->overwritten += further->overwritten;
+	counts->kept += further->kept;
+	counts->held += further->held;
+}
+
 static void finish(struct batch *batch, const struct error *err)
 {
 	batch_on_done *on_done = batch->on_done;

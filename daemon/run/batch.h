@@ -65,6 +65,7 @@ struct batch_counts {
 
 /* Rows that were dealt with, in whatever way. */
 int64_t batch_counts_total(const struct batch_counts *counts);
+void batch_counts_add(struct batch_counts *counts, const struct batch_counts *further);
 
 /* What a batch has done, and what it took. */
 struct batch_result {

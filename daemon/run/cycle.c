@@ -142,6 +142,7 @@ static void skip(struct cycle_driver *driver, const char *reason)
 	struct cycle *last = &driver->cycles.last[0];
 	struct cycle skipped = { .started_us = clock_wall_us(), .result = CYCLE_SKIPPED };
 
+	tally_cycle(&driver->engine->tally, CYCLE_SKIPPED, 0);
 	if (driver->cycles.count > 0 && last->result == CYCLE_SKIPPED &&
 	    strcmp(last->reason, reason) == 0) {
 		last->elapsed_ms = (skipped.started_us - last->started_us) / 1000;
@@ -177,6 +178,7 @@ static void finish(struct cycle_driver *driver, enum cycle_result result, const 
 	tell(cycle);
 	if (result == CYCLE_QUIET)
 		driver->cycles.in_step_us = cycle->started_us;
+	tally_cycle(&driver->engine->tally, result, cycle->elapsed_ms);
 	remember(driver, cycle);
 	schedule_next(driver);
 	if (result == CYCLE_QUIET)

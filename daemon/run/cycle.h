@@ -27,6 +27,7 @@ enum cycle_result {
 	CYCLE_MIGRATED, /* a session has carried over what had */
 	CYCLE_FAILED,
 	CYCLE_SKIPPED, /* it could not begin; the reason says why */
+	CYCLE_RESULT_COUNT,
 };
 
 /* quiet, migrated, failed, skipped */

@@ -406,6 +406,7 @@ struct engine *engine_new_observing(struct event_base *base, const struct config
 
 	engine->base = base;
 	engine->config = config;
+	tally_init(&engine->tally);
 	engine->settings = connect_settings_new(config);
 	engine->again = event_new(base, -1, 0, on_again, engine);
 	engine->settled = event_new(base, -1, 0, request_on_settled, engine);
@@ -455,6 +456,7 @@ void engine_free(struct engine *engine)
 	event_free(engine->again);
 	event_free(engine->settled);
 	event_free(engine->put_down);
+	tally_done(&engine->tally);
 	free(engine);
 }
 
@@ -650,6 +652,18 @@ int64_t engine_next_cycle_us(const struct engine *engine)
 const struct cycles *engine_cycles(const struct engine *engine)
 {
 	return cycle_driver_cycles(engine->cycle);
+}
+
+const struct tally *engine_tally(const struct engine *engine)
+{
+	return &engine->tally;
+}
+
+bool engine_has_store(const struct engine *engine, bool *ret_made)
+{
+	if (ret_made != NULL)
+		*ret_made = owner_epoch(engine->owner) > 0;
+	return owner_state(engine->owner) == OWNER_OURS && pg_connection_is_up(engine->target);
 }
 
 const char *engine_standby(const struct engine *engine)

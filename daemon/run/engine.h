@@ -12,6 +12,7 @@
 #include "run/cycle.h"
 #include "run/observe.h"
 #include "run/session.h"
+#include "run/tally.h"
 #include "run/validation.h"
 
 struct engine;
@@ -84,6 +85,12 @@ int64_t engine_next_cycle_us(const struct engine *engine);
 
 /* Cycles: when the next begins, and how the last ones went; their settings are the configuration's. */
 const struct cycles *engine_cycles(const struct engine *engine);
+
+/* What has been done in this life of the daemon. */
+const struct tally *engine_tally(const struct engine *engine);
+
+/* Is the control schema this daemon's, and within reach? ret_made (may be NULL): does it exist yet? */
+bool engine_has_store(const struct engine *engine, bool *ret_made);
 
 /* May sessions be steered here? False with the reason: another daemon owns the control schema, or it has not been read yet, so that
    nobody knows whether there is one. */

@@ -157,16 +157,7 @@ void entity_run_count(struct entity_run *run, const struct batch_counts *counts)
 {
 	int64_t rows = batch_counts_total(counts);
 
-	run->counts.inserted += counts->inserted;
-	run->counts.updated += counts->updated;
-	run->counts.unchanged += counts->unchanged;
-	run->counts.deleted += counts->deleted;
-	run->counts.failed += counts->failed;
-	run->counts.parked += counts->parked;
-	run->counts.warned += counts->warned;
-	run->counts.overwritten += counts->overwritten;
-	run->counts.kept += counts->kept;
-	run->counts.held += counts->held;
+	batch_counts_add(&run->counts, counts);
 	run->moved_here += rows;
 	rate_add(&run->rate, rows, clock_monotonic_ms());
 	rate_add(&run->session->rate, rows, clock_monotonic_ms());

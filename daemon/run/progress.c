@@ -196,6 +196,17 @@ static const char *phase_of(const struct session *session)
 	return names[session->phase];
 }
 
+double session_progress(const struct session *session)
+{
+	int64_t total = 0, done = 0;
+
+	for (size_t i = 0; i < session->run_count; i++) {
+		total += total_of(&session->runs[i]);
+		done += done_of(&session->runs[i]);
+	}
+	return percent_of(done, total, is_complete(session)) / 100;
+}
+
 /* A session that has no connection to run on says what it is refused. */
 static const char *reason_of(const struct session *session)
 {

@@ -13,6 +13,7 @@
 #include "run/hold.h"
 #include "run/plan.h"
 #include "run/schedule.h"
+#include "run/tally.h"
 #include "store/store.h"
 
 #define READ_ONLY "25006"
@@ -388,7 +389,10 @@ static void note(struct entity_run *run, const struct error *err, unsigned attem
 	if (!run->paused)
 		snprintf(run->reason, sizeof(run->reason), "%s", err->message);
 	run->fruitless++;
-	run->retries += is_tried_again(recovery_action(err));
+	if (is_tried_again(recovery_action(err))) {
+		run->retries++;
+		tally_retry(run->session->means.tally);
+	}
 	if (attempts > run->attempts)
 		run->attempts = attempts;
 	snprintf(run->last_error, sizeof(run->last_error), "%s", err->message);

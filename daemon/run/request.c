@@ -94,6 +94,7 @@ static void on_session_end(void *arg, struct session *session)
 {
 	struct engine *engine = arg;
 
+	tally_session(&engine->tally, session);
 	if (engine->stopping)
 		return;
 	cycle_session_over(engine->cycle, session);
@@ -125,6 +126,7 @@ static struct session_means session_means(struct engine *engine)
 		.target_beside = engine->target,
 		.lanes = engine->lanes,
 		.epoch = owner_epoch(engine->owner),
+		.tally = &engine->tally,
 		.is_ready = is_ready,
 		.is_stopping = is_stopping,
 		.throttled = throttled,

@@ -19,6 +19,7 @@
 #include "run/plan.h"
 #include "run/recovery.h"
 #include "run/rollback.h"
+#include "run/tally.h"
 #include "run/validation_step.h"
 
 /* What is under way on one lane. */
@@ -309,6 +310,7 @@ static void batch_succeeded(struct entity_run *run, const struct batch_spec *spe
 		pace_measured(pace, &limits, rows > result->rows ? rows : result->rows,
 			      result->bytes, result->elapsed_ms);
 	entity_run_count(run, &result->counts);
+	tally_batch(run->session->means.tally, name_of(run), result);
 	if (result->counts.failed > 0)
 		letters_tell(run, spec->number);
 	log_warnings(run, result);
@@ -323,6 +325,7 @@ static void on_batch_done(void *arg, const struct batch_result *result, const st
 	struct errand *errand = arg;
 
 	if (err != NULL) {
+		tally_batch_failed(errand->run->session->means.tally);
 		recovery_lane_failed(errand->lane, err);
 		recovery_batch_failed(errand->run, &errand->spec, err);
 	} else {

@@ -44,7 +44,8 @@ struct session_means {
 	struct lane_pool *lanes;
 	/* All of it is within one transaction that is rolled back (dry_run.h): it waits for nobody, and keeps nothing. */
 	bool dry;
-	int64_t epoch; /* under which the daemon owns the store */
+	int64_t epoch;	     /* under which the daemon owns the store */
+	struct tally *tally; /* where its work is counted; NULL: nowhere */
 	/* Are both connections up, and is the store still known to be ours? */
 	bool (*is_ready)(void *arg);
 	bool (*is_stopping)(
@@ -194,6 +195,8 @@ void session_entity_planned(struct entity_run *run, const struct error *err);
 
 /* What it stood still for is over: how fast it was says nothing of how it goes on. */
 void session_begin_rates(struct session *session);
+/* How much of it is done, from 0 to 1. */
+double session_progress(const struct session *session);
 
 /* As the control protocol's types Session and EntityProgress; the caller owns them. */
 json_t *session_describe(const struct session *session);

@@ -150,6 +150,7 @@ static void on_ended(void *arg, const struct pg_answer *answer)
 	validator->asking = false;
 	if (answer->error != NULL && answer->error->kind == ERROR_CONNECTION)
 		return; /* told again when the store is back */
+	validator->engine->tally.decided++;
 	validation->phase = VALIDATION_ENDED;
 	validation->finished_us = clock_wall_us();
 	for (size_t i = 0; i < validation->count; i++)
