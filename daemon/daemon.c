@@ -20,6 +20,7 @@
 #include "control/audit.h"
 #include "control/control.h"
 #include "control/handlers.h"
+#include "monitor/monitor.h"
 #include "reload.h"
 #include "run/engine.h"
 
@@ -36,6 +37,7 @@ struct daemon {
 	struct handlers *handlers;
 	struct control *control;
 	struct reload *reload;
+	struct monitor *monitor;
 	struct event *term;
 	struct event *interrupt;
 	struct event *hangup;
@@ -204,6 +206,7 @@ static bool start(struct daemon *daemon, const struct config *config, struct err
 	daemon->repeats = event_new(daemon->base, -1, EV_PERSIST, on_repeats, NULL);
 	event_add(daemon->repeats, &(struct timeval){ .tv_sec = REPEATS_LOOK_S });
 	daemon->status = engine_subscribe(daemon->engine, on_change, daemon);
+	daemon->monitor = monitor_new(daemon->base, daemon->engine, daemon->control);
 	return true;
 }
 
@@ -215,6 +218,8 @@ static void event_free_any(struct event *event)
 
 static void stop(struct daemon *daemon)
 {
+	monitor_finish(daemon->monitor);
+	monitor_free(daemon->monitor);
 	audit_let_go(daemon->audit);
 	control_free(daemon->control);
 	audit_finish(daemon->audit);

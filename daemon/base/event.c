@@ -178,6 +178,10 @@ static const struct event_description events[EVENT_COUNT] = {
 				 .priority = LOG_WARNING,
 				 .alerts = true,
 				 .repeats = REPEATS_ANY_WORDS },
+	[EVENT_LAG_EXCEEDED] = { "lag-exceeded", "ceeecc824e34442cbe237208bd1fc836", LOG_WARNING,
+				 .alerts = true },
+	[EVENT_IN_STEP_AGAIN] = { "in-step-again", "9d8f97bc89f04a15bbf16ad50aaecf83", LOG_NOTICE,
+				  .alerts = true },
 
 	[EVENT_ACCESS_REFUSED] = { .name = "access-refused",
 				   .message_id = "f1f715c59b6a4e8cb472c53c98a29702",

@@ -123,6 +123,25 @@ const struct setting setting_table[] = {
 	{ "breakers", "delete_min_rows", NULL, SETTING_COUNT, MEMBER(breaker_delete_min_rows),
 	  "100", 1, INT_MAX, false, "deletions below which delete_share does not count",
 	  EFFECT_AT_ONCE },
+	{ "alerts", "command", NULL, SETTING_COMMAND, MEMBER(alert_command), "", 0, 0, true,
+	  "a program and its arguments, run for every event that people should hear of; empty: none",
+	  EFFECT_AT_ONCE },
+	{ "alerts", "timeout", NULL, SETTING_DURATION, MEMBER(alert_timeout_ms), "30s", SECOND,
+	  10 * MINUTE, false, "how long it may take before it is killed", EFFECT_AT_ONCE },
+	{ "alerts", "repeat_after", NULL, SETTING_DURATION, MEMBER(alert_repeat_after_ms), "10min",
+	  0, 7 * DAY, false,
+	  "how long the same alert of the same entity is held back, and counted, after one; 0: not",
+	  EFFECT_AT_ONCE },
+	{ "alerts", "lag", NULL, SETTING_DURATION, MEMBER(alert_lag_ms), "0", 0, 365 * DAY, false,
+	  "how far the target may be behind before people are told; 0: any", EFFECT_AT_ONCE },
+	{ "metrics", "listen", NULL, SETTING_TEXT, MEMBER(metrics_listen), "", 0, 0, false,
+	  "where Prometheus may fetch metrics: \"127.0.0.1:9187\", \"unix:/path\"; empty: nowhere",
+	  EFFECT_AT_ONCE },
+	{ "metrics", "textfile", NULL, SETTING_TEXT, MEMBER(metrics_textfile), "", 0, 0, false,
+	  "a file that they are written to, for the node exporter's textfile collector; empty: none",
+	  EFFECT_AT_ONCE },
+	{ "metrics", "textfile_every", NULL, SETTING_DURATION, MEMBER(metrics_textfile_every_ms),
+	  "15s", SECOND, HOUR, false, "how often that file is written", EFFECT_AT_ONCE },
 	{ "throttle", "query", NULL, SETTING_TEXT, MEMBER(throttle_query), "", 0, 0, false,
 	  "SQL that yields one number on the target; empty: none", EFFECT_AT_ONCE },
 	{ "throttle", "max", NULL, SETTING_COUNT, MEMBER(throttle_max), "0", 0, INT_MAX, false,
@@ -156,6 +175,12 @@ static bool setting_is_on(const struct setting *setting, const struct settings *
 	return *(const bool *)((const char *)settings + setting->offset);
 }
 
+static bool setting_is_text(const struct setting *setting)
+{
+	return setting->type == SETTING_TEXT || setting->type == SETTING_WORDS ||
+	       setting->type == SETTING_COMMAND;
+}
+
 static char **text_member(const struct setting *setting, struct settings *settings)
 {
 	return (char **)((char *)settings + setting->offset);
@@ -169,7 +194,8 @@ char *setting_format(const struct setting *setting, const struct settings *setti
 		return text_copy("(secret)");
 	switch (setting->type) {
 	case SETTING_TEXT:
-	case SETTING_WORDS: {
+	case SETTING_WORDS:
+	case SETTING_COMMAND: {
 		const char *text = *(char *const *)((const char *)settings + setting->offset);
 
 		return text_copy(text ? text : "");
@@ -209,6 +235,25 @@ static void decode_words(struct json_report *report, const char *path, json_t *v
 	*member = text_steal(&words);
 }
 
+/* ["/bin/mail", "-s", "alert"] as it stands: words may hold anything. */
+static void decode_command(struct json_report *report, const char *path, json_t *value,
+			   const struct json_field *field, void *target)
+{
+	char **member = (char **)((char *)target + field->offset);
+	const json_t *each;
+	size_t i;
+
+	json_array_foreach(value, i, each) {
+		_cleanup_free_ char *each_path = json_path_index(path, i);
+
+		if (!json_is_string(each))
+			json_problem(report, each_path, "expected a string, found %s",
+				     json_found(each));
+	}
+	free(*member);
+	*member = json_array_size(value) > 0 ? json_dumps(value, JSON_COMPACT) : text_copy("");
+}
+
 /* The row of json_decode() that reads this setting under this name. */
 static struct json_field setting_field(const struct setting *setting, const char *key)
 {
@@ -216,6 +261,12 @@ static struct json_field setting_field(const struct setting *setting, const char
 		[SETTING_TEXT] = JSON_FIELD_STRING,	  [SETTING_COUNT] = JSON_FIELD_INTEGER,
 		[SETTING_DURATION] = JSON_FIELD_DURATION, [SETTING_MEMORY] = JSON_FIELD_SIZE,
 		[SETTING_FLAG] = JSON_FIELD_BOOL,	  [SETTING_WORDS] = JSON_FIELD_ARRAY,
+		[SETTING_COMMAND] = JSON_FIELD_ARRAY,
+	};
+	static void (*const decoders[])(struct json_report *, const char *, json_t *,
+					const struct json_field *, void *) = {
+		[SETTING_WORDS] = decode_words,
+		[SETTING_COMMAND] = decode_command,
 	};
 
 	return (struct json_field){
@@ -226,7 +277,7 @@ static struct json_field setting_field(const struct setting *setting, const char
 		.minimum = setting->minimum,
 		.maximum = setting->maximum,
 		.scale = 1024,
-		.decode = setting->type == SETTING_WORDS ? decode_words : NULL,
+		.decode = decoders[setting->type],
 	};
 }
 
@@ -252,7 +303,7 @@ static json_t *text_value(const struct setting *setting, const char *text)
 	if (setting->type == SETTING_FLAG &&
 	    (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
 		return json_boolean(text[0] == 't');
-	if (setting->type == SETTING_WORDS)
+	if (setting->type == SETTING_WORDS || setting->type == SETTING_COMMAND)
 		return words_value(text);
 	if (setting->type == SETTING_COUNT) {
 		char *end;
@@ -429,14 +480,14 @@ bool setting_equal(const struct setting *setting, const struct settings *a,
 {
 	if (setting->type == SETTING_FLAG)
 		return setting_is_on(setting, a) == setting_is_on(setting, b);
-	if (setting->type == SETTING_TEXT || setting->type == SETTING_WORDS)
+	if (setting_is_text(setting))
 		return same_text(setting_text(setting, a), setting_text(setting, b));
 	return setting_number(setting, a) == setting_number(setting, b);
 }
 
 void setting_copy(const struct setting *setting, const struct settings *from, struct settings *to)
 {
-	if (setting->type == SETTING_TEXT || setting->type == SETTING_WORDS) {
+	if (setting_is_text(setting)) {
 		char *copy = text_copy(setting_text(setting, from));
 
 		free(*text_member(setting, to));
@@ -451,7 +502,7 @@ void setting_copy(const struct setting *setting, const struct settings *from, st
 void settings_done(struct settings *settings)
 {
 	for (size_t i = 0; i < setting_count; i++)
-		if (setting_table[i].type == SETTING_TEXT || setting_table[i].type == SETTING_WORDS)
+		if (setting_is_text(&setting_table[i]))
 			free(*text_member(&setting_table[i], settings));
 	free(settings->source_password_file);
 	free(settings->target_password_file);

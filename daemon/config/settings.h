@@ -62,6 +62,15 @@ struct settings {
 	int64_t breaker_delete_share;	 /* percent of an entity's rows that are gone; 0: never */
 	int64_t breaker_delete_min_rows; /* and no less than this */
 
+	char *alert_command; /* secret: a JSON array of words, the first the program; "": none */
+	int64_t alert_timeout_ms;
+	int64_t alert_repeat_after_ms; /* the same alert for the same entity; 0: at once */
+	int64_t alert_lag_ms;	       /* a lag beyond this is an alert; 0: none is */
+
+	char *metrics_listen;	/* as listen_address.h reads it; "" nowhere */
+	char *metrics_textfile; /* absolute path; "" none */
+	int64_t metrics_textfile_every_ms;
+
 	char *throttle_query; /* one number, asked of the target; "" none */
 	int64_t throttle_max;
 	int64_t throttle_every_ms;
@@ -74,6 +83,7 @@ enum setting_type {
 	SETTING_MEMORY,	  /* int64_t, kilobytes; written with its unit */
 	SETTING_FLAG,	  /* bool */
 	SETTING_WORDS,	  /* char *, "a, b"; a list of strings in the file */
+	SETTING_COMMAND,  /* char *, the list of strings as JSON; "": there is none */
 };
 
 /* When a change that is read by a reload counts. What was begun before goes on with what it began with. */

@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/text.h"
+#include "config/monitor_check.h"
 #include "config/time_window.h"
 #include "config/validate.h"
 
@@ -58,11 +59,8 @@ static bool is_set(const struct setting *setting, const struct settings *setting
 					     : setting_number(setting, settings) != 0;
 }
 
-static void blame(const struct settings_loader *loader, const struct setting *setting,
-		  const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static void blame(const struct settings_loader *loader, const struct setting *setting,
-		  const char *format, ...)
+void settings_blame(const struct settings_loader *loader, const struct setting *setting,
+		    const char *format, ...)
 {
 	struct setting_place place = setting_place(loader, setting);
 	_cleanup_text_ struct text message = TEXT_INIT;
@@ -140,8 +138,8 @@ static void check_pair(const struct settings_loader *loader, const struct pair *
 	_cleanup_free_ char *written = setting_format(setting, loader->settings);
 	_cleanup_free_ char *other_written = setting_format(other, loader->settings);
 
-	blame(loader, setting, "%s is %s, but %s = %s %s", setting->key, written, other->key,
-	      other_written, pair->because);
+	settings_blame(loader, setting, "%s is %s, but %s = %s %s", setting->key, written,
+		       other->key, other_written, pair->because);
 }
 
 /* --- one that must be so much, or nothing --------------------------------------------------------- */
@@ -169,7 +167,7 @@ static void check_least(const struct settings_loader *loader, const struct least
 	*(int64_t *)((char *)&minimum + setting->offset) = least->minimum;
 	_cleanup_free_ char *written = setting_format(setting, &minimum);
 
-	blame(loader, setting, "must be at least %s, or %s", written, least->otherwise);
+	settings_blame(loader, setting, "must be at least %s, or %s", written, least->otherwise);
 }
 
 /* --- one that has no meaning without another ------------------------------------------------------ */
@@ -190,8 +188,8 @@ static void check_need(const struct settings_loader *loader, const struct need *
 
 	if (is_set(setting, loader->settings) && !is_set(needed, loader->settings) &&
 	    setting_was_understood(loader, needed))
-		blame(loader, setting, "has no meaning without \"%s\": %s", need->needed,
-		      need->because);
+		settings_blame(loader, setting, "has no meaning without \"%s\": %s", need->needed,
+			       need->because);
 }
 
 /* --- the others ----------------------------------------------------------------------------------- */
@@ -203,11 +201,12 @@ static void check_pool(const struct settings_loader *loader)
 
 	if (settings->connection_pool_size < needed &&
 	    setting_was_understood(loader, setting_find("settings", "max_concurrent_entities")))
-		blame(loader, setting_find("settings", "connection_pool_size"),
-		      "connection_pool_size is %" PRId64 ", but max_concurrent_entities = %" PRId64
-		      " needs at least %" PRId64
-		      ": one for each entity and two for control and planning",
-		      settings->connection_pool_size, settings->max_concurrent_entities, needed);
+		settings_blame(loader, setting_find("settings", "connection_pool_size"),
+			       "connection_pool_size is %" PRId64
+			       ", but max_concurrent_entities = %" PRId64 " needs at least %" PRId64
+			       ": one for each entity and two for control and planning",
+			       settings->connection_pool_size, settings->max_concurrent_entities,
+			       needed);
 }
 
 static void check_window(const struct settings_loader *loader)
@@ -217,10 +216,10 @@ static void check_window(const struct settings_loader *loader)
 	struct error err;
 
 	if (!time_window_parse(settings->schedule_window, "UTC", &window, &err))
-		blame(loader, setting_find("schedule", "window"), "%s", err.message);
+		settings_blame(loader, setting_find("schedule", "window"), "%s", err.message);
 	if (!time_zone_check(settings->schedule_time_zone, &err))
-		blame(loader, setting_find("schedule", "time_zone"), "%s: %s", err.message,
-		      err.hint);
+		settings_blame(loader, setting_find("schedule", "time_zone"), "%s: %s", err.message,
+			       err.hint);
 }
 
 static void check_query(const struct settings_loader *loader)
@@ -228,7 +227,8 @@ static void check_query(const struct settings_loader *loader)
 	const char *query = loader->settings->throttle_query;
 
 	if (query[0] != '\0' && query[strspn(query, " \t\r\n")] == '\0')
-		blame(loader, setting_find("throttle", "query"), "says nothing but spaces");
+		settings_blame(loader, setting_find("throttle", "query"),
+			       "says nothing but spaces");
 }
 
 static void check_socket(const struct settings_loader *loader)
@@ -237,9 +237,10 @@ static void check_socket(const struct settings_loader *loader)
 	const char *socket = loader->settings->control_socket;
 
 	if (socket[0] != '/')
-		blame(loader, setting, "must be an absolute path, beginning with \"/\"");
+		settings_blame(loader, setting, "must be an absolute path, beginning with \"/\"");
 	else if (strlen(socket) >= sizeof((struct sockaddr_un *)0)->sun_path)
-		blame(loader, setting, "too long: the path of a Unix socket has at most 107 bytes");
+		settings_blame(loader, setting,
+			       "too long: the path of a Unix socket has at most 107 bytes");
 }
 
 static void check_validate(const struct settings_loader *loader)
@@ -250,15 +251,17 @@ static void check_validate(const struct settings_loader *loader)
 	unsigned steps, checks = 0;
 
 	if (!validate_steps_read(steps_word, &steps))
-		blame(loader, setting_find("settings", "validate_steps"),
-		      "\"%s\" is none of off, before, after and both", steps_word);
+		settings_blame(loader, setting_find("settings", "validate_steps"),
+			       "\"%s\" is none of off, before, after and both", steps_word);
 	if (!validate_checks_read(loader->settings->validate_checks, &checks, &word))
-		blame(loader, setting,
-		      "there is no check \"%s\": counts, references, mappings, values and rules "
-		      "are",
-		      word);
+		settings_blame(
+			loader, setting,
+			"there is no check \"%s\": counts, references, mappings, values and rules "
+			"are",
+			word);
 	else if (checks == 0)
-		blame(loader, setting, "names no check; validate_steps says whether there are any");
+		settings_blame(loader, setting,
+			       "names no check; validate_steps says whether there are any");
 }
 
 void settings_check(const struct settings_loader *loader)
@@ -274,4 +277,5 @@ void settings_check(const struct settings_loader *loader)
 	check_query(loader);
 	check_socket(loader);
 	check_validate(loader);
+	monitor_check(loader);
 }

@@ -34,6 +34,10 @@ int64_t setting_number(const struct setting *setting, const struct settings *set
 /* A text, or words; may be NULL. */
 const char *setting_text(const struct setting *setting, const struct settings *settings);
 
+/* Adds a problem of this setting, where its value came from; not of one that was not understood. */
+void settings_blame(const struct settings_loader *loader, const struct setting *setting,
+		    const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 /* Holds the settings against each other. */
 void settings_check(const struct settings_loader *loader);
 

@@ -484,6 +484,8 @@ static bool renew_links(struct engine *engine)
 		connect_settings_free(settings);
 		return false;
 	}
+	engine->tally.source_links += pg_connection_times_made(engine->source);
+	engine->tally.target_links += pg_connection_times_made(engine->target);
 	free_links(engine);
 	engine->settings = settings;
 	engine->resumed = engine->known = engine->reached = false;
@@ -560,6 +562,7 @@ void engine_settings_changed(struct engine *engine)
 	throttle_settings_changed(engine->throttle);
 	if (session != NULL && session->phase != SESSION_ENDED && engine->dry_run == NULL)
 		record_settings(session);
+	engine_changed(engine);
 }
 
 struct session *engine_session(const struct engine *engine)

@@ -39,6 +39,8 @@ struct tally {
 	uint64_t cycles[CYCLE_RESULT_COUNT];
 	struct tally_times cycle_times; /* of those that began */
 	int64_t last_success_us; /* a session that carries changes, or a quiet cycle; 0: none yet */
+	int64_t source_links;	 /* how often connections that are no more were made */
+	int64_t target_links;
 	uint64_t
 		decided; /* grows when a session or a validation has ended, or people have decided about rows that were set aside */
 };
