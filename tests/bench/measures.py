@@ -9,6 +9,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from clones import clones
 from distance import distance
 from growth import growth
 from isolation import isolation
@@ -203,6 +204,7 @@ MEASURES = {
     "validation": validation,
     "rollback": rollback,
     "images": images,
+    "clones": clones,
     "distance": distance,
     "growth": growth,
 }

@@ -74,6 +74,7 @@ class World:
         self.legacy.script(HERE / "legacy.sql", orders=orders)
         self.empty = self._make_empty()
         self._full = None
+        self._nothing = None
         self._floor_file = None
 
     @property
@@ -83,6 +84,13 @@ class World:
             self._full = self.copy(self.empty, "full")
             self._migrate_into(self._full, ORDERS)
         return self._full
+
+    @property
+    def nothing(self):
+        """A database without a table."""
+        if self._nothing is None:
+            self._nothing = self.servers.target.create_database(f"{self.name}_nothing")
+        return self._nothing
 
     @property
     def floor_file(self):
