@@ -71,6 +71,16 @@ void view_append_field(const struct look *look, struct text *out, const char *la
 	text_append(out, "\n");
 }
 
+void view_append_names(struct text *out, const struct arguments *arguments)
+{
+	const char *name = arguments->entity ? arguments->entity : arguments->parent;
+
+	if (name && !arguments->quiet)
+		text_appendf(out,
+			     "migratectl plan lists the entities, if \"%s\" is none of them.\n",
+			     name);
+}
+
 void view_append_total(struct text *out, int64_t total, int64_t shown, const char *which)
 {
 	char number[32];

@@ -74,6 +74,9 @@ void view_append_field(const struct look *look, struct text *out, const char *la
 /* "1,234 rows, the last 50 of them shown (--limit shows more)."; `which` is "first" or "last". */
 void view_append_total(struct text *out, int64_t total, int64_t shown, const char *which);
 
+/* Of an entity that was named nothing was found: perhaps it is called otherwise. */
+void view_append_names(struct text *out, const struct arguments *arguments);
+
 /* Puts what was given among the parameters; nothing when it was not. */
 void view_set_string(json_t *parameters, const char *key, const char *value);
 void view_set_names(json_t *parameters, const char *key, const char *names);

@@ -98,6 +98,7 @@ static void print_list(const struct look *look, struct text *out, const json_t *
 			     strcmp(state, "all") == 0 ? "" : state,
 			     strcmp(state, "all") == 0 ? "" : " ",
 			     arguments->entity || arguments->session ? " like these" : "");
+		view_append_names(out, arguments);
 	} else {
 		print_conflicts(look, out, conflicts);
 		view_append_total(out, total, shown, "last");

@@ -138,6 +138,7 @@ static void print_list(const struct look *look, struct text *out, const json_t *
 			     arguments->entity || arguments->session || arguments->sqlstate
 				     ? " like these"
 				     : "");
+		view_append_names(out, arguments);
 		return;
 	}
 	print_letters(look, out, letters, strcmp(state, "open") != 0);
@@ -339,9 +340,10 @@ static void print_retry(const struct look *look, struct text *out, const json_t 
 	int64_t rows = reply_integer(reply, "rows");
 	char number[32], id[FORMAT_SIZE];
 
-	if (rows == 0)
+	if (rows == 0) {
 		text_append(out, "There is nothing to be tried again.\n");
-	else if (!session)
+		view_append_names(out, arguments);
+	} else if (!session)
 		text_appendf(out, "%s %s to be tried again.\n", text_thousands(number, rows),
 			     rows == 1 ? "row is" : "rows are");
 	else
@@ -431,12 +433,14 @@ static void print_discard(const struct look *look, struct text *out, const json_
 
 	(void)look;
 	(void)arguments;
-	if (rows == 0)
+	if (rows == 0) {
 		text_append(out, "There is nothing to be discarded.\n");
-	else
+		view_append_names(out, arguments);
+	} else {
 		text_appendf(out, "%s %s discarded, and not tried again until %s in the source.\n",
 			     text_thousands(number, rows), rows == 1 ? "row is" : "rows are",
 			     rows == 1 ? "it changes" : "they change");
+	}
 	append_passed_over(out, reply, "not open");
 }
 

@@ -108,6 +108,7 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 	if (shown == 0) {
 		text_appendf(out, "No rows wait for %s parent.\n",
 			     arguments->entity || arguments->parent ? "such a" : "their");
+		view_append_names(out, arguments);
 		return;
 	}
 	table_init(&table, columns, sizeof columns / sizeof columns[0]);

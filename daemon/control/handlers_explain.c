@@ -106,6 +106,7 @@ static const struct entity *entity_asked_for(struct handlers *handlers, struct c
 		return entity;
 	error_set(&err, ERROR_NOT_FOUND, "there is no entity \"%s\"", name);
 	snprintf(err.entity, sizeof(err.entity), "%s", name);
+	error_hint(&err, "migratectl plan lists the entities");
 	handler_fail(call, &err);
 	return NULL;
 }

@@ -75,6 +75,7 @@ static bool names_are_good(const struct entity_set *set, struct control_call *ca
 	if (parameters->entity != NULL && entity_find(set, parameters->entity) == NULL) {
 		error_set(&err, ERROR_NOT_FOUND, "there is no entity \"%s\"", parameters->entity);
 		snprintf(err.entity, sizeof(err.entity), "%s", parameters->entity);
+		error_hint(&err, "migratectl plan lists the entities");
 		handler_fail(call, &err);
 		return false;
 	}

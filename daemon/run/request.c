@@ -418,8 +418,10 @@ static bool may_ask(const struct request *request, struct error *err)
 	const struct engine *engine = request->engine;
 	const struct pg_connection *down = engine_lacks(engine, request->rollback != NULL);
 
-	if (engine->stopping)
-		return error_set(err, ERROR_USAGE, "migrated is stopping");
+	if (engine->stopping) {
+		error_set(err, ERROR_USAGE, "migrated is stopping");
+		return error_hint(err, "ask again when it has been started again");
+	}
 	if (down != NULL) {
 		const struct error *reason = pg_connection_last_error(down);
 
@@ -441,11 +443,15 @@ static bool may_begin(const struct request *request, struct error *err)
 		error_set(err, ERROR_BUSY, "a dry run is under way");
 		return error_hint(err, "migratectl cancel ends it");
 	}
-	if (engine_is_busy(engine))
-		return error_set(err, ERROR_BUSY, "%s",
-				 engine->detection != NULL || engine->request != NULL
-					 ? "a detection or a session is just starting"
-					 : "a session is under way");
+	if (engine->detection != NULL || engine->request != NULL) {
+		error_set(err, ERROR_BUSY, "a detection or a session is just starting");
+		return error_hint(err,
+				  "ask again when migratectl status shows what has come of it");
+	}
+	if (engine_is_busy(engine)) {
+		error_set(err, ERROR_BUSY, "a session is under way");
+		return error_hint(err, "migratectl watch follows it, migratectl cancel ends it");
+	}
 	return true;
 }
 

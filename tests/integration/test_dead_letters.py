@@ -81,6 +81,13 @@ def test_without_a_control_schema_there_are_no_dead_letters(pair):
     assert world.target.value("SELECT to_regnamespace('migrated')") is None
 
 
+def test_nothing_found_of_an_entity_says_where_their_names_stand(pair):
+    world = pair(SOURCE, TARGET, *ENTITIES)
+    world.migrate()
+    for command in (["dead-letters", "list"], ["dead-letters", "retry"], ["dead-letters", "discard"], ["parked"], ["conflicts", "list"]):
+        assert 'migratectl plan lists the entities, if "ofices" is none' in world.daemon.ctl(*command, "--entity", "ofices").stdout
+
+
 # --- show ------------------------------------------------------------------------------------------
 
 def letter_of(world, entity_name, key, state="open"):
