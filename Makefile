@@ -274,11 +274,7 @@ INSTALLED_FILES := \
 	ctl/completion/_migratectl:$(SHAREDIR)/zsh/site-functions/_migratectl \
 	ctl/completion/migratectl.fish:$(SHAREDIR)/fish/vendor_completions.d/migratectl.fish \
 	$(call place,README.md OPERATIONS.md CHANGELOG.md,$(SHAREDIR)/doc/migrated,.md) \
-	$(call place,etc/*.json,$(SHAREDIR)/doc/migrated/examples,.json) \
-	$(call place,etc/grafana/*.json,$(SHAREDIR)/doc/migrated/examples/grafana,.json) \
-	$(call place,etc/prometheus/*.yml,$(SHAREDIR)/doc/migrated/examples/prometheus,.yml) \
-	etc/alert-mail:$(SHAREDIR)/doc/migrated/examples/alert-mail \
-	$(call place,etc/entities.d/*.json,$(SHAREDIR)/doc/migrated/examples/entities.d,.json)
+	$(foreach file,$(sort $(shell find etc -type f)),$(file):$(SHAREDIR)/doc/migrated/examples/$(file:etc/%=%))
 OWN_DIRECTORIES := $(DESTDIR)$(SHAREDIR)/doc/migrated
 install_file = install -D -m $(2) $(firstword $(subst :, ,$(1))) $(DESTDIR)$(lastword $(subst :, ,$(1)))
 
