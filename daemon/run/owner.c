@@ -258,7 +258,8 @@ static void wait_until_writable(struct owner *owner)
 
 	error_set(&reason, ERROR_ENVIRONMENT,
 		  "the target is read-only, so the control schema cannot be taken over");
-	error_hint(&reason, "it is tried again by itself; is the target a standby, or its disk full?");
+	error_hint(&reason,
+		   "it is tried again by itself; is the target a standby, or its disk full?");
 	set_state(owner, OWNER_UNKNOWN, &reason);
 	settled(owner, &reason);
 	look_in(owner, STANDBY_LOOK_MS);
