@@ -90,8 +90,11 @@ enum treatment {
 	KEEP,	    /* it names objects at most */
 	CUT_VALUES, /* it may quote a value, or say a number */
 	CUT_QUOTED, /* it may quote a value */
+	CUT_NAMES,  /* what it names may be a value */
 	CUT_TOKEN,  /* it may quote a token of the statement */
 	REPLACE,    /* it may say anything */
+	REPLACE_CONSTRAINT,
+	REPLACE_STRUCTURE,
 };
 
 /* The first prefix that matches. */
@@ -116,6 +119,8 @@ static const struct {
 #define RAISED_BY_OTHERS \
 	"a function or trigger of the database raised an error (its text is in the server's log)"
 #define UNFIT_VALUE "a value does not fit its type or its use"
+#define UNFIT_FUNCTION \
+	"a statement within a function or trigger does not fit the schema (its text is in the server's log)"
 #define BROKEN_CONSTRAINT "a constraint does not allow the row"
 
 static enum treatment treatment_of(const char *sqlstate)
@@ -185,14 +190,15 @@ static const char *last_quote_in(const char *string)
    middle of a sentence ('value "…" is out of range') and as bytes (0xe2 0x82). A server that
    speaks another language has other quotes, too, which lc_messages, a superuser's setting, does
    not let us forbid: then none of it is kept. */
-static void cut_values(struct text *clean, const char *primary, bool numbers)
+static void cut_values(struct text *clean, const char *primary, enum treatment treatment)
 {
 	const char *last_quote = last_quote_in(primary);
 
 	for (const char *next = primary; *next; next++) {
 		if (strncmp(next, ": ", 2) == 0)
 			return;
-		if (*next == '"' && next < last_quote && announces_name(clean)) {
+		if (*next == '"' && next < last_quote && treatment != CUT_NAMES &&
+		    announces_name(clean)) {
 			const char *end = strchr(next + 1, '"');
 
 			text_append_bytes(clean, next, (size_t)(end - next) + 1);
@@ -207,7 +213,8 @@ static void cut_values(struct text *clean, const char *primary, bool numbers)
 		} else if (next[0] == '0' && next[1] == 'x') {
 			text_append(clean, "0x…");
 			next += 1 + strspn(next + 2, "0123456789abcdefABCDEF");
-		} else if (numbers && isdigit((unsigned char)*next) && !announces_number(clean)) {
+		} else if (treatment != CUT_QUOTED && isdigit((unsigned char)*next) &&
+			   !announces_number(clean)) {
 			text_append(clean, "…");
 			next += strspn(next, "0123456789.") - 1;
 		} else if (!is_ascii(*next)) {
@@ -246,23 +253,28 @@ static void cut_token(struct text *clean, const char *primary)
 		text_append(clean, "\"…\"");
 }
 
-static void clean_message(struct text *clean, const char *sqlstate, const char *primary)
+static void clean_message(struct text *clean, enum treatment treatment, const char *primary)
 {
-	switch (treatment_of(sqlstate)) {
+	switch (treatment) {
 	case KEEP:
 		text_append(clean, primary);
 		break;
 	case CUT_VALUES:
-		cut_values(clean, primary, true);
-		break;
 	case CUT_QUOTED:
-		cut_values(clean, primary, false);
+	case CUT_NAMES:
+		cut_values(clean, primary, treatment);
 		break;
 	case CUT_TOKEN:
 		cut_token(clean, primary);
 		break;
 	case REPLACE:
 		text_append(clean, RAISED_BY_OTHERS);
+		break;
+	case REPLACE_CONSTRAINT:
+		text_append(clean, BROKEN_CONSTRAINT);
+		break;
+	case REPLACE_STRUCTURE:
+		text_append(clean, UNFIT_FUNCTION);
 		break;
 	}
 }
@@ -273,12 +285,12 @@ static size_t first_line(const char *message)
 	return strcspn(message, "\r\n");
 }
 
-void pg_error_message(char *buffer, size_t size, const char *sqlstate, const char *primary)
+static void write_message(char *buffer, size_t size, enum treatment treatment, const char *primary)
 {
 	_cleanup_text_ struct text clean = TEXT_INIT;
 	size_t length;
 
-	clean_message(&clean, sqlstate ? sqlstate : "", primary ? primary : "");
+	clean_message(&clean, treatment, primary ? primary : "");
 	length = first_line(text_string(&clean));
 	if (length >= size)
 		length = size - 1;
@@ -286,6 +298,11 @@ void pg_error_message(char *buffer, size_t size, const char *sqlstate, const cha
 		length--;
 	memcpy(buffer, text_string(&clean), length);
 	buffer[length] = '\0';
+}
+
+void pg_error_message(char *buffer, size_t size, const char *sqlstate, const char *primary)
+{
+	write_message(buffer, size, treatment_of(sqlstate ? sqlstate : ""), primary);
 }
 
 /* RAISE and its kin in other languages: whatever the SQLSTATE, the words are the author's. */
@@ -330,34 +347,30 @@ static bool names_what_it_stumbled_over(const char *sqlstate)
 	       has_class(sqlstate, "34") || has_class(sqlstate, "3D") || has_class(sqlstate, "3F");
 }
 
-/* As which SQLSTATE the message is treated, and NULL: not at all. */
-static const char *treated_as(const PGresult *result, const char *sqlstate)
+static enum treatment treatment_of_result(const PGresult *result, const char *sqlstate)
 {
 	if (raised_by_others(result))
-		return "P0001";
-	if (has_class(sqlstate, "23") || has_class(sqlstate, "44"))
-		return is_of_constraints(PQresultErrorField(result, PG_DIAG_SOURCE_FILE)) ? sqlstate
-											  : NULL;
+		return REPLACE;
+	if ((has_class(sqlstate, "23") || has_class(sqlstate, "44")) &&
+	    !is_of_constraints(PQresultErrorField(result, PG_DIAG_SOURCE_FILE)))
+		return REPLACE_CONSTRAINT;
 	if (names_what_it_stumbled_over(sqlstate) &&
 	    !PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION))
-		return "22000";
-	return sqlstate;
+		return PQresultErrorField(result, PG_DIAG_CONTEXT) ? REPLACE_STRUCTURE : CUT_NAMES;
+	return treatment_of(sqlstate);
 }
 
 void pg_error_from_result(struct error *err, const PGresult *result)
 {
 	const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-	const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-	char message[sizeof err->message] = BROKEN_CONSTRAINT;
-	const char *as;
+	char message[sizeof err->message];
 
 	if (!sqlstate) {
 		pg_error_from_link(err, PQresultErrorMessage(result));
 		return;
 	}
-	as = treated_as(result, sqlstate);
-	if (as)
-		pg_error_message(message, sizeof message, as, primary);
+	write_message(message, sizeof message, treatment_of_result(result, sqlstate),
+		      PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
 	error_set(err, pg_error_kind(sqlstate), "%s", message);
 	snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
 }
