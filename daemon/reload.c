@@ -297,8 +297,8 @@ void reload_ask(struct reload *reload, reload_on_done *on_done, void *arg)
 		take(reload, reading, on_done, arg);
 	} else {
 		log_problems(&problems);
-		log_event(
-			LOG_ERR, NULL,
+		event_log(
+			EVENT_RELOAD_REFUSED, NULL,
 			"the configuration was read again and is wrong; the one before stays in force");
 		reading_free(reading);
 		refuse(&problems, on_done, arg);

@@ -45,6 +45,7 @@ class Daemon:
         self.socket = os.path.join(self.socket_directory, "control")
         self.config_file = self.directory / "migrated.json"
         self.entities_directory = self.directory / "entities.d"
+        self.arguments = []  # further ones
         self.log_file = self.directory / "migrated.log"
         self.config = {
             "source": {"conninfo": source or databases.source.conninfo},
@@ -183,7 +184,7 @@ class Daemon:
         return ["prlimit", f"--nofile={self.descriptors}"] if self.descriptors else []
 
     def _command(self):
-        return [*self._bounds(), self.program, "--config", self.config_file, "--socket", self.socket]
+        return [*self._bounds(), self.program, "--config", self.config_file, "--socket", self.socket, *self.arguments]
 
     def _environment(self):
         fault = {"MIGRATED_FAULT": self.fault} if self.fault else {}
