@@ -47,6 +47,14 @@ static unsigned port_of(const struct sockaddr_storage *address)
 			     : ((const struct sockaddr_in6 *)address)->sin6_port);
 }
 
+/* Whatever follows a number would be passed over. */
+static bool ends_in_digits(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+
+	return colon != NULL && colon[1 + strspn(colon + 1, "0123456789")] == '\0';
+}
+
 bool listen_address_read(const char *text, struct listen_address *ret_address, struct error *err)
 {
 	struct listen_address read = { 0 };
@@ -58,7 +66,8 @@ bool listen_address_read(const char *text, struct listen_address *ret_address, s
 		*ret_address = read;
 		return true;
 	}
-	if (evutil_parse_sockaddr_port(text, (struct sockaddr *)&read.address, &length) < 0 ||
+	if (!ends_in_digits(text) ||
+	    evutil_parse_sockaddr_port(text, (struct sockaddr *)&read.address, &length) < 0 ||
 	    port_of(&read.address) == 0)
 		return error_set(
 			err, ERROR_CONFIG,

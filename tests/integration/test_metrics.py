@@ -205,6 +205,31 @@ def test_there_is_nothing_but_metrics_and_they_can_only_be_read(start_daemon):
     assert scrape(address).one("state", "migrated_daemon_state") == "unavailable"
 
 
+def test_a_reload_serves_them_elsewhere_or_nowhere(start_daemon, tmp_path):
+    daemon = start_daemon(start=False, source="host=127.0.0.1 port=1 dbname=x", target="host=127.0.0.1 port=1 dbname=x",
+                          entities=[PLAIN])
+    textfile = tmp_path / "migrated.prom"
+    address = measured(daemon)
+    daemon.start()
+    first = scrape(address)
+    elsewhere = measured(daemon, free_port(), textfile=str(textfile))
+    daemon.ctl("reload")
+    assert scrape(elsewhere)["process_start_time_seconds"] == first["process_start_time_seconds"]
+    wait_until(textfile.exists, 10)
+    with pytest.raises(OSError):
+        fetch(address)
+    daemon.config["metrics"] = {"listen": "0.0.0.0:9187"}
+    daemon.write_config()
+    assert "other machines" in daemon.ctl("reload", check=False).stdout
+    assert scrape(elsewhere)
+    del daemon.config["metrics"]
+    daemon.write_config()
+    daemon.ctl("reload")
+    assert not textfile.exists()
+    with pytest.raises(OSError):
+        fetch(elsewhere)
+
+
 def test_an_address_that_is_taken_keeps_nobody_from_starting(start_daemon):
     daemon = start_daemon(start=False, source="host=127.0.0.1 port=1 dbname=x", target="host=127.0.0.1 port=1 dbname=x",
                           entities=[PLAIN])
