@@ -57,9 +57,15 @@ def alerting(databases, start_daemon, told):
 
 
 def test_what_holds_or_ends_a_session_is_told(alerting, told, databases):
-    """By a breaker; a validation that finds what differs; an entity whose table has changed."""
+    """Rows that the target refuses; a breaker; a validation that finds what differs; an entity whose table has changed."""
     daemon = alerting(config={"breakers": {"delete_min_rows": 10}}, repeat_after=0)
-    migrate(daemon)
+    databases.source_sql("INSERT INTO things SELECT n, repeat('canary ', 20) FROM generate_series(1001, 1003) AS n")
+    databases.target_sql("ALTER TABLE things ADD CONSTRAINT short CHECK (length(value) < 100)")
+    session = migrate(daemon)
+    letter = told.wait_for("dead-letter-kind", daemon)
+    assert (letter["entity"], letter["sqlstate"], letter["session"]) == ("things", "23514", session.session)
+    assert len(told("dead-letter-kind")) == 1
+    assert "canary" not in json.dumps(told())
     databases.source_sql("DELETE FROM things WHERE id > 50")
     start_migration(daemon)
     held = told.wait_for("session-paused-by-breaker", daemon)

@@ -196,6 +196,23 @@ def inside_the_socket_unit_starts_the_daemon_and_outlives_it(service):
     assert ctl("status").returncode == 3
 
 
+def inside_alerts_and_metrics_work_within_the_sandbox(service):
+    """The command may reach a server, as the example does, and write where the daemon may."""
+    program = CONFIG / "alert"
+    program.write_text('#!/bin/sh\ncat >/run/migrated/part\nenv >/run/migrated/env\n'
+                       'curl -s --unix-socket /run/migrated/metrics http://localhost/metrics >/run/migrated/seen\n'
+                       'mv /run/migrated/part /run/migrated/alert.json\n')
+    program.chmod(0o755)
+    configure({**UNREACHABLE, "alerts": {"command": [str(program)]}, "metrics": {"listen": "unix:/run/migrated/metrics"}})
+    run("systemctl", "start", "migrated")
+    told = pathlib.Path("/run/migrated/alert.json")
+    wait_until(told.exists, 60, journal)
+    assert json.loads(told.read_text())["event"] == "database-lost"
+    assert "MIGRATED_EVENT=database-lost\n" in pathlib.Path("/run/migrated/env").read_text()
+    if shutil.which("curl"):
+        assert 'migrated_connection_up{database="target"} 0\n' in pathlib.Path("/run/migrated/seen").read_text()
+
+
 def inside_migrates_from_within_the_sandbox(service):
     servers = Servers()
     try:
