@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from clones import clones
+from clients import clients
 from distance import distance
 from growth import growth
 from isolation import isolation
@@ -199,6 +200,7 @@ MEASURES = {
     "changes": changes,
     "memory": memory,
     "status": status,
+    "clients": clients,
     "quiet": quiet_cycle,
     "isolation": isolation,
     "validation": validation,

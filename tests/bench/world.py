@@ -135,7 +135,7 @@ class World:
         target.sql("UPDATE migrated.source SET identity = %s", [identity])
 
     @contextlib.contextmanager
-    def daemon(self, target, legacy=None, proxies=None, **settings):
+    def daemon(self, target, legacy=None, proxies=None, descriptors=None, **settings):
         """A fresh daemon between the legacy database, or a copy of it, and `target`, connected to both; through the source's and the
         target's proxy, if there are any."""
         source = legacy or self.legacy
@@ -145,7 +145,7 @@ class World:
             self._take_for_the_original(legacy, target)
         with tempfile.TemporaryDirectory(dir=self.directory) as directory:
             daemon = Daemon(directory, source=source, target=reached,
-                            entities=HERE / "entities.d", settings=settings)
+                            entities=HERE / "entities.d", settings=settings, descriptors=descriptors)
             try:
                 daemon.start()
                 wait_until(lambda: is_ready(daemon), READY_S, "migrated has reached both databases")
