@@ -13,6 +13,8 @@
 #include "common/uuid.h"
 #include "ctl/moment.h"
 
+#define SIMILAR_LEAST 5 /* characters of an option's name, its dashes included */
+
 /* --- finding ---------------------------------------------------------------------------------- */
 
 static const struct option *find_long(const char *name, size_t length)
@@ -31,17 +33,62 @@ static const struct option *find_letter(char letter)
 	return NULL;
 }
 
-static bool unknown_option(const char *name, size_t length, struct error *err)
+/* A verb of two words, and what it names. */
+#define MOST_WORDS (2 + ARGUMENTS_MOST_IDS)
+
+/* One pass over argv. */
+struct scan {
+	int argc;
+	char *const *argv;
+	int next;
+	const char *words[MOST_WORDS]; /* what is not an option: the verb and its arguments */
+	size_t word_count;
+	const struct option *given[OPTIONS_MOST];
+	size_t given_count;
+};
+
+/* --entity is not --entities, but whoever says one means the other. */
+static bool begins_like(const char *name, const char *word)
+{
+	size_t length = strlen(word);
+
+	size_t shorter = length < strlen(name) ? length : strlen(name);
+
+	return shorter > SIMILAR_LEAST && strncmp(name, word, shorter - 1) == 0;
+}
+
+/* Of the options that the verb takes, or of all. Names of several rows stand there as often, which does no harm. */
+static const char *nearest_option(const char *word, const char *verb)
+{
+	const char *names[OPTIONS_MOST];
+	const char *similar = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < option_count; i++) {
+		if (verb && !option_belongs_to(&options[i], verb))
+			continue;
+		names[count++] = options[i].name;
+		if (begins_like(options[i].name, word))
+			similar = options[i].name;
+	}
+	const char *nearest = text_nearest(word, names, count);
+
+	return nearest ? nearest : similar;
+}
+
+/* The verb may already be known; it does not have to be good. */
+static bool unknown_option(const struct scan *scan, const char *name, size_t length,
+			   struct error *err)
 {
 	_cleanup_free_ char *word = text_format("%.*s", (int)length, name);
-	const char *names[OPTIONS_MOST];
-
-	for (size_t i = 0; i < option_count; i++)
-		names[i] = options[i].name;
-	const char *nearest = text_nearest(word, names, option_count);
+	size_t taken;
+	const struct command *command = command_by_words(scan->words, scan->word_count, &taken);
+	const char *nearest = nearest_option(word, command ? command->verb : NULL);
 
 	error_set(err, ERROR_USAGE, "there is no option %s", word);
-	return nearest ? error_hint(err, "did you mean %s?", nearest)
+	if (nearest)
+		return error_hint(err, "did you mean %s?", nearest);
+	return command ? error_hint(err, "migratectl %s --help shows what it takes", command->verb)
 		       : error_hint(err, "migratectl --help lists the options");
 }
 
@@ -67,8 +114,10 @@ static bool are_names(const char *names)
 	return length > 0 && names[0] != ',' && names[length - 1] != ',' && !strstr(names, ",,");
 }
 
+#define CHOICES_MOST 16
+
 /* Is it one of "a|b"? */
-static bool is_choice(const char *choices, const char *value)
+static bool is_one_of(const char *choices, const char *value)
 {
 	size_t length = strlen(value);
 
@@ -137,11 +186,28 @@ static const char *expectation_of(enum option_kind kind)
 	return "something else";
 }
 
+/* Of "a|b"; the caller frees. */
+static char *nearest_choice(const char *choices, const char *value)
+{
+	_cleanup_free_ char *copy = text_copy(choices);
+	const char *words[CHOICES_MOST];
+	size_t count = 0;
+	char *rest = copy;
+
+	for (char *word; (word = strsep(&rest, "|")) && count < CHOICES_MOST;)
+		words[count++] = word;
+	return text_copy(text_nearest(value, words, count));
+}
+
 static bool misfit(const struct option *option, const char *value, struct error *err)
 {
-	return error_set(err, ERROR_USAGE, "%s needs %s%s%s, not \"%s\"", option->name,
-			 expectation_of(option->kind), option->kind == OPTION_CHOICE ? " " : "",
-			 option->kind == OPTION_CHOICE ? option->value : "", value);
+	bool is_choice = option->kind == OPTION_CHOICE;
+	_cleanup_free_ char *nearest = is_choice ? nearest_choice(option->value, value) : NULL;
+
+	error_set(err, ERROR_USAGE, "%s needs %s%s%s, not \"%s\"", option->name,
+		  expectation_of(option->kind), is_choice ? " " : "",
+		  is_choice ? option->value : "", value);
+	return nearest ? error_hint(err, "did you mean %s?", nearest) : false;
 }
 
 static bool set_value(struct arguments *arguments, const struct option *option, const char *value,
@@ -191,20 +257,6 @@ static bool set_value(struct arguments *arguments, const struct option *option, 
 
 /* --- the line --------------------------------------------------------------------------------- */
 
-/* A verb of two words, and what it names. */
-#define MOST_WORDS (2 + ARGUMENTS_MOST_IDS)
-
-/* One pass over argv. */
-struct scan {
-	int argc;
-	char *const *argv;
-	int next;
-	const char *words[MOST_WORDS]; /* what is not an option: the verb and its arguments */
-	size_t word_count;
-	const struct option *given[OPTIONS_MOST];
-	size_t given_count;
-};
-
 static bool take_option(struct scan *scan, struct arguments *arguments, const struct option *option,
 			const char *attached, struct error *err)
 {
@@ -230,7 +282,7 @@ static bool take_long(struct scan *scan, struct arguments *arguments, const char
 	const struct option *option = find_long(word, length);
 
 	if (!option)
-		return unknown_option(word, length, err);
+		return unknown_option(scan, word, length, err);
 	return take_option(scan, arguments, option, word[length] ? word + length + 1 : NULL, err);
 }
 
@@ -240,7 +292,7 @@ static bool take_letter(struct scan *scan, struct arguments *arguments, const ch
 	const struct option *option = find_letter(word[1]);
 
 	if (!option)
-		return unknown_option(word, 2, err);
+		return unknown_option(scan, word, 2, err);
 	return take_option(scan, arguments, option, word[2] ? word + 2 : NULL, err);
 }
 
@@ -295,13 +347,17 @@ static bool check_options(const struct scan *scan, const struct arguments *argum
 		const char *value;
 
 		if (!option) {
+			const char *nearest = nearest_option(scan->given[i]->name, verb);
+
 			error_set(err, ERROR_USAGE, "%s takes no %s", verb, scan->given[i]->name);
-			return error_hint(err, "migratectl %s --help shows what it takes", verb);
+			return nearest ? error_hint(err, "did you mean %s?", nearest)
+				       : error_hint(err, "migratectl %s --help shows what it takes",
+						    verb);
 		}
 		if (option->kind != OPTION_CHOICE)
 			continue;
 		value = *(const char *const *)((const char *)arguments + option->offset);
-		if (!is_choice(option->value, value))
+		if (!is_one_of(option->value, value))
 			return misfit(option, value, err);
 	}
 	return true;

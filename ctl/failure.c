@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "ctl/format.h"
 #include "ctl/reply.h"
 
 #define MEMBERSHIP \
@@ -88,9 +89,7 @@ static const struct error_words {
 	const char *hint;
 } error_words[] = {
 	{ "io.migrated.NoSuchSession", EXIT_NO_SUCH, "session", "there is no session {it}",
-	  "migratectl list shows the sessions" },
-	{ "io.migrated.AmbiguousSession", EXIT_USAGE, "candidates",
-	  "more than one session begins like that: {it}", "give more digits" },
+	  "migratectl list shows the sessions, migratectl status the one under way" },
 	{ "io.migrated.NoSuchEntity", EXIT_NO_SUCH, "entity", "there is no entity {it}",
 	  "migratectl plan shows the entities" },
 	{ "io.migrated.NoSuchConflict", EXIT_NO_SUCH, "id", "there is no conflict {it}",
@@ -159,12 +158,32 @@ static bool failure_of_failed(struct failure *failure, const json_t *parameters)
 	return hint ? error_hint(&failure->err, "%s", hint) : false;
 }
 
+/* "more than one session begins with 550e:", and each on a line of its own: id, mode, state, when it was begun. */
+static bool failure_of_ambiguous(struct failure *failure, const json_t *parameters)
+{
+	_cleanup_text_ struct text lines = TEXT_INIT;
+	size_t i;
+	json_t *candidate;
+	char begun[FORMAT_SIZE];
+
+	json_array_foreach(json_object_get(parameters, "candidates"), i, candidate)
+		text_appendf(&lines, "\n%s  %s, %s, %s", reply_string_or(candidate, "session", "?"),
+			     reply_string_or(candidate, "mode", "?"),
+			     reply_string_or(candidate, "state", "?"),
+			     format_time(begun, reply_string_or(candidate, "created", "")));
+	failure_set(failure, EXIT_USAGE, "more than one session begins with %s:%s",
+		    reply_string_or(parameters, "session", "that"), text_string(&lines));
+	return error_hint(&failure->err, "give more digits; migratectl list shows all sessions");
+}
+
 bool failure_of_reply(struct failure *failure, const struct varlink_reply *reply)
 {
 	const json_t *parameters = reply->parameters;
 
 	if (strcmp(reply->error, "io.migrated.Failed") == 0)
 		return failure_of_failed(failure, parameters);
+	if (strcmp(reply->error, "io.migrated.AmbiguousSession") == 0)
+		return failure_of_ambiguous(failure, parameters);
 	if (strcmp(reply->error, "io.migrated.Unavailable") == 0)
 		return failure_set(failure, EXIT_FAILED, "the %s database is not available: %s",
 				   reply_string_or(parameters, "database", ""),

@@ -1,25 +1,31 @@
 /*
- * The client's sink of common/log.h: stderr, one line an event, hints below it.
+ * The client's sink of common/log.h: stderr, one line an event, lists and hints below it.
  */
 #include "common/log.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/text.h"
 #include "ctl/look.h"
 
 #define PROGRAM "migratectl"
+#define FURTHER "    " /* before what goes on below */
 
 static void write_line(const char *lead, const char *string)
 {
 	const struct look plain = { 0 };
-	_cleanup_text_ struct text line = TEXT_INIT;
+	_cleanup_text_ struct text lines = TEXT_INIT;
+	_cleanup_free_ char *copy = text_copy(string);
+	char *rest = copy;
 
-	text_append(&line, lead);
-	look_append(&plain, &line, STYLE_PLAIN, string);
-	text_append(&line, "\n");
-	fputs(text_string(&line), stderr);
+	for (const char *line; (line = strsep(&rest, "\n")); lead = FURTHER) {
+		text_append(&lines, lead);
+		look_append(&plain, &lines, STYLE_PLAIN, line);
+		text_append(&lines, "\n");
+	}
+	fputs(text_string(&lines), stderr);
 }
 
 void log_event(int priority, const struct log_fields *fields, const char *format, ...)

@@ -20,6 +20,7 @@
 #include "control/audit.h"
 #include "control/control.h"
 #include "control/handlers.h"
+#include "control/which_session.h"
 #include "monitor/monitor.h"
 #include "reload.h"
 #include "run/engine.h"
@@ -188,6 +189,7 @@ static bool start(struct daemon *daemon, const struct config *config, struct err
 					      .operate_group = "migrated-admin",
 					      .handlers = handler_table,
 					      .handler_arg = daemon->handlers,
+					      .before = which_session,
 					      .on_record = audit_record,
 					      .record_arg = daemon->audit,
 				      },

@@ -91,7 +91,7 @@ static void on_call(void *arg, struct control_call *call)
 {
 	struct control *control = arg;
 
-	route_call(control->settings.handlers, control->settings.handler_arg, call);
+	route_call(&control->settings, call);
 }
 
 static bool on_record(void *arg, const struct control_record *record)

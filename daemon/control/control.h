@@ -125,6 +125,9 @@ struct control_settings {
 
 	const struct control_handler *handlers; /* ends with a NULL method */
 	void *handler_arg;
+	/* Asked before a handler is entered; true: it enters it itself, later, or answers the call. NULL: nobody is asked. */
+	bool (*before)(void *handler_arg, struct control_call *call,
+		       const struct control_handler *handler);
 
 	/* Told of every call once when it ends, and of those that go on after their handler has returned (streams, and methods that
 	   operate) also when they begin. True: the answer waits for control_call_release(), which must come soon, and before

@@ -7,26 +7,19 @@
 #include "control/question.h"
 #include "verify/report.h"
 
-static void fail(struct pending_call *pending, const char *session, const json_t *candidates,
-		 const struct error *err)
+static void fail(struct pending_call *pending, const char *session, const struct error *err)
 {
-	if (pending->call == NULL || session == NULL ||
-	    (err->kind != ERROR_NOT_FOUND && candidates == NULL)) {
+	if (pending->call == NULL || session == NULL || err->kind != ERROR_NOT_FOUND) {
 		pending_call_fail(pending, err);
 		return;
 	}
-	if (candidates != NULL)
-		control_call_error(pending->call, "io.migrated.AmbiguousSession",
-				   json_pack("{s:s, s:O}", "session", session, "candidates",
-					     candidates));
-	else
-		control_call_error(pending->call, "io.migrated.NoSuchSession",
-				   json_pack("{s:s}", "session", session));
+	control_call_error(pending->call, "io.migrated.NoSuchSession",
+			   json_pack("{s:s}", "session", session));
 	pending->call = NULL;
 	pending_call_fail(pending, err);
 }
 
-static void on_made(void *arg, json_t *report, const json_t *candidates, const struct error *err)
+static void on_made(void *arg, json_t *report, const struct error *err)
 {
 	struct pending_call *pending = arg;
 	char *session = pending->state;
@@ -34,7 +27,7 @@ static void on_made(void *arg, json_t *report, const json_t *candidates, const s
 	if (err == NULL)
 		pending_call_reply(pending, report);
 	else
-		fail(pending, session, candidates, err);
+		fail(pending, session, err);
 	free(session);
 }
 

@@ -146,8 +146,7 @@ bool control_call_may(struct control_call *call, enum access needed)
 	return true;
 }
 
-void route_call(const struct control_handler *handlers, void *handler_arg,
-		struct control_call *call)
+void route_call(const struct control_settings *settings, struct control_call *call)
 {
 	const char *method = control_call_method(call);
 
@@ -156,12 +155,13 @@ void route_call(const struct control_handler *handlers, void *handler_arg,
 	const struct control_handler *handler = find_handler(service_handlers, method);
 
 	if (!handler)
-		handler = find_handler(handlers, method);
+		handler = find_handler(settings->handlers, method);
 	if (!handler) {
 		refuse_method(call);
 		return;
 	}
 	if (command_access(method) == ACCESS_OPERATE)
 		log_operating(call);
-	handler->handle(handler_arg, call);
+	if (!settings->before || !settings->before(settings->handler_arg, call, handler))
+		handler->handle(settings->handler_arg, call);
 }

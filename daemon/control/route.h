@@ -10,7 +10,6 @@
 /* The description of an interface that is served here; NULL: there is none of that name. */
 const char *route_interface(const char *name);
 
-void route_call(const struct control_handler *handlers, void *handler_arg,
-		struct control_call *call);
+void route_call(const struct control_settings *settings, struct control_call *call);
 
 #endif

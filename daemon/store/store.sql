@@ -583,6 +583,17 @@ SELECT l.pid
    AND b.entity = $2
    AND b.number = $3
 
+-- name: session_which
+-- Those whose ids begin with $1, the newest first; $2 at most.
+SELECT s.session,
+       s.mode,
+       s.state,
+       pg_catalog.to_char(s.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+  FROM migrated.session AS s
+ WHERE s.session::text LIKE pg_catalog.lower($1) || '%'
+ ORDER BY s.number DESC
+ LIMIT $2::bigint
+
 -- name: session_list
 -- An older control schema does not count some of these yet: they are those of `none` then.
 SELECT s.session,

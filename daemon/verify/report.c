@@ -16,15 +16,14 @@ struct report {
 	void *arg;
 };
 
-static void finish(struct report *report, json_t *made, const json_t *candidates,
-		   const struct error *err)
+static void finish(struct report *report, json_t *made, const struct error *err)
 {
 	report_on_done *on_done = report->on_done;
 	void *arg = report->arg;
 
 	free(report->session);
 	free(report);
-	on_done(arg, made, candidates, err);
+	on_done(arg, made, err);
 }
 
 static void fail(struct report *report, const struct error *cause)
@@ -32,7 +31,7 @@ static void fail(struct report *report, const struct error *cause)
 	struct error err = *cause;
 
 	error_context(&err, "report");
-	finish(report, NULL, NULL, &err);
+	finish(report, NULL, &err);
 }
 
 /* --- the report ----------------------------------------------------------------------------------- */
@@ -49,7 +48,7 @@ static void on_made(void *arg, const struct pg_answer *answer)
 	}
 	made = json_loads(PQgetvalue(pg_answer_rows(answer), 0, 0), 0, NULL);
 	if (made != NULL) {
-		finish(report, made, NULL, NULL);
+		finish(report, made, NULL);
 		return;
 	}
 	error_set(&err, ERROR_INTERNAL, "the store's answer is not JSON");
@@ -86,22 +85,20 @@ static void no_session_yet(struct report *report)
 
 	error_set(&err, ERROR_NOT_FOUND, "there has been no session yet");
 	error_hint(&err, "migratectl migrate begins one");
-	finish(report, NULL, NULL, &err);
+	finish(report, NULL, &err);
 }
 
 /* --- which session -------------------------------------------------------------------------------- */
 
 static void fail_to_find(struct report *report, const PGresult *found)
 {
-	json_auto_t *candidates = json_array();
 	struct error err;
 
-	for (int row = 0; row < PQntuples(found); row++)
-		json_array_append_new(candidates, json_string(PQgetvalue(found, row, 0)));
 	if (PQntuples(found) > 0) {
 		error_set(&err, ERROR_USAGE, "more than one session begins with %s",
 			  report->session);
-		finish(report, NULL, candidates, &err);
+		error_hint(&err, "give more digits; migratectl list shows the sessions");
+		finish(report, NULL, &err);
 		return;
 	}
 	if (report->session == NULL) {
@@ -110,7 +107,7 @@ static void fail_to_find(struct report *report, const PGresult *found)
 	}
 	error_set(&err, ERROR_NOT_FOUND, "there is no session %s", report->session);
 	error_hint(&err, "migratectl list shows the sessions");
-	finish(report, NULL, NULL, &err);
+	finish(report, NULL, &err);
 }
 
 static void on_found(void *arg, const struct pg_answer *answer)
@@ -155,7 +152,7 @@ static void on_known(void *arg, const struct pg_answer *answer)
 			  "the control schema is of an older version, which keeps too little for a "
 			  "report");
 		error_hint(&err, "this daemon upgrades it when it comes to own it");
-		finish(report, NULL, NULL, &err);
+		finish(report, NULL, &err);
 	} else {
 		report->knows_validations = says_yes(answer, HAS_VALIDATIONS);
 		pg_submit(report->store, sql_verify_report_find, 1,

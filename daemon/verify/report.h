@@ -10,9 +10,8 @@
 #include "postgres/connection.h"
 
 /* Exactly one of report and err is there; the report, the reply of io.migrated.Report, is the callee's to free. Of a session that
-   is not there err is ERROR_NOT_FOUND; of several, ERROR_USAGE, and `candidates` (borrowed) lists them. */
-typedef void report_on_done(void *arg, json_t *report, const json_t *candidates,
-			    const struct error *err);
+   is not there err is ERROR_NOT_FOUND; of several, ERROR_USAGE. */
+typedef void report_on_done(void *arg, json_t *report, const struct error *err);
 
 /* Makes the report of the session that begins with `session`; NULL: of the last one. One statement on the store makes it. */
 void report_start(struct pg_connection *store, const char *session, report_on_done *on_done,

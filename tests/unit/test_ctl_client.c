@@ -166,8 +166,11 @@ static void test_errors_become_words_and_statuses(void **state)
 		const char *message;
 	} cases[] = {
 		{ "{\"error\":\"io.migrated.AmbiguousSession\",\"parameters\":{\"session\":"
-		  "\"55\",\"candidates\":[\"550e\",\"5511\"]}}",
-		  EXIT_USAGE, "more than one session begins like that: 550e, 5511" },
+		  "\"55\",\"candidates\":[{\"session\":\"550e\",\"mode\":\"migrate\",\"state\":"
+		  "\"completed\",\"created\":\"2026-01-05T09:00:00Z\"},{\"session\":\"5511\"}]}}",
+		  EXIT_USAGE,
+		  "more than one session begins with 55:\n"
+		  "550e  migrate, completed, 2026-01-05 09:00:00\n5511  ?, ?, " },
 		{ "{\"error\":\"io.migrated.NoSuchEntity\",\"parameters\":{\"entity\":\"x\"}}",
 		  EXIT_NO_SUCH, "there is no entity x" },
 		{ "{\"error\":\"io.migrated.NoSuchAnalysis\",\"parameters\":{\"analysis\":"
