@@ -77,6 +77,17 @@ void control_call_fail(struct control_call *call, const struct error *err);
 /* org.varlink.service.InvalidParameter for the named parameter. */
 void control_call_invalid(struct control_call *call, const char *parameter);
 
+struct control_handler {
+	const char *method; /* "io.migrated.Status" */
+	void (*handle)(void *arg, struct control_call *call);
+};
+
+/* For control_settings.before: the handler is entered later, by control_call_enter(), if at all. Until then nothing has begun that
+   would have to be recorded. */
+void control_call_defer(struct control_call *call);
+void control_call_enter(struct control_call *call, const struct control_handler *handler,
+			void *arg);
+
 /* What became of a call, or of what was none: for the audit. Strings and parameters are borrowed for as long as on_record lasts. */
 struct control_record {
 	uid_t uid;
@@ -101,11 +112,6 @@ struct control_record {
 /* Lets a last answer go that was kept back. */
 void control_call_release(struct control_call *call);
 
-struct control_handler {
-	const char *method; /* "io.migrated.Status" */
-	void (*handle)(void *arg, struct control_call *call);
-};
-
 /* Who a peer is, as the kernel knows it since the peer connected. */
 struct control_credentials {
 	uid_t uid;
@@ -125,7 +131,7 @@ struct control_settings {
 
 	const struct control_handler *handlers; /* ends with a NULL method */
 	void *handler_arg;
-	/* Asked before a handler is entered; true: it enters it itself, later, or answers the call. NULL: nobody is asked. */
+	/* Asked before a handler is entered; true: it has deferred the call, or answered it. NULL: nobody is asked. */
 	bool (*before)(void *handler_arg, struct control_call *call,
 		       const struct control_handler *handler);
 

@@ -30,6 +30,7 @@ struct control_call {
 	void (*on_gone)(void *arg);
 	void *on_gone_arg;
 	int64_t at_us;
+	bool deferred;	    /* its handler is entered later */
 	struct text answer; /* the last one, while it is kept back */
 };
 
@@ -358,8 +359,22 @@ bool control_call_continue(struct control_call *call, json_t *parameters)
 /* What ends soon is recorded when it has ended; a stream, or what may change something, must be known of even if it never does. */
 static void record_begun(struct control_call *call)
 {
-	if (call->message.more || operates(call))
+	bool is_open = call->peer->call == call && call->answer.length == 0 && !call->deferred;
+
+	if (is_open && (call->message.more || operates(call)))
 		call_record(call, CONTROL_BEGUN, 0, false);
+}
+
+void control_call_defer(struct control_call *call)
+{
+	call->deferred = true;
+}
+
+void control_call_enter(struct control_call *call, const struct control_handler *handler, void *arg)
+{
+	call->deferred = false;
+	handler->handle(arg, call);
+	record_begun(call);
 }
 
 static void enter_request(struct peer *peer, const char *bytes, size_t length)
@@ -377,8 +392,7 @@ static void enter_request(struct peer *peer, const char *bytes, size_t length)
 	call->at_us = clock_wall_us();
 	peer->call = call;
 	peer->settings.on_call(peer->settings.arg, call);
-	if (peer->call == call && call->answer.length == 0)
-		record_begun(call);
+	record_begun(call);
 }
 
 /* Moves what has arrived to the splitter; false when nothing has. */

@@ -57,7 +57,7 @@ static void enter(struct inquiry *inquiry)
 
 	inquiry->call = NULL;
 	control_call_on_gone(call, NULL, NULL);
-	inquiry->handler->handle(inquiry->handlers, call);
+	control_call_enter(call, inquiry->handler, inquiry->handlers);
 }
 
 static void refuse(struct inquiry *inquiry, const char *error, json_t *parameters)
@@ -203,6 +203,7 @@ bool which_session(void *arg, struct control_call *call, const struct control_ha
 	inquiry->patience = evtimer_new(handlers->base, on_patience, inquiry);
 	event_add(inquiry->patience, &(struct timeval){ .tv_sec = PATIENCE_S });
 	control_call_on_gone(call, on_gone, inquiry);
+	control_call_defer(call);
 	pg_submit(store, sql_store_session_which, 2, (const char *const[]){ inquiry->asked, SHOWN },
 		  on_answer, inquiry);
 	return true;
