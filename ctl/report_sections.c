@@ -69,6 +69,7 @@ const struct report_section report_time = {
 		{ "Waiting", "waiting_ms", REPORT_DURATION, false, NULL },
 		{ "Planning", "planning_ms", REPORT_DURATION, false, NULL },
 		{ "Moving", "moving_ms", REPORT_DURATION, false, NULL },
+		{ "Rebuilding", "rebuilding_ms", REPORT_DURATION, true, NULL },
 		{ "Second pass", "filling_ms", REPORT_DURATION, true, NULL },
 		{ "Deleting", "deleting_ms", REPORT_DURATION, true, NULL },
 		{ "Batches", "batches", REPORT_COUNT, false, NULL },

@@ -14,6 +14,38 @@ static json_t *parameters_of(const struct arguments *arguments)
 	return parameters;
 }
 
+/* --- bulk mode -------------------------------------------------------------------------------- */
+
+/* What would be set aside, entity by entity; "off" is not worth a line. */
+static void print_bulk(const struct look *look, struct text *out, const json_t *entities)
+{
+	bool begun = false;
+	size_t i, j;
+	json_t *planned, *kept;
+
+	json_array_foreach(entities, i, planned) {
+		const json_t *bulk = json_object_get(planned, "bulk");
+		_cleanup_free_ char *aside = NULL;
+		_cleanup_text_ struct text line = TEXT_INIT;
+
+		if (!json_is_true(json_object_get(bulk, "used")))
+			continue;
+		if (!begun)
+			text_append(out, "\nBulk mode: set aside while an empty table is filled, "
+					 "and put back after it\n");
+		begun = true;
+		aside = reply_join(json_object_get(bulk, "aside"));
+		text_appendf(&line, "  %s, %s: %s", reply_string_or(planned, "entity", "-"),
+			     reply_string_or(bulk, "reason", "-"), aside);
+		json_array_foreach(json_object_get(bulk, "kept"), j, kept)
+			text_appendf(&line, "%s%s (%s)", j == 0 ? "; but not " : ", ",
+				     reply_string_or(kept, "name", "-"),
+				     reply_string_or(kept, "reason", "-"));
+		look_append(look, out, STYLE_PLAIN, text_string(&line));
+		text_append(out, "\n");
+	}
+}
+
 /* --- the order -------------------------------------------------------------------------------- */
 
 static void add_joined(struct table *table, const json_t *list)
@@ -107,6 +139,7 @@ static void print_levels(const struct look *look, struct text *out, const json_t
 		add_level(&table, json_object_get(reply, "entities"), level, notes);
 	table_print(&table, look, out);
 	print_notes(look, out, notes);
+	print_bulk(look, out, json_object_get(reply, "entities"));
 }
 
 /* --- the statements --------------------------------------------------------------------------- */

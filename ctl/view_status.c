@@ -13,6 +13,53 @@
 
 #define CYCLES_SHOWN 5 /* the JSON has more */
 
+static void print_warning(const struct look *look, struct text *out, const char *what,
+			  const char *why)
+{
+	_cleanup_free_ char *line = text_format("%s%s", what, why);
+
+	look_append(look, out, STYLE_WARNING, line);
+	text_append(out, "\n");
+}
+
+/* What bulk mode has taken from tables, and since when: a line a table, and what cannot be put back. */
+static void print_set_aside(const struct look *look, struct text *out, const json_t *items)
+{
+	size_t i, j;
+	json_t *item, *other;
+
+	json_array_foreach(items, i, item) {
+		const char *table = reply_string_or(item, "table", "-");
+		const char *problem = reply_string(item, "problem");
+		int64_t count = 0;
+		bool first = true;
+		char since[FORMAT_SIZE];
+
+		json_array_foreach(items, j, other) {
+			bool same = strcmp(reply_string_or(other, "table", "-"), table) == 0;
+
+			first &= !same || j >= i;
+			count += same &&
+				 strcmp(reply_string_or(other, "kind", ""), "statistics") != 0;
+		}
+		if (first && count > 0) {
+			_cleanup_free_ char *line = text_format(
+				"%s: %lld index%s and foreign key%s set aside since %s", table,
+				(long long)count, count == 1 ? "" : "es", count == 1 ? "" : "s",
+				format_time(since, reply_string_or(item, "since", "-")));
+
+			print_warning(look, out, "bulk mode: ", line);
+		}
+		if (problem) {
+			_cleanup_free_ char *line = text_format("%s cannot be put back: %s",
+								reply_string_or(item, "name", "-"),
+								problem);
+
+			print_warning(look, out, "bulk mode: ", line);
+		}
+	}
+}
+
 static void print_daemon(const struct look *look, struct text *out, const json_t *reply)
 {
 	const char *state = reply_string_or(reply, "state", "unknown");
@@ -25,6 +72,7 @@ static void print_daemon(const struct look *look, struct text *out, const json_t
 	text_appendf(out, "  pid %lld, %.1f MB, since %s\n", (long long)reply_integer(reply, "pid"),
 		     (double)reply_integer(reply, "resident_kb") / 1024,
 		     format_time(started, reply_string_or(reply, "started", "-")));
+	print_set_aside(look, out, json_object_get(reply, "set_aside"));
 }
 
 /* --- connections ------------------------------------------------------------------------------- */

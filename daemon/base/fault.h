@@ -39,6 +39,8 @@
 	POINT("plan.changes_kept", false) \
 	POINT("plan.followed", false) \
 	POINT("plan.loaded", false) \
+	POINT("bulk.asked", false) \
+	POINT("bulk.set_aside", false) \
 	POINT("batch.begun", false) \
 	POINT("batch.keys_known", true) \
 	POINT("batch.read_begun", false) \
@@ -47,6 +49,8 @@
 	POINT("batch.write_sent", false) \
 	POINT("batch.committed", false) \
 	POINT("batch.counted", false) \
+	POINT("bulk.sent", false) \
+	POINT("bulk.put_back", false) \
 	POINT("fill.sent", false) \
 	POINT("fill.committed", false) \
 	POINT("delete.staged", true) \

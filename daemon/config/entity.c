@@ -18,6 +18,8 @@ const char *const rule_action_names[] = {
 	NULL,
 };
 
+const char *const bulk_mode_names[] = { "auto", "off", NULL };
+
 const char *const on_conflict_names[] = {
 	[ON_CONFLICT_SOURCE_WINS] = "source_wins",
 	[ON_CONFLICT_LAST_WRITER_WINS] = "last_writer_wins",

@@ -42,6 +42,12 @@ enum on_delete { ON_DELETE_IGNORE, ON_DELETE_MARK, ON_DELETE_DELETE };
 enum on_conflict { ON_CONFLICT_SOURCE_WINS, ON_CONFLICT_LAST_WRITER_WINS, ON_CONFLICT_HOLD };
 enum uuid_kind { UUID_RANDOM, UUID_V5, UUID_V7 };
 
+/* May an empty target table be filled in bulk mode (apply/bulk_sql.h)? */
+enum bulk_mode { BULK_AUTO, BULK_OFF };
+
+/* "auto" and "off"; ends with NULL. */
+extern const char *const bulk_mode_names[];
+
 /* One alternative of a reference; a plain reference is one alternative without a condition. */
 struct reference {
 	char *entity_name;
@@ -166,6 +172,7 @@ struct entity {
 	size_t mark_count;
 	struct conflict_config conflict;
 	struct validate_config validate;
+	enum bulk_mode bulk;
 	enum uuid_kind uuid;
 	char *uuid_namespace; /* UUID_V5: NULL for ours (catalog/mint.c) */
 

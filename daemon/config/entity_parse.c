@@ -288,6 +288,23 @@ static void decode_uuid(struct json_report *report, const char *path, json_t *va
 		word ? "\"" : "");
 }
 
+static void decode_bulk(struct json_report *report, const char *path, json_t *value,
+			const struct json_field *field, void *target)
+{
+	struct entity *entity = target;
+	const char *word = json_string_value(value);
+
+	(void)field;
+	for (size_t i = 0; word && bulk_mode_names[i]; i++)
+		if (strcmp(word, bulk_mode_names[i]) == 0) {
+			entity->bulk = i;
+			return;
+		}
+	json_problem(report, path, "expected \"auto\" or \"off\", found %s%s%s%s",
+		     word ? "" : json_found(value), word ? "\"" : "", word ? word : "",
+		     word ? "\"" : "");
+}
+
 static const struct json_field entity_fields[] = {
 	{ .key = "entity", .type = JSON_FIELD_STRING, .offset = ENTITY(name), .required = true },
 	{ .key = "source", .type = JSON_FIELD_OBJECT, .required = true, .decode = decode_source },
@@ -301,6 +318,7 @@ static const struct json_field entity_fields[] = {
 	{ .key = "on_conflict", .type = JSON_FIELD_ANY, .decode = conflict_parse },
 	{ .key = "uuid", .type = JSON_FIELD_ANY, .decode = decode_uuid },
 	{ .key = "validate", .type = JSON_FIELD_ANY, .decode = validate_parse },
+	{ .key = "bulk", .type = JSON_FIELD_ANY, .decode = decode_bulk },
 	{ .key = "columns", .type = JSON_FIELD_OBJECT, .required = true, .decode = decode_columns },
 	{ .key = "rules", .type = JSON_FIELD_OBJECT, .decode = decode_rules },
 	{ .key = NULL },

@@ -43,6 +43,10 @@ struct settings {
 	int64_t probe_every_ms;	  /* how often what holds a session up is tried again */
 	int64_t work_memory_kb;	  /* work_mem of the statements of a batch on the target */
 
+	int64_t bulk_rows; /* from how many rows on an empty table is filled in bulk mode; 0: never */
+	int64_t rebuild_memory_kb; /* maintenance_work_mem of each index that is built again */
+	int64_t rebuild_workers;   /* and the parallel workers of each */
+
 	bool before_images;	       /* what a change replaced is kept, to be rolled back */
 	int64_t before_images_keep_ms; /* after its session ended; 0: for ever */
 

@@ -182,5 +182,6 @@ json_t *frame_describe(const struct handlers *handlers)
 
 	json_object_set_new(frame, "validation",
 			    validation_or_null(validator_current(engine_validator(engine))));
+	json_object_set_new(frame, "set_aside", engine_set_aside(engine));
 	return frame;
 }

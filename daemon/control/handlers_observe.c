@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply/bulk_sql.h"
 #include "apply/delete_sql.h"
 #include "apply/entity_sql.h"
 #include "apply/read_sql.h"
 #include "common/text.h"
+#include "control/bulk_plan.h"
 #include "control/handler.h"
 #include "run/detection.h"
 #include "run/selection.h"
@@ -216,19 +218,23 @@ static json_t *deferred_columns(const struct bound_entity *bound)
 	return names;
 }
 
-static json_t *planned_entity(const struct binding *binding, const struct bound_entity *bound)
+static json_t *planned_entity(const struct handlers *handlers, const struct binding *binding,
+			      const struct bound_entity *bound, const PGresult *candidates)
 {
 	const struct entity *entity = bound->entity;
 	_cleanup_free_ char *reason =
 		bound->usable ? detection_reason(bound)
 			      : text_copy("does not fit the databases; see migratectl check");
 
-	return json_pack("{s:s, s:I, s:o, s:o, s:s, s:s, s:o, s:o}", "entity", entity->name,
+	return json_pack("{s:s, s:I, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "entity", entity->name,
 			 "level", (json_int_t)bound->level, "source",
 			 relation_name(entity->source_schema, entity->source_table), "target",
 			 relation_name(entity->target_schema, entity->target_table), "strategy",
 			 strategy_names[entity->detect.strategy], "reason", reason, "refers_to",
-			 parents_of(binding, bound), "deferred", deferred_columns(bound));
+			 parents_of(binding, bound), "deferred", deferred_columns(bound), "bulk",
+			 bulk_plan_describe(binding, bound,
+					    &engine_config(handlers->engine)->settings,
+					    candidates));
 }
 
 static void add_statement(json_t *statements, const char *step, const char *database, char *sql)
@@ -262,9 +268,9 @@ static json_t *statements_of(const struct handlers *handlers, const struct bindi
 	return statements;
 }
 
-static void reply_plan(struct pending_call *pending, const struct binding *binding)
+static void reply_plan(struct pending_call *pending, const struct binding *binding,
+		       const char *wanted, const PGresult *candidates)
 {
-	const char *wanted = pending->state;
 	const struct bound_entity *bound = wanted != NULL ? binding_find(binding, wanted) : NULL;
 	json_t *entities;
 	struct error err;
@@ -284,8 +290,9 @@ static void reply_plan(struct pending_call *pending, const struct binding *bindi
 	entities = json_array();
 	for (size_t i = 0; i < binding->set->count; i++)
 		json_array_append_new(entities,
-				      planned_entity(binding,
-						     &binding->entities[binding->order[i]]));
+				      planned_entity(pending->handlers, binding,
+						     &binding->entities[binding->order[i]],
+						     candidates));
 	pending_call_reply(pending,
 			   json_pack("{s:I, s:o, s:o}", "levels", (json_int_t)binding->level_count,
 				     "entities", entities, "statements",
@@ -294,20 +301,47 @@ static void reply_plan(struct pending_call *pending, const struct binding *bindi
 					     : json_array()));
 }
 
+struct plan_call {
+	struct pending_call *pending;
+	struct lane *lane;
+	const struct binding *binding;
+	char *wanted;
+};
+
+static void on_plan_candidates(void *arg, const struct pg_answer *answer)
+{
+	struct plan_call *plan = arg;
+	struct engine *engine = plan->pending->handlers->engine;
+
+	reply_plan(plan->pending, plan->binding, plan->wanted,
+		   answer->error == NULL ? pg_answer_rows(answer) : NULL);
+	observe_done(engine_observatory(engine), plan->lane);
+	free(plan->wanted);
+	free(plan);
+}
+
 static void on_plan_lane(void *arg, struct lane *lane, const struct binding *binding,
 			 const struct error *err)
 {
 	struct pending_call *pending = arg;
-	struct engine *engine = pending->handlers->engine;
-	char *wanted = pending->state;
+	_cleanup_free_ const struct bound_entity **entities = NULL;
+	_cleanup_free_ char *sql = NULL;
+	struct plan_call *plan;
+	size_t count;
 
-	if (err != NULL)
+	if (err != NULL) {
+		free(pending->state);
 		pending_call_fail(pending, err);
-	else
-		reply_plan(pending, binding);
-	free(wanted);
-	if (err == NULL)
-		observe_done(engine_observatory(engine), lane);
+		return;
+	}
+	plan = memory_new(sizeof(*plan));
+	*plan = (struct plan_call){ .pending = pending,
+				    .lane = lane,
+				    .binding = binding,
+				    .wanted = pending->state };
+	entities = bulk_plan_entities(binding, &count);
+	sql = bulk_sql_candidates(binding, entities, count);
+	pg_submit(lane_target(lane), sql, 0, NULL, on_plan_candidates, plan);
 }
 
 struct plan_parameters {
@@ -356,6 +390,7 @@ static void on_checked(void *arg, const struct finding *findings, size_t count,
 {
 	struct check *check = arg;
 	struct engine *engine = check->pending->handlers->engine;
+	json_auto_t *set_aside = engine_set_aside(engine);
 	json_t *array = json_array();
 	bool passed = true;
 
@@ -363,6 +398,7 @@ static void on_checked(void *arg, const struct finding *findings, size_t count,
 		json_array_append_new(array, describe_finding(&findings[i]));
 		passed &= findings[i].result != FINDING_FAIL;
 	}
+	passed &= bulk_plan_findings(array, set_aside);
 	if (err != NULL) {
 		json_decref(array);
 		pending_call_fail(check->pending, err);

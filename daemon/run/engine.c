@@ -186,6 +186,7 @@ void engine_stop(struct engine *engine, void (*on_stopped)(void *arg), void *arg
 	engine->stopping = true;
 	engine->on_stopped = on_stopped;
 	engine->on_stopped_arg = arg;
+	restorer_stop(engine->restorer);
 	if (engine->dry_run != NULL)
 		dry_run_cancel(engine->dry_run, false);
 	lane_pool_wake(engine->lanes);
@@ -344,6 +345,7 @@ static void go_on(struct engine *engine)
 	engine->lost = false;
 	cycle_engine_ready(engine->cycle);
 	validator_ready(engine->validator);
+	restorer_look(engine->restorer);
 	if (!engine->resumed && !engine_is_busy(engine))
 		look_for_unfinished(engine);
 	engine_changed(engine);
@@ -398,6 +400,7 @@ static void make_parts(struct engine *engine)
 	engine->lanes = make_lanes(engine);
 	engine->throttle = make_throttle(engine);
 	engine->validator = validator_new(engine);
+	engine->restorer = restorer_new(engine);
 }
 
 struct engine *engine_new_observing(struct event_base *base, const struct config *config)
@@ -444,6 +447,7 @@ void engine_free(struct engine *engine)
 		session_abandon(engine->session);
 	throttle_free(engine->throttle);
 	validator_free(engine->validator);
+	restorer_free(engine->restorer);
 	lane_pool_free(engine->lanes);
 	observatory_free(engine->observatory);
 	free_links(engine);
@@ -470,6 +474,7 @@ static void take_down(struct engine *engine)
 	cycle_driver_free(engine->cycle);
 	throttle_free(engine->throttle);
 	validator_free(engine->validator);
+	restorer_free(engine->restorer);
 	lane_pool_free(engine->lanes);
 	if (engine->session != NULL)
 		session_let_go(engine->session);
@@ -625,6 +630,11 @@ const char *engine_state(const struct engine *engine, const struct error **ret_r
 struct observatory *engine_observatory(const struct engine *engine)
 {
 	return engine->observatory;
+}
+
+json_t *engine_set_aside(const struct engine *engine)
+{
+	return restorer_describe(engine->restorer);
 }
 
 struct validator *engine_validator(const struct engine *engine)

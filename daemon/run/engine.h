@@ -66,6 +66,9 @@ struct observatory *engine_observatory(const struct engine *engine);
 /* Who compares source and target, beside whatever session runs. */
 struct validator *engine_validator(const struct engine *engine);
 
+/* What bulk mode has set aside, as it was seen last: an array of SetAside; a new reference. */
+json_t *engine_set_aside(const struct engine *engine);
+
 /* The session under way, else the last one of this life, else NULL. */
 struct session *engine_session(const struct engine *engine);
 

@@ -12,6 +12,7 @@
 #include "run/dry_run.h"
 #include "run/engine.h"
 #include "run/owner.h"
+#include "run/restorer.h"
 #include "run/tally.h"
 #include "run/throttle.h"
 #include "run/validation.h"
@@ -50,6 +51,7 @@ struct engine {
 	struct cycle_driver *cycle;
 	struct throttle *throttle;
 	struct validator *validator;
+	struct restorer *restorer;
 	struct tally tally;
 	struct event *
 		again; /* looks for an unfinished session once more, when it could not be resumed */

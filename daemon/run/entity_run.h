@@ -4,6 +4,8 @@
  *   PENDING ──▶ PLANNING ──▶ MOVING ──▶ MOVED ──▶ FILLING ──▶ FILLED ──▶ DELETING ──▶ COMPLETED
  *      parents moved   batches made   rows carried    references filled in     gone rows marked or deleted
  *
+ * In bulk mode (bulk.h) it is PLANNING ──▶ SETTING_ASIDE ──▶ MOVING ──▶ REBUILDING ──▶ MOVED.
+ *
  * Where that is asked for, it is checked before (PENDING ──▶ CHECKING_BEFORE ──▶ PENDING) and after its last batch
  * (CHECKING_AFTER ──▶ COMPLETED).
  *
@@ -21,7 +23,9 @@ enum entity_state {
 	ENTITY_PENDING,
 	ENTITY_CHECKING_BEFORE,
 	ENTITY_PLANNING,
+	ENTITY_SETTING_ASIDE,
 	ENTITY_MOVING,
+	ENTITY_REBUILDING,
 	ENTITY_MOVED,
 	ENTITY_FILLING,
 	ENTITY_FILLED,
@@ -37,6 +41,7 @@ enum stretch {
 	STRETCH_WAITING, /* for others */
 	STRETCH_PLANNING,
 	STRETCH_MOVING,
+	STRETCH_REBUILDING,
 	STRETCH_FILLING,
 	STRETCH_DELETING,
 	STRETCH_COUNT,
@@ -83,6 +88,11 @@ struct entity_run {
 	struct batch_spec *deletes;
 	size_t delete_count;
 	size_t active; /* batches under way */
+
+	/* Bulk mode (bulk.c). */
+	bool bulk_settled;	/* what was to be set aside is */
+	int64_t aside;		/* things of its table that are to be put back */
+	size_t rebuilding_most; /* lanes that can do so at once */
 
 	/* The second pass: which reference is filled, by position. */
 	size_t fill_column;

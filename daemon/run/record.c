@@ -116,14 +116,15 @@ char *record_parents(const struct entity_run *run, bool deferred)
 
 /* --- where the time goes -------------------------------------------------------------------------- */
 
-static const char *const stretch_names[STRETCH_COUNT] = { "waiting", "planning", "moving",
-							  "filling", "deleting" };
+static const char *const stretch_names[STRETCH_COUNT] = { "waiting",	"planning", "moving",
+							  "rebuilding", "filling",  "deleting" };
 
 /* What the time in each state is counted as; a row for each in which an entity is not over. */
 static const enum stretch stretch_of[ENTITY_COMPLETED] = {
-	[ENTITY_PENDING] = STRETCH_WAITING,   [ENTITY_PLANNING] = STRETCH_PLANNING,
-	[ENTITY_MOVING] = STRETCH_MOVING,     [ENTITY_MOVED] = STRETCH_WAITING,
-	[ENTITY_FILLING] = STRETCH_FILLING,   [ENTITY_FILLED] = STRETCH_WAITING,
+	[ENTITY_PENDING] = STRETCH_WAITING,	   [ENTITY_PLANNING] = STRETCH_PLANNING,
+	[ENTITY_SETTING_ASIDE] = STRETCH_PLANNING, [ENTITY_MOVING] = STRETCH_MOVING,
+	[ENTITY_REBUILDING] = STRETCH_REBUILDING,  [ENTITY_MOVED] = STRETCH_WAITING,
+	[ENTITY_FILLING] = STRETCH_FILLING,	   [ENTITY_FILLED] = STRETCH_WAITING,
 	[ENTITY_DELETING] = STRETCH_DELETING,
 };
 

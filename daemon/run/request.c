@@ -101,7 +101,15 @@ static void on_session_end(void *arg, struct session *session)
 	lane_pool_resize(engine->lanes, 0);
 	engine_changed(engine);
 	images_expire(engine);
+	restorer_look(engine->restorer);
 	again_go_on(engine);
+}
+
+static void on_aside(void *arg)
+{
+	struct engine *engine = arg;
+
+	restorer_look(engine->restorer);
 }
 
 static void on_taken_over(void *arg)
@@ -132,6 +140,7 @@ static struct session_means session_means(struct engine *engine)
 		.throttled = throttled,
 		.on_change = on_session_change,
 		.on_end = on_session_end,
+		.on_aside = on_aside,
 		.on_taken_over = on_taken_over,
 		.arg = engine,
 	};
@@ -201,6 +210,7 @@ static void on_unfinished_again(void *arg, const struct pg_answer *answer)
 	session_free(engine->session);
 	engine->session = NULL;
 	engine->session = session_resume_from(&means, binding, result);
+	restorer_look(engine->restorer); /* what it has set aside is said */
 	engine_needs_source(engine, !session_is_rollback(engine->session));
 	lane_pool_resize(engine->lanes, engine_lane_count(engine, engine->session->options));
 	request_free(request);

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/text.h"
 #include "run/breaker.h"
+#include "run/bulk.h"
 #include "run/letters.h"
 #include "run/plan.h"
 #include "run/recovery.h"
@@ -132,6 +133,23 @@ void schedule_plan(struct entity_run *run)
 	plan_begin(run);
 }
 
+static void say_rebuilding(struct entity_run *run)
+{
+	if (!run->paused)
+		snprintf(run->reason, sizeof(run->reason),
+			 "its indexes and foreign keys are put back: %" PRId64 " left", run->aside);
+}
+
+static void begin_rebuilding(struct entity_run *run)
+{
+	schedule_set_state(run, ENTITY_REBUILDING, NULL);
+	say_rebuilding(run);
+	log_event(LOG_NOTICE,
+		  &(struct log_fields){ .session = run->session->id, .entity = name_of(run) },
+		  "%s: its rows are there, what was set aside of its table is put back",
+		  name_of(run));
+}
+
 /* One step of one entity; true when it changed its state. */
 static bool step(struct entity_run *run)
 {
@@ -153,6 +171,15 @@ static bool step(struct entity_run *run)
 		if (!run->moves_planned || run->move_count > 0 || run->active > 0)
 			return false;
 		if (plan_follow(run))
+			return false;
+		if (run->aside > 0 && !session->means.dry) {
+			begin_rebuilding(run);
+			return true;
+		}
+		complete_or_go_on(run);
+		return true;
+	case ENTITY_REBUILDING:
+		if (run->aside > 0 || run->active > 0)
 			return false;
 		complete_or_go_on(run);
 		return true;
@@ -224,7 +251,10 @@ void session_entity_planned(struct entity_run *run, const struct error *err)
 	if (err == NULL) {
 		recovery_planned(run);
 		if (run->state == ENTITY_PLANNING)
-			schedule_set_state(run, ENTITY_MOVING, NULL);
+			schedule_set_state(run,
+					   bulk_is_wanted(run) ? ENTITY_SETTING_ASIDE
+							       : ENTITY_MOVING,
+					   NULL);
 		plan_more(run);
 	} else if (recovery_step_failed(run, err)) {
 		schedule_read_again(run, err);
@@ -455,6 +485,53 @@ static bool offer_fill(struct entity_run *run, struct lane *lane)
 	return true;
 }
 
+/* --- bulk mode ------------------------------------------------------------------------------------ */
+
+static void on_set_aside(void *arg, const struct error *failure)
+{
+	struct errand *errand = arg;
+	struct entity_run *run = errand->run;
+
+	if (failure != NULL) {
+		step_failed(errand, failure, "set aside");
+	} else if (run->state == ENTITY_SETTING_ASIDE) {
+		recovery_succeeded(run, run->retry.attempts);
+		run->bulk_settled = true;
+		schedule_set_state(run, ENTITY_MOVING, NULL);
+	}
+	errand_over(errand);
+}
+
+static void on_put_back(void *arg, const struct error *failure)
+{
+	struct errand *errand = arg;
+	struct entity_run *run = errand->run;
+
+	if (failure != NULL) {
+		step_failed(errand, failure, "rebuild");
+	} else if (run->state == ENTITY_REBUILDING) {
+		recovery_succeeded(run, run->retry.attempts);
+		say_rebuilding(run);
+	}
+	errand_over(errand);
+}
+
+static bool offer_setting_aside(struct entity_run *run, struct lane *lane)
+{
+	if (run->active > 0)
+		return false;
+	bulk_begin(run, lane, on_set_aside, errand_new(run, lane));
+	return true;
+}
+
+static bool offer_rebuilding(struct entity_run *run, struct lane *lane)
+{
+	if (run->aside == 0 || run->active >= run->rebuilding_most)
+		return false;
+	bulk_put_back(run, lane, on_put_back, errand_new(run, lane));
+	return true;
+}
+
 /* --- checks before and after -------------------------------------------------------------------- */
 
 /* Its references lead to what these have yet to bring or to take away. */
@@ -531,8 +608,12 @@ static bool offer(struct entity_run *run, struct lane *lane)
 	case ENTITY_CHECKING_BEFORE:
 	case ENTITY_CHECKING_AFTER:
 		return offer_check(run, lane);
+	case ENTITY_SETTING_ASIDE:
+		return offer_setting_aside(run, lane);
 	case ENTITY_MOVING:
 		return offer_batch(run, lane, false);
+	case ENTITY_REBUILDING:
+		return offer_rebuilding(run, lane);
 	case ENTITY_FILLING:
 		return offer_fill(run, lane);
 	case ENTITY_DELETING:

@@ -53,6 +53,7 @@ struct session_means {
 	/* Why nothing is begun just now, though it could; NULL: nothing stands in the way. The function may be NULL, too. */
 	const char *(*throttled)(void *arg);
 	void (*on_change)(void *arg); /* something one may wish to see has changed */
+	void (*on_aside)(void *arg);  /* something was set aside, or stands again */
 	/* It is over; the owner frees it, not before the callback has returned. */
 	void (*on_end)(void *arg, struct session *session);
 	void (*on_taken_over)(void *arg); /* the store has another owner; the session is put down */

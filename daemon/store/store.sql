@@ -534,11 +534,45 @@ SELECT e.total,
        END AS moves_planned,
        NOT EXISTS (SELECT FROM migrated.change AS c
                     WHERE c.analysis = $3::uuid AND c.entity = e.entity
-                      AND c.ordinal > e.deletes_to AND c.kind = 'deleted') AS deletes_planned
+                      AND c.ordinal > e.deletes_to AND c.kind = 'deleted') AS deletes_planned,
+       (SELECT pg_catalog.count(*)
+          FROM migrated.set_aside AS a
+         WHERE a.entity = e.entity) AS aside
   FROM migrated.session_entity AS e
  WHERE e.session = $1
    AND e.entity = $2
    FOR UPDATE
+
+-- name: set_aside_of
+-- How many things bulk mode has set aside of an entity's table, and how many indexes are among them.
+SELECT pg_catalog.count(*),
+       pg_catalog.count(*) FILTER (WHERE a.kind = 'index')
+  FROM migrated.set_aside AS a
+ WHERE a.entity = $1
+
+-- name: set_aside_left
+-- What bulk mode has set aside and is yet to be put back, with whether a session is at it.
+SELECT a.entity,
+       a.table_name,
+       a.kind,
+       a.name,
+       (pg_catalog.date_part('epoch', a.set_aside_at) * 1000000)::bigint,
+       a.problem,
+       EXISTS (SELECT FROM migrated.session AS s WHERE s.session = a.session AND s.finished_at IS NULL),
+       a.refused_in
+  FROM migrated.set_aside AS a
+ ORDER BY a.place
+
+-- name: set_aside_known
+-- Is the control schema of a version that knows of it?
+SELECT pg_catalog.to_regclass('migrated.set_aside') IS NOT NULL
+
+-- name: set_aside_problem
+-- Why nothing of it can be put back now.
+UPDATE migrated.set_aside AS a
+   SET problem = $1
+ WHERE a.refused_in IS NULL
+   AND a.problem IS DISTINCT FROM $1
 
 -- name: plan_ranges
 SELECT number, kind, low, high

@@ -40,7 +40,7 @@ entity AS MATERIALIZED (
          b.*,
          CASE WHEN e.state = 'completed' THEN b.done ELSE greatest(e.total, b.done) END AS whole_of_it,
          coalesce(e.rows_after, e.rows_before + b.inserted - b.deleted) AS live_after,
-         (e.timings ->> 'moving')::bigint + (e.timings ->> 'filling')::bigint + (e.timings ->> 'deleting')::bigint AS at_work_ms
+         (e.timings ->> 'moving')::bigint + coalesce((e.timings ->> 'rebuilding')::bigint, 0) + (e.timings ->> 'filling')::bigint + (e.timings ->> 'deleting')::bigint AS at_work_ms
     FROM migrated.session_entity AS e
    CROSS JOIN LATERAL (
            SELECT coalesce(pg_catalog.sum(b.rows), 0)::bigint AS done,
@@ -226,6 +226,7 @@ SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
          'waiting_ms', (e.timings ->> 'waiting')::bigint,
          'planning_ms', (e.timings ->> 'planning')::bigint,
          'moving_ms', (e.timings ->> 'moving')::bigint,
+         'rebuilding_ms', (e.timings ->> 'rebuilding')::bigint,
          'filling_ms', (e.timings ->> 'filling')::bigint,
          'deleting_ms', (e.timings ->> 'deleting')::bigint,
          'rows_per_second', pg_catalog.round(1000 * e.done::numeric / nullif(e.at_work_ms, 0), 1))
