@@ -194,7 +194,7 @@ check-quick: unit-programs ## lint and the unit tests
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit
 
-check-long: ## as check, with the tests that take minutes, of the Debian package, and of every shell's completion
+check-long: ## as check, with the tests that take minutes, of installing, the Debian package, and every shell's completion
 	@scripts/install-deps debhelper lintian zsh fish
 	@$(MAKE) --no-print-directory check MARKS=
 

@@ -176,6 +176,28 @@ static bool failure_of_ambiguous(struct failure *failure, const json_t *paramete
 	return error_hint(&failure->err, "give more digits; migratectl list shows all sessions");
 }
 
+/* What was asked for without a name is not there: not that one is wrong, but that there is none. */
+static bool failure_of_none(struct failure *failure, const struct varlink_reply *reply)
+{
+	static const struct {
+		const char *error, *parameter, *message, *hint;
+	} nones[] = {
+		{ "io.migrated.NoSuchSession", "session", "no session is under way",
+		  "migratectl migrate begins one" },
+		{ "io.migrated.NoSuchValidation", "validation", "nothing has been validated yet",
+		  "migratectl validate does it" },
+	};
+
+	for (size_t i = 0; i < sizeof nones / sizeof nones[0]; i++)
+		if (strcmp(reply->error, nones[i].error) == 0 &&
+		    reply_string_or(reply->parameters, nones[i].parameter, "?")[0] == '\0') {
+			failure_set(failure, EXIT_NO_SUCH, "%s", nones[i].message);
+			error_hint(&failure->err, "%s", nones[i].hint);
+			return true;
+		}
+	return false;
+}
+
 bool failure_of_reply(struct failure *failure, const struct varlink_reply *reply)
 {
 	const json_t *parameters = reply->parameters;
@@ -188,9 +210,8 @@ bool failure_of_reply(struct failure *failure, const struct varlink_reply *reply
 		return failure_set(failure, EXIT_FAILED, "the %s database is not available: %s",
 				   reply_string_or(parameters, "database", ""),
 				   reply_string_or(parameters, "message", "no reason is given"));
-	if (strcmp(reply->error, "io.migrated.NoSuchSession") == 0 &&
-	    reply_string_or(parameters, "session", "?")[0] == '\0')
-		return failure_set(failure, EXIT_NO_SUCH, "no session is under way");
+	if (failure_of_none(failure, reply))
+		return false;
 	for (size_t i = 0; i < sizeof error_words / sizeof error_words[0]; i++) {
 		const struct error_words *words = &error_words[i];
 

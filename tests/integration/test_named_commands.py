@@ -48,6 +48,7 @@ class Counter(Shift):
     def __init__(self, directory, servers):
         super().__init__(directory, servers)
         self.bad_rows()
+        self.shell("migratectl validate")
         self.hold()
         self.edit()
 

@@ -91,6 +91,8 @@ static void test_what_does_not_answer_as_it_should_is_a_failure(void **state)
 		  EXIT_NO_SUCH, "no session is under way" },
 		{ "{'error':'io.migrated.NoSuchSession','parameters':{'session':'550e'}}|",
 		  EXIT_NO_SUCH, "there is no session 550e" },
+		{ "{'error':'io.migrated.NoSuchValidation','parameters':{'validation':''}}|",
+		  EXIT_NO_SUCH, "nothing has been validated yet" },
 	};
 
 	(void)state;
