@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -77,6 +78,16 @@ static int connect_within(int fd, const struct sockaddr_un *address, int64_t tim
 	return 0;
 }
 
+/* Linux refuses the connection to what is no socket, as to one where nobody listens. */
+static int true_reason(int reason, const char *path)
+{
+	struct stat status;
+	bool is_other = reason == ECONNREFUSED && stat(path, &status) == 0 &&
+			!S_ISSOCK(status.st_mode);
+
+	return is_other ? ENOTSOCK : reason;
+}
+
 bool client_open(struct client *client, const char *path, int64_t timeout_ms,
 		 struct failure *failure)
 {
@@ -98,7 +109,7 @@ bool client_open(struct client *client, const char *path, int64_t timeout_ms,
 				    timeout_ms > 0 ? timeout_ms : CONNECT_TIMEOUT_MS);
 
 	if (reason)
-		return failure_of_connect(failure, path, reason);
+		return failure_of_connect(failure, path, true_reason(reason, path));
 	fcntl(client->fd, F_SETFL, fcntl(client->fd, F_GETFL) | O_NONBLOCK);
 	return true;
 }

@@ -23,7 +23,7 @@
 #define FINISH_MS 1000
 #define FINISH_LOOK_MS 50
 #define TROUBLE_MS 5000 /* until it is tried again what the store has refused */
-#define RECORDS_A_STATEMENT 1000
+#define RECORDS_A_STATEMENT 250 /* made in one go: a few milliseconds */
 
 static const struct audit_limits limits = { .bytes = (size_t)4 * 1024 * 1024,
 					    .burst = 1000,

@@ -137,6 +137,7 @@ static void test_sockets_that_do_not_answer_are_told_apart(void **state)
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
 	close(fd);
 	assert_unreachable(address.sun_path, EXIT_NOT_RUNNING, "nobody listens on it");
+	assert_unreachable("/etc/passwd", EXIT_NOT_RUNNING, "/etc/passwd is not a socket");
 	unlink(address.sun_path);
 	rmdir(directory);
 
