@@ -80,6 +80,73 @@ SELECT (SELECT pg_catalog.count(*) FROM {stage}),
 {handled}  OFFSET 0
        ) AS c
 
+-- name: compare_unmade
+-- Target. Moves away the staged rows of which a value of the target cannot be made any more, with the columns that it is missing for; they
+-- would fail the comparison of all others.
+DROP TABLE IF EXISTS pg_temp.migrated_unmade;
+CREATE TEMPORARY TABLE migrated_unmade ON COMMIT DROP AS
+WITH failing AS MATERIALIZED (
+  SELECT f.row_id,
+         pg_catalog.array_agg(p.column_name ORDER BY p.column_name) AS columns
+    FROM pg_catalog.unnest({probes}) AS p,
+         pg_catalog.unnest(migrated.apply_parts(p.statement, ARRAY(SELECT s.ctid FROM {stage} AS s ORDER BY s.ctid), NULL, true)) AS f
+   GROUP BY f.row_id
+)
+SELECT s.*,
+       f.row_id,
+       f.columns
+  FROM {stage} AS s
+  JOIN failing AS f
+    ON f.row_id = s.ctid;
+DELETE FROM {stage} AS s
+ USING pg_temp.migrated_unmade AS u
+ WHERE s.ctid = u.row_id;
+
+-- name: compare_unmade_handled
+-- Of those, the rows whose version was handled, and which are not set aside; as compare_handled has it.
+    FROM (
+      SELECT s.*, {m_t}
+        FROM pg_temp.migrated_unmade AS s
+        JOIN {id_map} AS m
+          ON {m_is_s}
+       WHERE m.h1 = s.h1
+         AND m.h2 = s.h2
+         AND m.gone IS NULL
+         AND NOT EXISTS (SELECT FROM aside AS a WHERE {a_is_s} AND (a.h1 IS NULL OR (a.h1, a.h2) = (s.h1, s.h2)))
+         ) AS s
+
+-- name: compare_unmade_count
+-- Target. How many were moved away, how many of them were handled, how many have a place in the target; the keys of those that were handled.
+WITH {aside}
+SELECT (SELECT pg_catalog.count(*) FROM pg_temp.migrated_unmade),
+       pg_catalog.count(*),
+       (SELECT pg_catalog.count(*) FROM pg_temp.migrated_unmade AS s JOIN {id_map} AS m ON {m_is_s} AND m.gone IS NULL),
+       {key_arrays}
+  FROM (
+  SELECT {s_k}
+{unmade_handled}       ) AS c
+
+-- name: compare_unmade_found
+-- A part of compare_found.
+   UNION ALL
+  SELECT CASE WHEN u.present THEN 'changed' ELSE 'missing' END,
+         {u_legacy_key},
+         {u_target_key},
+         CASE WHEN u.present THEN u.columns ELSE '{}' END,
+         NULL
+    FROM unmade AS u
+
+-- name: compare_unmade_rows
+-- A CTE of compare_found.
+unmade AS MATERIALIZED (
+  SELECT {s_k},
+         {s_t},
+         t.{any_target_key} IS NOT NULL AS present,
+         s.columns
+{unmade_handled}    LEFT JOIN {target} AS t
+      ON {t_is_s}
+),
+
 -- name: compare_mapped
 -- Target. How many staged rows have a place in the target.
 SELECT pg_catalog.count(*)
@@ -105,7 +172,7 @@ compared AS MATERIALIZED (
                                           AND l.legacy_key = {legacy_key}
                                           AND l.column_name = d.name))) AS columns
 {handled}),
-found AS (
+{unmade_rows}found AS (
   SELECT CASE WHEN NOT c.present THEN 'missing'
               WHEN c.carries AND c.columns && ARRAY[{legacy_names}]::text[] THEN 'swapped'
               WHEN c.columns && ARRAY[{reference_names}]::text[] THEN 'reference'
@@ -117,7 +184,7 @@ found AS (
     FROM compared AS c
    WHERE NOT c.present
       OR c.columns <> '{}'
-)
+{unmade_found})
 
 -- name: compare_carried
 -- Target. Rows that carry a legacy key, in the order of the table's own index: how many, the last, and keys that the id map does not know.

@@ -10,6 +10,7 @@
 #include "apply/apply_sql.h"
 #include "apply/entity_sql.h"
 #include "apply/holes.h"
+#include "apply/isolate_sql.h"
 #include "apply/parts.h"
 #include "common/text.h"
 #include "sql_apply.h"
@@ -293,6 +294,69 @@ char *compare_sql_live(const struct bound_entity *bound)
 	return sql;
 }
 
+/* --- rows of which a value cannot be made ------------------------------------------------------------------ */
+
+/* Needs what add_handled() has added. */
+static void add_unmade_handled(struct holes *holes)
+{
+	struct text handled = TEXT_INIT;
+
+	text_fill(&handled, sql_apply_compare_unmade_handled, holes->list);
+	holes_give(holes, "unmade_handled", text_steal(&handled));
+}
+
+char *compare_sql_unmade(const struct bound_entity *bound)
+{
+	struct holes holes = { 0 };
+	char *sql;
+
+	add_relations(&holes, bound);
+	holes_give(&holes, "probes", isolate_sql_probes(bound));
+	sql = filled(sql_apply_compare_unmade, &holes);
+	holes_done(&holes);
+	return sql;
+}
+
+char *compare_sql_unmade_count(const struct bound_entity *bound)
+{
+	struct holes holes = { 0 };
+	size_t keys = key_count(bound);
+	char *sql;
+
+	add_relations(&holes, bound);
+	add_aside(&holes, bound);
+	holes_give(&holes, "m_t", target_keys_named(bound, "m."));
+	holes_give(&holes, "m_is_s", parts_equal_keys(keys, "m.k", "s.k"));
+	holes_give(&holes, "a_is_s", parts_equal_keys(keys, "a.k", "s.k"));
+	holes_give(&holes, "s_k", key_list(bound, "s"));
+	holes_give(&holes, "key_arrays", key_arrays_of(bound, ""));
+	add_unmade_handled(&holes);
+	sql = filled(sql_apply_compare_unmade_count, &holes);
+	holes_done(&holes);
+	return sql;
+}
+
+/* What of compare_found tells of them; nothing when none were looked for. */
+static void add_unmade_found(struct holes *holes, const struct bound_entity *bound, bool unmade)
+{
+	struct text rows = TEXT_INIT;
+	struct text found = TEXT_INIT;
+
+	text_append(&rows, "");
+	text_append(&found, "");
+	if (unmade) {
+		add_unmade_handled(holes);
+		holes_give(holes, "u_legacy_key", parts_legacy_key(bound, "u"));
+		holes_give(holes, "u_target_key", target_key(bound, "u."));
+		text_fill(&rows, sql_apply_compare_unmade_rows, holes->list);
+		text_fill(&found, sql_apply_compare_unmade_found, holes->list);
+	}
+	holes_give(holes, "unmade_rows", text_steal(&rows));
+	holes_give(holes, "unmade_found", text_steal(&found));
+}
+
+/* --- what differs ------------------------------------------------------------------------------------------ */
+
 static bool is_legacy(const struct written_column *written)
 {
 	return written->column == NULL;
@@ -355,7 +419,8 @@ static char *carries(const struct bound_entity *bound)
 	return text_steal(&text);
 }
 
-char *compare_sql_found(const struct binding *binding, const struct bound_entity *bound)
+char *compare_sql_found(const struct binding *binding, const struct bound_entity *bound,
+			bool unmade)
 {
 	struct holes holes = { 0 };
 	char *sql;
@@ -369,6 +434,7 @@ char *compare_sql_found(const struct binding *binding, const struct bound_entity
 	holes_give(&holes, "reference_names", names_of(bound, is_reference));
 	holes_give(&holes, "c_legacy_key", parts_legacy_key(bound, "c"));
 	holes_give(&holes, "c_target_key", target_key(bound, "c."));
+	add_unmade_found(&holes, bound, unmade);
 	sql = filled(sql_apply_compare_found, &holes);
 	holes_done(&holes);
 	return sql;

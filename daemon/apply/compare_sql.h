@@ -20,12 +20,19 @@ char *compare_sql_stage(const struct bound_entity *bound, bool keys_only);
 char *compare_sql_rows(const struct binding *binding, const struct bound_entity *bound,
 		       key_arrays low, key_arrays high);
 
+/* Target: moves those staged rows away of which a value cannot be made any more, so that the others can be compared. Then
+   (moved, handled, mapped, array of keys…). */
+char *compare_sql_unmade(const struct bound_entity *bound);
+char *compare_sql_unmade_count(const struct bound_entity *bound);
+
 /* Target: how many staged rows the id map has and does not call gone; how many it has of all. */
 char *compare_sql_mapped(const struct bound_entity *bound, key_arrays low, key_arrays high);
 char *compare_sql_live(const struct bound_entity *bound);
 
-/* CTEs for check_keep_sql(): what differs of the staged rows; `compared` are those that were compared. */
-char *compare_sql_found(const struct binding *binding, const struct bound_entity *bound);
+/* CTEs for check_keep_sql(): what differs of the staged rows; `compared` are those that were compared. With `unmade` also what was moved
+   away; `unmade` are those. */
+char *compare_sql_found(const struct binding *binding, const struct bound_entity *bound,
+			bool unmade);
 
 /* Does the target carry legacy keys, so that rows of it can be known to have no source row? `after` is the legacy key as it stands there. */
 bool compare_sql_has_carried(const struct bound_entity *bound);

@@ -155,7 +155,7 @@ static const char *staged_type(const struct bound_entity *bound,
 }
 
 /* ARRAY[ROW('column', 'statement'), …]: a probe for each column whose values may fail to be made. */
-static char *probes(const struct bound_entity *bound)
+char *isolate_sql_probes(const struct bound_entity *bound)
 {
 	_cleanup_text_ struct text list = TEXT_INIT;
 
@@ -225,7 +225,7 @@ char *isolate_sql(const struct binding *binding, const struct bound_entity *boun
 	_cleanup_free_ char *columns = written_names(bound);
 	_cleanup_free_ char *keys = name_array((const char *const *)bound->entity->target_key.names,
 					       bound->entity->target_key.count);
-	_cleanup_free_ char *probe_array = probes(bound);
+	_cleanup_free_ char *probe_array = isolate_sql_probes(bound);
 
 	text_fill(&text, sql_apply_isolate,
 		  (const struct text_hole[]){

@@ -10,4 +10,7 @@
 char *isolate_sql(const struct binding *binding, const struct bound_entity *bound,
 		  const struct batch_place *place);
 
+/* An array of migrated.probe: for each column whose values may fail to be made of what is staged, how to find that out. */
+char *isolate_sql_probes(const struct bound_entity *bound);
+
 #endif

@@ -151,7 +151,7 @@ char *repair_sql_look(const struct binding *binding, const struct bound_entity *
 	_cleanup_free_ char *keys = target_keys(bound, "::text");
 
 	add_entity(&holes, bound, validation);
-	holes_give(&holes, "found", compare_sql_found(binding, bound));
+	holes_give(&holes, "found", compare_sql_found(binding, bound, false));
 	holes_give(&holes, "c_legacy_key", parts_legacy_key(bound, "c"));
 	holes_give(&holes, "s_legacy_key", parts_legacy_key(bound, "s"));
 	holes_give(&holes, "t_target_key", text_format("ARRAY[%s]", keys));

@@ -5,6 +5,9 @@
  *   rows:           boundary ▶ begin ▶ ship ▶ compare ──────────▶ keep
  *   extras, gone:   begin ▶ look ─┐               │ suspects      ▲
  *                                 └ suspects ▶ ship those keys ▶ look again
+ *
+ * A row that was handled, and of which a value cannot be made any more, fails the statement that compares. The chunk is then begun anew,
+ * `apart`: whenever rows have been shipped, such rows are found and moved away before the others are compared.
  */
 #include "run/compare.h"
 
@@ -37,8 +40,11 @@ struct comparison {
 	int64_t mapped; /* source rows of all chunks so far that have a place in the target */
 	bool begun;
 	bool seen_again; /* what is staged are suspects */
-	int64_t rows;	 /* looked at */
-	int64_t waiting; /* of these */
+	bool apart;	 /* rows of which a value cannot be made are moved away first */
+	int64_t mapped_before;
+	int64_t moved_mapped; /* of those that were moved away, as `mapped` */
+	int64_t rows;	      /* looked at */
+	int64_t waiting;      /* of these */
 	int64_t suspects;
 	char **suspect_keys; /* an array literal for each part of the key */
 	char *next;	     /* the cursor to go on from */
@@ -109,6 +115,35 @@ static void fail(struct comparison *comparison, const struct error *err)
 		pg_submit(target, "ROLLBACK", 0, NULL, on_rolled_back, comparison);
 }
 
+static void begin(struct comparison *comparison);
+
+static void on_given_up(void *arg, const struct pg_answer *answer)
+{
+	struct comparison *comparison = arg;
+
+	if (answer->error != NULL)
+		fail(comparison, answer->error);
+	else
+		begin(comparison);
+}
+
+/* Has the comparison of rows failed for a row's sake? Then the chunk is begun anew. */
+static bool is_begun_apart(struct comparison *comparison, const struct pg_answer *answer)
+{
+	if (answer->error == NULL || answer->error->kind != ERROR_DATA || comparison->apart ||
+	    comparison->part != PART_ROWS)
+		return false;
+	comparison->apart = true;
+	comparison->begun = comparison->seen_again = false;
+	comparison->mapped = comparison->mapped_before;
+	keys_free(comparison->suspect_keys, key_count(comparison));
+	free(comparison->next);
+	comparison->suspect_keys = NULL;
+	comparison->next = NULL;
+	pg_submit(comparison->request.target, "ROLLBACK", 0, NULL, on_given_up, comparison);
+	return true;
+}
+
 static bool failed(struct comparison *comparison, const struct pg_answer *answer)
 {
 	if (answer->error != NULL)
@@ -149,6 +184,7 @@ static void cursor_parse(struct comparison *comparison, const char *text)
 		if (strcmp(part, part_names[i]) == 0)
 			comparison->part = (enum part)i;
 	comparison->mapped = json_integer_value(json_object_get(cursor, "mapped"));
+	comparison->mapped_before = comparison->mapped;
 	if (json_array_size(after) != count)
 		return;
 	comparison->after = memory_new(count * sizeof(char *));
@@ -184,7 +220,7 @@ static void on_kept(void *arg, const struct pg_answer *answer)
 	struct comparison *comparison = arg;
 	const PGresult *result;
 
-	if (failed(comparison, answer))
+	if (is_begun_apart(comparison, answer) || failed(comparison, answer))
 		return;
 	result = pg_answer_rows(answer);
 	comparison->chunk.differences = number(result, 1);
@@ -198,9 +234,10 @@ static void keep(struct comparison *comparison, const char *with)
 	_cleanup_free_ char *rows = text_format("%" PRId64, comparison->rows);
 	_cleanup_free_ char *waiting =
 		text_format("%" PRId64 "%s", comparison->waiting,
-			    comparison->seen_again && comparison->part == PART_ROWS
-				    ? " - (SELECT pg_catalog.count(*) FROM compared)"
-				    : "");
+			    !comparison->seen_again || comparison->part != PART_ROWS ? ""
+			    : !comparison->apart ? " - (SELECT pg_catalog.count(*) FROM compared)"
+						 : " - (SELECT pg_catalog.count(*) FROM compared)"
+						   " - (SELECT pg_catalog.count(*) FROM unmade)");
 	_cleanup_free_ char *sql = NULL;
 
 	comparison->next = next_cursor(comparison);
@@ -217,6 +254,67 @@ static void keep_nothing(struct comparison *comparison)
 			 "NULL::text AS name WHERE FALSE)");
 }
 
+/* --- rows of which a value cannot be made ------------------------------------------------------------------ */
+
+static void compare_rows(struct comparison *comparison);
+static void keep_found(struct comparison *comparison);
+static void sort_out_rows(struct comparison *comparison);
+
+static void on_moved_away(void *arg, const struct pg_answer *answer)
+{
+	struct comparison *comparison = arg;
+
+	if (failed(comparison, answer))
+		return;
+	if (comparison->seen_again)
+		keep_found(comparison);
+	else
+		compare_rows(comparison);
+}
+
+static void move_away(struct comparison *comparison)
+{
+	_cleanup_free_ char *sql = compare_sql_unmade(comparison->request.bound);
+
+	pg_submit(comparison->request.target, sql, 0, NULL, on_moved_away, comparison);
+}
+
+/* Array literals: "{1,2}" and "{3}" are "{1,2,3}". */
+static char *joined(const char *first, const char *second)
+{
+	if (strcmp(first, "{}") == 0 || strcmp(second, "{}") == 0)
+		return text_copy(strcmp(first, "{}") == 0 ? second : first);
+	return text_format("%.*s,%s", (int)strlen(first) - 1, first, second + 1);
+}
+
+static void on_moved_counted(void *arg, const struct pg_answer *answer)
+{
+	struct comparison *comparison = arg;
+	const PGresult *result = pg_answer_rows(answer);
+	int64_t handled;
+
+	if (failed(comparison, answer))
+		return;
+	handled = number(result, 1);
+	comparison->moved_mapped = number(result, 2);
+	comparison->rows += number(result, 0);
+	comparison->waiting += number(result, 0) - handled;
+	comparison->suspects += handled;
+	for (size_t i = 0; handled > 0 && i < key_count(comparison); i++) {
+		_cleanup_free_ char *others = comparison->suspect_keys[i];
+
+		comparison->suspect_keys[i] = joined(others, PQgetvalue(result, 0, 3 + (int)i));
+	}
+	sort_out_rows(comparison);
+}
+
+static void count_moved(struct comparison *comparison)
+{
+	_cleanup_free_ char *sql = compare_sql_unmade_count(comparison->request.bound);
+
+	pg_submit(comparison->request.target, sql, 0, NULL, on_moved_counted, comparison);
+}
+
 /* --- suspects, seen once more ---------------------------------------------------------------------------- */
 
 static char *found_sql(const struct comparison *comparison)
@@ -230,21 +328,27 @@ static char *found_sql(const struct comparison *comparison)
 	case PART_GONE:
 		return compare_sql_staying(request->bound, keys);
 	default:
-		return compare_sql_found(request->binding, request->bound);
+		return compare_sql_found(request->binding, request->bound, comparison->apart);
 	}
+}
+
+static void keep_found(struct comparison *comparison)
+{
+	_cleanup_free_ char *with = found_sql(comparison);
+
+	keep(comparison, with);
 }
 
 static void on_suspects_shipped(void *arg, const struct pump_result *result)
 {
 	struct comparison *comparison = arg;
-	_cleanup_free_ char *with = NULL;
 
-	if (result->error != NULL) {
+	if (result->error != NULL)
 		fail(comparison, result->error);
-		return;
-	}
-	with = found_sql(comparison);
-	keep(comparison, with);
+	else if (comparison->apart)
+		move_away(comparison);
+	else
+		keep_found(comparison);
 }
 
 static void ship_suspects(struct comparison *comparison)
@@ -357,22 +461,15 @@ static void on_mapped(void *arg, const struct pg_answer *answer)
 
 	if (failed(comparison, answer))
 		return;
-	comparison->mapped += number(pg_answer_rows(answer), 0);
+	comparison->mapped += number(pg_answer_rows(answer), 0) + comparison->moved_mapped;
 	count_live(comparison);
 }
 
-static void on_compared(void *arg, const struct pg_answer *answer)
+/* All that were shipped have been looked at. */
+static void sort_out_rows(struct comparison *comparison)
 {
-	struct comparison *comparison = arg;
-	const PGresult *result = pg_answer_rows(answer);
 	_cleanup_free_ char *sql = NULL;
 
-	if (failed(comparison, answer))
-		return;
-	comparison->rows = number(result, 0);
-	comparison->waiting = comparison->rows - number(result, 1);
-	comparison->suspects = number(result, 2);
-	take_suspects(comparison, result, 3);
 	if (comparison->waiting == 0) {
 		comparison->mapped += comparison->rows;
 		count_live(comparison);
@@ -383,18 +480,43 @@ static void on_compared(void *arg, const struct pg_answer *answer)
 	pg_submit(comparison->request.target, sql, 0, NULL, on_mapped, comparison);
 }
 
+static void on_compared(void *arg, const struct pg_answer *answer)
+{
+	struct comparison *comparison = arg;
+	const PGresult *result = pg_answer_rows(answer);
+
+	if (is_begun_apart(comparison, answer) || failed(comparison, answer))
+		return;
+	comparison->rows = number(result, 0);
+	comparison->waiting = comparison->rows - number(result, 1);
+	comparison->suspects = number(result, 2);
+	take_suspects(comparison, result, 3);
+	if (comparison->apart)
+		count_moved(comparison);
+	else
+		sort_out_rows(comparison);
+}
+
+static void compare_rows(struct comparison *comparison)
+{
+	_cleanup_free_ char *sql = compare_sql_rows(comparison->request.binding,
+						    comparison->request.bound,
+						    (key_arrays)comparison->after,
+						    (key_arrays)comparison->up_to);
+
+	pg_submit(comparison->request.target, sql, 0, NULL, on_compared, comparison);
+}
+
 static void on_shipped(void *arg, const struct pump_result *result)
 {
 	struct comparison *comparison = arg;
-	_cleanup_free_ char *sql = NULL;
 
-	if (result->error != NULL) {
+	if (result->error != NULL)
 		fail(comparison, result->error);
-		return;
-	}
-	sql = compare_sql_rows(comparison->request.binding, comparison->request.bound,
-			       (key_arrays)comparison->after, (key_arrays)comparison->up_to);
-	pg_submit(comparison->request.target, sql, 0, NULL, on_compared, comparison);
+	else if (comparison->apart)
+		move_away(comparison);
+	else
+		compare_rows(comparison);
 }
 
 static void ship(struct comparison *comparison)

@@ -137,3 +137,40 @@ def test_a_query_as_source_with_a_filter_and_transformations(pair):
     world.target_sql("UPDATE things SET kind = 'none', double = 1 WHERE legacy_id = 11")
     world.target_sql("UPDATE things SET double = 40.00, name = name WHERE legacy_id = 16")
     assert found(world, "things") == [("changed", "11", ("double", "kind"))]
+
+
+# --- values that cannot be made any more ----------------------------------------------------------------
+
+MOODS = "CREATE TYPE mood AS ENUM ('sad', 'glad', 'mad');"
+
+
+@pytest.fixture
+def moody(pair):
+    """Thirty moods and days that were carried, and a dead letter whose day never was one."""
+    world = pair("""
+        CREATE TABLE things (id integer PRIMARY KEY, mood text, day text, name text);
+        INSERT INTO things SELECT i, (ARRAY['sad', 'glad', 'mad'])[1 + i % 3], '2024-01-' || i, 'n' || i FROM generate_series(1, 30) AS i;
+        INSERT INTO things VALUES (31, 'sad', 'never', 'n31')""", f"""
+        {MOODS} CREATE DOMAIN since AS date;
+        CREATE TABLE things (id uuid PRIMARY KEY, legacy_id integer UNIQUE, mood mood, day since, name text)""",
+        entity("things", {"mood": "mood", "day": "day", "name": "name"}, on_delete="delete"))
+    world.migrate()
+    return world
+
+
+def test_a_value_that_cannot_be_made_any_more_is_named_and_the_others_are_compared(moody):
+    moody.target_sql("ALTER TYPE mood RENAME VALUE 'mad' TO 'angry'")
+    moody.target_sql("ALTER DOMAIN since ADD CHECK (value > '2024-01-03') NOT VALID")
+    moody.target_sql("UPDATE things SET name = 'other' WHERE legacy_id = 10")
+    moody.target_sql("DELETE FROM things WHERE legacy_id = 5")
+    moody.source_sql("UPDATE things SET name = name || '!', mood = 'mad' WHERE id = 6")  # waits
+    validation = values(moody, "things")
+    assert validation.complete
+    mad = {2, 5, 8, 11, 14, 17, 20, 23, 26, 29}
+    expected = {str(i): ("changed", ("mood",)) for i in mad}
+    expected.update({"1": ("changed", ("day",)), "2": ("changed", ("day", "mood")), "3": ("changed", ("day",)),
+                     "10": ("changed", ("name",)), "5": ("missing", ())})
+    assert {key: (kind, columns) for _, kind, key, columns in validation.found("things")} == expected
+    check = validation.checks["things", "values"]
+    assert (check["rows"], check["waiting"]) == (31, 2)
+    assert "angry" not in moody.daemon.log() and "'mad'" not in moody.daemon.log()
