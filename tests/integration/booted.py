@@ -15,7 +15,7 @@ import pytest
 
 from servers import ROOT
 
-BOOT_LIMIT_S = 300
+BOOT_LIMIT_S = 180
 
 
 def run(*command, check=True, **options):
@@ -42,10 +42,10 @@ def names_inside(file):
     return re.findall(r"^def (inside_\w+)", pathlib.Path(file).read_text(), re.MULTILINE)
 
 
-def run_inside(file, stage):
+def run_inside(file, stage, limit=BOOT_LIMIT_S):
     """The inside_* functions' outcomes by name, and all that was printed. They find STAGE in their environment; it must not be below
     /tmp, which is empty inside."""
-    result = run(tool(), "--timeout", BOOT_LIMIT_S, "--dir", ROOT, "--",
+    result = run(tool(), "--timeout", limit, "--dir", ROOT, "--",
                  "/usr/bin/python3", "-B", "-m", "pytest", "-v", "-p", "no:cacheprovider",
                  "-o", "python_functions=inside_*", file,
                  check=False, env={**os.environ, "STAGE": str(stage), "TMPDIR": "/tmp", "LC_ALL": "C.UTF-8"})
