@@ -21,9 +21,11 @@
 #include "control/control.h"
 #include "control/handlers.h"
 #include "control/which_session.h"
+#include "health.h"
 #include "monitor/monitor.h"
 #include "reload.h"
 #include "run/engine.h"
+#include "status_line.h"
 
 /* How long batches under way may take to finish after SIGTERM; below systemd's default of 90 s. */
 #define STOP_PATIENCE_S 60
@@ -43,9 +45,9 @@ struct daemon {
 	struct event *interrupt;
 	struct event *hangup;
 	struct event *patience;
-	struct event *watchdog;
+	struct health *health;
 	struct event *repeats;
-	struct engine_subscriber *status;
+	struct status_line *status;
 	bool stopping;
 };
 
@@ -121,22 +123,6 @@ static void on_repeats(evutil_socket_t fd, short what, void *arg)
 	journal_tell_repeats(false);
 }
 
-/* One true line for `systemctl status`. */
-static void on_change(void *arg)
-{
-	struct daemon *daemon = arg;
-	const struct session *session = engine_session(daemon->engine);
-	const struct error *reason;
-	const char *state = engine_state(daemon->engine, &reason);
-
-	if (reason != NULL && reason->kind != ERROR_NONE)
-		notify_status("%s: %s", state, reason->message);
-	else if (session != NULL && session->phase != SESSION_ENDED)
-		notify_status("%s: session %s (%s)", state, session->id, session->mode);
-	else
-		notify_status("%s", state);
-}
-
 /* Every peer of the control socket is a descriptor. */
 static void raise_descriptor_limit(void)
 {
@@ -203,11 +189,9 @@ static bool start(struct daemon *daemon, const struct config *config, struct err
 	event_add(daemon->interrupt, NULL);
 	daemon->hangup = evsignal_new(daemon->base, SIGHUP, on_hangup, daemon);
 	event_add(daemon->hangup, NULL);
-	event_add(daemon->hangup, NULL);
-	daemon->watchdog = notify_watchdog_new(daemon->base);
+	daemon->health = health_new(daemon->base, daemon->engine);
 	daemon->repeats = event_new(daemon->base, -1, EV_PERSIST, on_repeats, NULL);
 	event_add(daemon->repeats, &(struct timeval){ .tv_sec = REPEATS_LOOK_S });
-	daemon->status = engine_subscribe(daemon->engine, on_change, daemon);
 	daemon->monitor = monitor_new(daemon->base, daemon->engine, daemon->control);
 	return true;
 }
@@ -222,6 +206,8 @@ static void stop(struct daemon *daemon)
 {
 	monitor_finish(daemon->monitor);
 	monitor_free(daemon->monitor);
+	status_line_free(daemon->status);
+	health_free(daemon->health);
 	audit_let_go(daemon->audit);
 	control_free(daemon->control);
 	audit_finish(daemon->audit);
@@ -229,7 +215,6 @@ static void stop(struct daemon *daemon)
 	engine_free(daemon->engine);
 	reload_free(daemon->reload);
 	handlers_free(daemon->handlers);
-	notify_watchdog_free(daemon->watchdog);
 	event_free_any(daemon->term);
 	event_free_any(daemon->interrupt);
 	event_free_any(daemon->hangup);
@@ -269,7 +254,7 @@ int daemon_run(struct config *config, const char *socket, char *const *environme
 			  MIGRATED_VERSION, config->entities.count,
 			  config->settings.control_socket);
 		notify_ready();
-		on_change(&daemon);
+		daemon.status = status_line_new(daemon.base, daemon.engine);
 		event_base_dispatch(daemon.base);
 		event_log(EVENT_STOPPED, NULL, "stopped");
 	} else {

@@ -22,6 +22,7 @@
 #define FAULT_POINTS(POINT) \
 	POINT("reload.exchanging", false) \
 	POINT("reload.exchanged", false) \
+	POINT("lane.offered", true) \
 	POINT("store.upgraded", false) \
 	POINT("owner.taken", false) \
 	POINT("store.prepared", false) \

@@ -1,5 +1,5 @@
 /*
- * The messages of sd_notify(3), and the watchdog as a timer on the loop.
+ * The messages of sd_notify(3).
  */
 #include "base/notify.h"
 
@@ -47,32 +47,19 @@ void notify_status(const char *format, ...)
 	sd_notify(0, status.data);
 }
 
-static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+int64_t notify_watchdog_ms(void)
 {
-	(void)fd;
-	(void)what;
-	(void)arg;
+	uint64_t interval_us;
+
+	return sd_watchdog_enabled(0, &interval_us) > 0 ? (int64_t)(interval_us / 1000) : 0;
+}
+
+void notify_watchdog_feed(void)
+{
 	sd_notify(0, "WATCHDOG=1");
 }
 
-struct event *notify_watchdog_new(struct event_base *base)
+void notify_watchdog_trigger(void)
 {
-	struct event *watchdog;
-	struct timeval half;
-	uint64_t interval_us;
-
-	if (sd_watchdog_enabled(0, &interval_us) <= 0)
-		return NULL;
-	half.tv_sec = (time_t)(interval_us / 2 / 1000000);
-	half.tv_usec = (suseconds_t)(interval_us / 2 % 1000000);
-	watchdog = event_new(base, -1, EV_PERSIST, on_watchdog, NULL);
-	if (watchdog)
-		event_add(watchdog, &half);
-	return watchdog;
-}
-
-void notify_watchdog_free(struct event *watchdog)
-{
-	if (watchdog)
-		event_free(watchdog);
+	sd_notify(0, "WATCHDOG=trigger");
 }

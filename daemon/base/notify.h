@@ -4,7 +4,7 @@
 #ifndef DAEMON_BASE_NOTIFY_H
 #define DAEMON_BASE_NOTIFY_H
 
-#include <event2/event.h>
+#include <stdint.h>
 
 /* The control socket listens. Also ends what notify_reloading() began. */
 void notify_ready(void);
@@ -15,12 +15,10 @@ void notify_stopping(void);
 /* One line for `systemctl status`; without values of rows. */
 void notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/*
- * Feeds systemd's watchdog from the loop, twice in each interval that the unit's WatchdogSec= asks
- * for, so that a loop that hangs is noticed. NULL when none is asked for. Free it with
- * notify_watchdog_free(), which allows NULL.
- */
-struct event *notify_watchdog_new(struct event_base *base);
-void notify_watchdog_free(struct event *watchdog);
+/* Within so many milliseconds the watchdog must be fed (WatchdogSec= of the unit); 0: there is none. */
+int64_t notify_watchdog_ms(void);
+void notify_watchdog_feed(void);
+/* As if it had not been fed for too long: we are started again. */
+void notify_watchdog_trigger(void);
 
 #endif

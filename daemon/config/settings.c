@@ -4,6 +4,7 @@
  */
 #include "config/settings.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -439,16 +440,22 @@ static void load_conninfo(struct settings_loader *loader, const char *side, cons
 	*conninfo = complete;
 }
 
-/* The file that systemd has made of the unit's LoadCredential=source-password:…; none is no problem. When it has made none at all,
-   systemd 252 leaves us a directory that we may not enter. */
+/* The file that systemd has made of the unit's LoadCredential=source-password:…; none is no problem. */
 static char *credential(const struct settings_loader *loader, const char *name)
 {
 	const char *directory = environment_get(loader->environment, "CREDENTIALS_DIRECTORY");
 	char *path = NULL, *password = NULL;
 	struct error err;
 
-	if (!directory || access(directory, X_OK) != 0)
+	if (!directory)
 		return NULL;
+	if (access(directory, X_OK) != 0) {
+		/* Where mounts are not shared (in a container, say) systemd leaves an empty directory that is root's. */
+		problem_add(loader->warnings, directory, 0, NULL,
+			    "cannot be entered, so there is no credential %s: %s", name,
+			    strerror(errno));
+		return NULL;
+	}
 	path = text_format("%s/%s", directory, name);
 	if (password_file_read(path, &password, &err)) {
 		password_wipe(password);

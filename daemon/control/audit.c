@@ -22,7 +22,7 @@
 #define PATIENCE_MS 3000 /* for those who wait for the store */
 #define FINISH_MS 1000
 #define FINISH_LOOK_MS 50
-#define TROUBLE_MS 5000 /* until it is tried again what the store has refused */
+#define TROUBLE_MS 5000		/* until it is tried again what the store has refused */
 #define RECORDS_A_STATEMENT 250 /* made in one go: a few milliseconds */
 
 static const struct audit_limits limits = { .bytes = (size_t)4 * 1024 * 1024,

@@ -4,11 +4,11 @@
  */
 #include "run/engine_internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/event.h"
+#include "base/fault.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -190,6 +190,7 @@ void engine_stop(struct engine *engine, void (*on_stopped)(void *arg), void *arg
 	if (engine->dry_run != NULL)
 		dry_run_cancel(engine->dry_run, false);
 	lane_pool_wake(engine->lanes);
+	engine_changed(engine);
 	stop_when_drained(engine);
 }
 
@@ -199,6 +200,9 @@ static void on_lane_idle(void *arg, struct lane *lane)
 {
 	struct engine *engine = arg;
 
+	if (fault_point("lane.offered"))
+		return;
+	engine->offers++;
 	if (engine->stopping)
 		stop_when_drained(engine);
 	else if (engine_is_busy(engine) && !throttle_may_begin(engine->throttle))
@@ -525,33 +529,6 @@ bool engine_refers_to(const struct engine *engine, const struct config *config)
 {
 	return engine->config == config ||
 	       (engine->session != NULL && engine->session->means.settings == &config->settings);
-}
-
-const char *engine_under_way(const struct engine *engine, char buffer[ENGINE_UNDER_WAY_SIZE])
-{
-	const struct session *session = engine->session;
-
-	if (engine->dry_run != NULL)
-		return "the dry run";
-	if (session != NULL && session->phase != SESSION_ENDED) {
-		snprintf(buffer, ENGINE_UNDER_WAY_SIZE, "%s %.8s",
-			 session->hold == HOLD_NONE ? "session" : "paused session", session->id);
-		return buffer;
-	}
-	if (validator_is_busy(engine->validator))
-		return "the validation";
-	if (engine->request != NULL)
-		return engine->request->on_detected != NULL ? "the detection"
-							    : "what is just beginning";
-	return NULL;
-}
-
-bool engine_is_still(const struct engine *engine)
-{
-	return !engine_is_busy(engine) && !validator_is_busy(engine->validator) &&
-	       !observatory_is_busy(engine->observatory) && cycle_is_waiting(engine->cycle) &&
-	       pg_connection_state(engine->source) != PG_BUSY &&
-	       pg_connection_state(engine->target) != PG_BUSY;
 }
 
 void engine_hold_back(struct engine *engine, bool hold)

@@ -39,6 +39,12 @@ void engine_hold_back(struct engine *engine, bool hold);
 void engine_configure(struct engine *engine, const struct config *config, bool same_entities);
 bool engine_refers_to(const struct engine *engine, const struct config *config);
 
+/* Is work under way that nothing can bring on: no answer is awaited, no connection is being made, no timer runs, and nothing is said to
+   stand in its way? For a moment that may be so. */
+bool engine_is_stuck(const struct engine *engine);
+/* How often a lane was offered to what is under way. */
+uint64_t engine_offers(const struct engine *engine);
+
 /* "session 78132aec", "the validation": what may go on for long; NULL: nothing does. The buffer is for that. */
 #define ENGINE_UNDER_WAY_SIZE 40
 const char *engine_under_way(const struct engine *engine, char buffer[ENGINE_UNDER_WAY_SIZE]);

@@ -70,6 +70,7 @@ struct engine {
 		put_down; /* the store has, or may have, another owner: what is under way is dropped */
 	bool without_source; /* what is under way does not need it */
 	bool left_over;	     /* rows may have been asked for that what is under way does not take */
+	uint64_t offers;     /* of lanes */
 	bool held_back; /* another configuration is wanted: nothing is begun before it is there */
 	struct cycles kept; /* from one configuration to the next */
 	bool stopping;

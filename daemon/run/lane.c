@@ -182,6 +182,11 @@ size_t lane_pool_ready(const struct lane_pool *pool)
 	return ready;
 }
 
+bool lane_pool_is_opening(const struct lane_pool *pool)
+{
+	return lane_pool_ready(pool) < pool->count;
+}
+
 void lane_pool_needs_source(struct lane_pool *pool, bool needs_source)
 {
 	pool->without_source = !needs_source;

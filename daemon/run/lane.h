@@ -50,6 +50,9 @@ size_t lane_pool_size(const struct lane_pool *pool); /* as asked for */
 size_t lane_pool_busy(const struct lane_pool *pool);
 size_t lane_pool_ready(const struct lane_pool *pool); /* idle or busy, with both connections up */
 
+/* Is there one that waits for its connections? */
+bool lane_pool_is_opening(const struct lane_pool *pool);
+
 /* What keeps lanes from being ready, or NULL; borrowed. */
 const struct error *lane_pool_trouble(const struct lane_pool *pool);
 void lane_pool_free(struct lane_pool *pool);

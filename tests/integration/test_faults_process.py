@@ -17,11 +17,11 @@ POINTS = dict(re.findall(r'POINT\("([a-z_.]+)", (true|false)\)', HEADER))
 OF_CYCLES = [name for name in POINTS if name.startswith("cycle.")]
 OF_AGAIN = [name for name in POINTS if name.startswith("again.")]
 OF_ROLLBACKS = [name for name in POINTS if name.startswith("undo.")]  # test_rollback_killed.py
-OF_RELOADS = [name for name in POINTS if name.startswith("reload.")]  # test_reload.py
 OF_BULK = [name for name in POINTS if name.startswith("bulk.")]  # test_bulk_killed.py
-OF_SESSIONS = [name for name in POINTS if name not in OF_CYCLES + OF_AGAIN + OF_ROLLBACKS + OF_RELOADS + OF_BULK]
+OF_OTHERS = [name for name in POINTS if name.startswith(("reload.", "lane."))]  # test_reload.py, test_systemd.py
+OF_SESSIONS = [name for name in POINTS if name not in OF_CYCLES + OF_AGAIN + OF_ROLLBACKS + OF_BULK + OF_OTHERS]
 OF_BATCHES = [name for name in OF_SESSIONS if name.startswith("batch.") and name != "batch.isolated"]
-THAT_MAY_FAIL = [name for name, may_fail in POINTS.items() if may_fail == "true"]
+THAT_MAY_FAIL = [name for name, may_fail in POINTS.items() if may_fail == "true" and name not in OF_OTHERS]
 LAST_WORDS = (ConnectionError, FileNotFoundError)
 
 

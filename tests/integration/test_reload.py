@@ -137,7 +137,10 @@ def test_a_reload_is_as_a_restart(databases, things):
     def seen():
         wait_until_connected(daemon)
         checks = [finding for finding in daemon.call("Check")["findings"] if finding["check"] != "connection"]
-        return (daemon.call("Plan"), [daemon.call("Plan", sql=name) for name in ("things", "parts")], checks)
+        plans = [daemon.call("Plan")] + [daemon.call("Plan", sql=name) for name in ("things", "parts")]
+        for planned in (planned for plan in plans for planned in plan["entities"]):
+            planned.pop("bulk", None)  # it goes by whether the table is empty
+        return plans, [finding for finding in checks if finding["check"] == "mapping"]
 
     reloaded = seen()
     session = migrate(daemon)
