@@ -60,6 +60,10 @@ class BenchServers(Servers):
     def version(self):
         return self.target.database("postgres").value("SHOW server_version")
 
+    def cpu_seconds(self):
+        """What both servers have used so far, of the backends that are gone."""
+        return sum(cpu_seconds_of(server.database("postgres").value("SHOW data_directory")) for server in (self.source, self.target))
+
 
 class World:
     """One legacy database of a given number of orders, and the targets made from it."""
@@ -169,6 +173,13 @@ class World:
         with self.daemon(database) as daemon:
             migrate(daemon, entities)
         database.sql("VACUUM (FREEZE, ANALYZE)")
+
+
+def cpu_seconds_of(data_directory):
+    """Of a postmaster, and of its children that have ended (proc(5): utime, stime, cutime, cstime)."""
+    pid = (pathlib.Path(data_directory) / "postmaster.pid").read_text().split()[0]
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 def settle(*databases):
