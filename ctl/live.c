@@ -20,6 +20,8 @@
 
 #define ANSWER_SHOWN_MS 8000
 #define NARROW 66	  /* columns: fewer have no room for all the words of the keys */
+#define WITH_HINTS 3	  /* lines: of fewer none is left for keys */
+#define WITH_REASONS 14	  /* lines: of fewer none is left for the ends of reasons */
 #define OLD_FRAME_MS 5000 /* while a session goes, one comes every half a second */
 
 /* --- what is known ------------------------------------------------------------------------------- */
@@ -125,8 +127,8 @@ static char *question(const struct live *live, const json_t *frame)
 	_cleanup_free_ char *what = meant(live, frame);
 
 	if (live->asked == LIVE_CANCEL)
-		return text_format("Cancel %s? What it has carried so far stays. y/n", what);
-	return text_format("Approve and go on? %s  y/n",
+		return text_format("y/n? Cancel %s; what it has carried so far stays.", what);
+	return text_format("y/n? Approve and go on: %s",
 			   reply_string_or(session, "reason", "a breaker asks for it"));
 }
 
@@ -329,6 +331,19 @@ static void append_next_cycle(const struct live *live, struct text *out, const j
 		text_appendf(out, "In cycles: %s\n", lag);
 }
 
+/* Of a daemon that is gone nobody knows how long it will take. */
+static void append_overall(const struct live *live, struct text *out, const json_t *session,
+			   int columns)
+{
+	json_auto_t *known = json_copy((json_t *)session);
+
+	if (live->lost) {
+		json_object_del(known, "eta_ms");
+		json_object_del(known, "rows_per_second");
+	}
+	progress_overall(live->look, out, known, columns);
+}
+
 static void append_top(const struct live *live, struct text *out, const json_t *frame,
 		       int64_t since_ms, int columns)
 {
@@ -342,7 +357,7 @@ static void append_top(const struct live *live, struct text *out, const json_t *
 	append_lost(live, out, session, since_ms);
 	trouble_append(live->look, out, frame);
 	if (json_is_object(session)) {
-		progress_overall(live->look, out, session, columns);
+		append_overall(live, out, session, columns);
 		if (!is_over(session))
 			append_next_cycle(live, out, frame, since_ms);
 	}
@@ -534,6 +549,29 @@ static void append_first_lines(struct text *out, const struct text *from, size_t
 	}
 }
 
+/* Why something is wrong, and what to do about it, is told to its end, where there is room; the first line and that of all of it are made to
+   be cut. */
+static void wrap_reasons(struct text *top, int columns, size_t lines)
+{
+	_cleanup_text_ struct text whole = *top;
+	const char *at = text_string(&whole);
+
+	*top = (struct text)TEXT_INIT;
+	for (size_t i = 0; *at; i++) {
+		size_t length = strcspn(at, "\n");
+		_cleanup_free_ char *line = text_format("%.*s", (int)length, at);
+		bool is_cut = i == 0 || lines < WITH_REASONS || columns < NARROW / 2 ||
+			      strncmp(line, "Overall", strlen("Overall")) == 0;
+
+		if (is_cut)
+			text_append(top, line);
+		else
+			append_wrapped(top, line, columns);
+		text_append(top, "\n");
+		at += length + (at[length] == '\n');
+	}
+}
+
 void live_append(struct live *live, struct text *out, const json_t *frame, int64_t since_ms,
 		 int columns, size_t lines)
 {
@@ -542,11 +580,14 @@ void live_append(struct live *live, struct text *out, const json_t *frame, int64
 	size_t left, below;
 
 	append_top(live, &top, frame, since_ms, columns);
+	wrap_reasons(&top, columns, lines);
 	append_bottom(live, &line, frame, columns);
 	if (live->asked != LIVE_NOTHING)
 		append_wrapped(&bottom, text_string(&line), columns);
 	else
 		text_append(&bottom, text_string(&line));
+	if (lines < WITH_HINTS && live->asked == LIVE_NOTHING && !message_is_due(live))
+		text_clear(&bottom);
 	below = lines_in(&bottom);
 	if (below >= lines) { /* hardly any room: a question first, else what goes on */
 		append_first_lines(out, live->asked != LIVE_NOTHING ? &bottom : &top, lines);

@@ -75,6 +75,8 @@ const struct option options[] = {
 	  "show progress until the session ends" },
 	{ "--state", 0, "open|resolved|discarded|all", "dead-letters list", OPTION_CHOICE,
 	  AT(letter_state), "in this state (default: open)" },
+	{ "--state", 0, "pending|running|paused|completed|failed|cancelled|all", "list",
+	  OPTION_CHOICE, AT(letter_state), "in this state (default: all)" },
 	{ "--limit", 0, "N", "list", OPTION_COUNT, AT(limit), "at most so many sessions" },
 	{ "--limit", 0, "N", "dead-letters list,parked", OPTION_COUNT, AT(limit),
 	  "at most so many rows (default: 50)" },

@@ -13,6 +13,7 @@ static json_t *parameters_of(const struct arguments *arguments)
 {
 	json_t *parameters = json_object();
 
+	view_set_string(parameters, "state", arguments->letter_state);
 	view_set_count(parameters, "limit", arguments->limit);
 	return parameters;
 }
@@ -108,9 +109,9 @@ static void print(const struct look *look, struct text *out, const json_t *reply
 	size_t i;
 	json_t *session;
 
-	(void)arguments;
 	if (json_array_size(sessions) == 0) {
-		text_append(out, "There has been no session yet.\n");
+		text_append(out, arguments->letter_state ? "There is no such session.\n"
+							 : "There has been no session yet.\n");
 		return;
 	}
 	table_init(&table, columns, choose_columns(columns, &said));

@@ -110,8 +110,23 @@ static void on_listed(void *arg, const struct pg_answer *answer)
 	pending_call_reply(pending, json_pack("{s:o}", "sessions", sessions));
 }
 
+/* As the store has them; a session under way that is pending or paused in memory only is listed all the same. */
+enum list_state {
+	LIST_ANY,
+	LIST_PENDING,
+	LIST_RUNNING,
+	LIST_PAUSED,
+	LIST_COMPLETED,
+	LIST_FAILED,
+	LIST_CANCELLED,
+};
+
+static const char *const list_states[] = { "all",	"pending", "running",	"paused",
+					   "completed", "failed",  "cancelled", NULL };
+
 struct list_parameters {
 	int64_t limit;
+	enum list_state state;
 };
 
 static const struct json_field list_fields[] = {
@@ -120,6 +135,10 @@ static const struct json_field list_fields[] = {
 	  .offset = offsetof(struct list_parameters, limit),
 	  .minimum = 1,
 	  .maximum = LIST_LIMIT_MAX },
+	{ .key = "state",
+	  .type = JSON_FIELD_CHOICE,
+	  .offset = offsetof(struct list_parameters, state),
+	  .choices = list_states },
 	{ .key = NULL },
 };
 
@@ -137,6 +156,9 @@ void handle_list(void *arg, struct control_call *call)
 		return;
 	}
 	limit = text_format("%lld", (long long)parameters.limit);
-	pg_submit(target, sql_store_session_list, 1, (const char *const[]){ limit }, on_listed,
-		  pending_call_new(handlers, call));
+	pg_submit(target, sql_store_session_list, 2,
+		  (const char *const[]){ limit, parameters.state == LIST_ANY
+							? NULL
+							: list_states[parameters.state] },
+		  on_listed, pending_call_new(handlers, call));
 }

@@ -670,5 +670,7 @@ SELECT s.session,
            FROM migrated.batch
           WHERE session = s.session) AS b
     ON true
+ WHERE $2::text IS NULL
+    OR s.state = $2
  ORDER BY s.created_at DESC
  LIMIT $1

@@ -53,6 +53,22 @@ def test_a_paused_session_is_seen_with_its_reason_and_what_goes_on_with_it(hospi
     assert daemon.call("List")["sessions"][0]["hold"] is None
 
 
+def test_sessions_are_listed_by_how_they_ended(hospital):
+    daemon = hospital.daemon
+    hospital.migrate()
+    with held(hospital.target, "wards") as lock:
+        session = start_migration(daemon, full=True)
+        wait_until_blocked(hospital.target)
+        daemon.ctl("cancel")
+        lock.close()
+    wait_until_ended(daemon, "cancelled")
+    assert [row["session"] for row in daemon.ctl_json("list", "--state", "cancelled")["sessions"]] == [session]
+    assert [row["state"] for row in daemon.ctl_json("list", "--state", "completed")["sessions"]] == ["completed"]
+    assert len(daemon.ctl_json("list", "--state", "all")["sessions"]) == 2
+    assert daemon.ctl("list", "--state", "failed").stdout == "There is no such session.\n"
+    assert daemon.ctl("list", "--state", "lost", check=False).returncode == 2
+
+
 def test_how_an_entity_is_looked_at_is_said_where_it_was_not_swept(hospital):
     daemon = hospital.daemon
     hospital.migrate()

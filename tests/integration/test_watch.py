@@ -103,12 +103,12 @@ def test_what_a_breaker_asks_is_shown_before_it_is_approved(hospital):
     with Watched(hospital.daemon, "watch", columns=80, rows=24) as watched:
         watched.wait_for("paused: ", "are gone from the source", "q quit")
         watched.press("r")
-        watched.wait_for("Approve and go on?", "y/n")
+        watched.wait_for("Approve and go on", "y/n")
         watched.press("n")
         watched.wait_for("nothing was done")
         assert state_of(hospital.daemon) == "paused"
         watched.press("r")
-        watched.wait_for("Approve and go on?")
+        watched.wait_for("Approve and go on")
         watched.press("y")
         assert watched.end() == 0
     assert hospital.target_sql("SELECT count(*) FROM beds") == [(19,)]  # one waits for the ward that was refused
