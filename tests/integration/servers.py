@@ -14,6 +14,9 @@ import tempfile
 import threading
 
 import psycopg
+from psycopg import waiting
+
+waiting.wait = waiting.wait_epoll  # select() fails beyond 1,024 descriptors, which some tests use
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 THROWAWAY = ROOT / "tests/servers/throwaway"
