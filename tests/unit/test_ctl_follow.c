@@ -248,7 +248,8 @@ static void test_the_exit_status_says_how_the_session_ended(void **state)
 		  "550e8400 goes on with it\n" },
 		{ "{'error':'io.migrated.NoSuchSession','parameters':{'session':'550e'}}|",
 		  EXIT_NO_SUCH,
-		  "migratectl: there is no session 550e\n  migratectl list shows the sessions\n" },
+		  "migratectl: there is no session 550e\n  migratectl list shows the sessions, "
+		  "migratectl status the one under way\n" },
 	};
 
 	(void)state;
