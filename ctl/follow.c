@@ -217,12 +217,12 @@ static bool reconnect(struct follow *follow, struct failure *failure)
 
 /* --- keys --------------------------------------------------------------------------------------- */
 
-static json_t *steering_parameters(const struct follow *follow)
+static json_t *steering_parameters(const struct follow *follow, enum live_wish wish)
 {
 	json_t *parameters = json_object();
 
 	view_set_string(parameters, "session", reply_string(session_of(follow->frame), "session"));
-	view_set_string(parameters, "entity", live_entity(&follow->live));
+	view_set_string(parameters, "entity", live_meant(&follow->live, follow->frame, wish));
 	return parameters;
 }
 
@@ -233,7 +233,7 @@ static void steer(struct follow *follow, enum live_wish wish)
 		[LIVE_RESUME] = "io.migrated.Resume",
 		[LIVE_CANCEL] = "io.migrated.Cancel",
 	};
-	json_auto_t *parameters = steering_parameters(follow);
+	json_auto_t *parameters = steering_parameters(follow, wish);
 	struct failure failure;
 
 	beside_done(&follow->beside); /* dead letters can wait */

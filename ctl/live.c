@@ -108,10 +108,15 @@ void live_answered(struct live *live, enum live_wish wish, const char *state,
 
 /* --- keys: wishes -------------------------------------------------------------------------------- */
 
-/* "session 550e8400", or the entity whose details are shown. */
+const char *live_meant(const struct live *live, const json_t *frame, enum live_wish wish)
+{
+	return wish == LIVE_RESUME && is_paused(session_of(frame)) ? NULL : live_entity(live);
+}
+
+/* "session 550e8400", or the entity that is meant. */
 static char *meant(const struct live *live, const json_t *frame)
 {
-	const char *entity = live_entity(live);
+	const char *entity = live_meant(live, frame, live->asked);
 	char id[FORMAT_SIZE];
 
 	if (entity)
@@ -132,10 +137,9 @@ static char *question(const struct live *live, const json_t *frame)
 			   reply_string_or(session, "reason", "a breaker asks for it"));
 }
 
-static bool needs_approval(const struct live *live, const json_t *session)
+static bool needs_approval(const json_t *session)
 {
-	return !live_entity(live) && is_paused(session) &&
-	       strcmp(reply_string_or(session, "hold", ""), "breaker") == 0;
+	return is_paused(session) && strcmp(reply_string_or(session, "hold", ""), "breaker") == 0;
 }
 
 /* Without a session there is nothing to be asked for. */
@@ -147,7 +151,7 @@ static enum live_wish wish(struct live *live, const json_t *frame, enum live_wis
 		live_say(live, STYLE_WARNING, "no session is under way", ANSWER_SHOWN_MS);
 		return LIVE_NOTHING;
 	}
-	if (wanted == LIVE_CANCEL || (wanted == LIVE_RESUME && needs_approval(live, session))) {
+	if (wanted == LIVE_CANCEL || (wanted == LIVE_RESUME && needs_approval(session))) {
 		live->asked = wanted;
 		return LIVE_NOTHING;
 	}

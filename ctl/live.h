@@ -48,6 +48,9 @@ void live_set_lost(struct live *live, const char *why);
 /* The entity whose details are shown, or NULL. */
 const char *live_entity(const struct live *live);
 
+/* What a wish is for: that entity; or NULL, the session, also where an entity stands still because all of it does. */
+const char *live_meant(const struct live *live, const json_t *frame, enum live_wish wish);
+
 /* What has become of a wish. */
 void live_answered(struct live *live, enum live_wish wish, const char *state,
 		   const struct error *err);

@@ -239,6 +239,23 @@ static void test_what_ends_or_approves_something_is_asked_for_first(void **state
 	assert_golden("ctl_live_questions.txt", text_string(&out));
 }
 
+static void test_in_details_the_entity_is_meant_unless_all_of_the_session_is_paused(void **state)
+{
+	json_auto_t *running = reply_of(RUNNING);
+	json_auto_t *paused = reply_of(
+		FRAME(SESSION("paused", "'operator'", "null", "null", "null"), THREE, ""));
+	struct live live;
+
+	(void)state;
+	live_init(&live, &plain);
+	assert_null(live_meant(&live, running, LIVE_PAUSE));
+	press(&live, RUNNING, "jj\r");
+	assert_string_equal(live_meant(&live, running, LIVE_PAUSE), "doctors");
+	assert_string_equal(live_meant(&live, running, LIVE_RESUME), "doctors");
+	assert_null(live_meant(&live, paused, LIVE_RESUME));
+	live_done(&live);
+}
+
 static void test_a_refusal_is_said_and_the_screen_stays(void **state)
 {
 	_cleanup_text_ struct text out = TEXT_INIT;
@@ -322,6 +339,8 @@ int main(void)
 		cmocka_unit_test(test_more_entities_than_rows_are_scrolled_and_summed_up),
 		cmocka_unit_test(test_an_entity_in_full_and_the_help),
 		cmocka_unit_test(test_what_ends_or_approves_something_is_asked_for_first),
+		cmocka_unit_test(
+			test_in_details_the_entity_is_meant_unless_all_of_the_session_is_paused),
 		cmocka_unit_test(test_a_refusal_is_said_and_the_screen_stays),
 		cmocka_unit_test(test_frames_of_another_shape_crash_nothing),
 		cmocka_unit_test(test_keys_are_told_from_the_bytes_of_terminals),
