@@ -25,6 +25,7 @@ static const struct wait_words {
 	{ "retry", "tried again", true, true, false },
 	{ "ending", "ending", false, false, true },
 	{ "checking", "checking rows", false, false, false },
+	{ "rebuilding", "rebuilding indexes", false, false, false },
 	{ "filling", "filling in references", false, false, false },
 	{ "planning", "planning", false, false, false },
 	{ "detecting", "looking for changes", false, false, true },
