@@ -17,7 +17,8 @@ struct upgrade {
 	struct pg_connection *target;
 	store_on_done *on_done;
 	void *arg;
-	size_t next; /* migration to be run */
+	size_t first; /* as many had been run before */
+	size_t next;  /* migration to be run */
 };
 
 static void run_next(struct upgrade *upgrade);
@@ -43,11 +44,25 @@ static void on_run(void *arg, const struct pg_answer *answer)
 		finish(upgrade, &told);
 		return;
 	}
-	event_log(EVENT_SCHEMA_UPGRADED, NULL, "control schema is at version %d (%s)",
+	log_debug("control schema: migration %d (%s) is done",
 		  sql_store_schema[upgrade->next].version, sql_store_schema[upgrade->next].name);
 	upgrade->next++;
 	fault_point("store.upgraded");
 	run_next(upgrade);
+}
+
+static void tell(const struct upgrade *upgrade)
+{
+	const struct sql_migration *newest = &sql_store_schema[sql_store_schema_count - 1];
+
+	if (upgrade->first == 0)
+		event_log(EVENT_SCHEMA_UPGRADED, NULL, "control schema made, at version %d (%s)",
+			  newest->version, newest->name);
+	else if (upgrade->first < sql_store_schema_count)
+		event_log(EVENT_SCHEMA_UPGRADED, NULL,
+			  "control schema upgraded from version %d to %d (%s)",
+			  sql_store_schema[upgrade->first - 1].version, newest->version,
+			  newest->name);
 }
 
 static void run_next(struct upgrade *upgrade)
@@ -57,6 +72,7 @@ static void run_next(struct upgrade *upgrade)
 	_cleanup_free_ char *name = NULL;
 
 	if (upgrade->next == sql_store_schema_count) {
+		tell(upgrade);
 		finish(upgrade, NULL);
 		return;
 	}
@@ -125,7 +141,7 @@ static void on_versions(void *arg, const struct pg_answer *answer)
 		finish(upgrade, &err);
 		return;
 	}
-	upgrade->next = (size_t)PQntuples(pg_answer_rows(answer));
+	upgrade->first = upgrade->next = (size_t)PQntuples(pg_answer_rows(answer));
 	run_next(upgrade);
 }
 
