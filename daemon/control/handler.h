@@ -36,6 +36,9 @@ bool handler_names(struct control_call *call, const char *parameter,
 /* True when `strategy` is NULL or one of its names; else likewise. */
 bool handler_strategy(struct control_call *call, const char *strategy) _warn_unused_;
 
+/* Of a call's parameters, once they are decoded, those that are a session's options (engine_migrate()). */
+json_t *handler_session_options(const struct control_call *call);
+
 /* A call that is answered when something else has come back; `call` is NULL once the peer has gone. */
 struct pending_call {
 	struct handlers *handlers;

@@ -202,23 +202,6 @@ static bool sort_keys(struct handlers *handlers, struct control_call *call, cons
 	return true;
 }
 
-static json_t *session_options(const struct dry_parameters *parameters)
-{
-	json_t *options = json_object();
-
-	if (parameters->entities != NULL)
-		json_object_set(options, "entities", parameters->entities);
-	if (parameters->exclude != NULL)
-		json_object_set(options, "exclude", parameters->exclude);
-	if (parameters->full)
-		json_object_set_new(options, "full", json_true());
-	if (parameters->batch_size > 0)
-		json_object_set_new(options, "batch_size", json_integer(parameters->batch_size));
-	if (parameters->strategy != NULL)
-		json_object_set_new(options, "strategy", json_string(parameters->strategy));
-	return options;
-}
-
 static void begin(struct handlers *handlers, struct control_call *call,
 		  const struct dry_parameters *parameters, json_t *keys)
 {
@@ -233,7 +216,7 @@ static void begin(struct handlers *handlers, struct control_call *call,
 		dry->subscriber = engine_subscribe(handlers->engine, on_change, dry);
 	engine_dry_run(handlers->engine,
 		       &(struct dry_run_question){ .analysis = parameters->analysis,
-						   .options = session_options(parameters),
+						   .options = handler_session_options(call),
 						   .rows = parameters->rows || keys != NULL,
 						   .keys = keys },
 		       on_done, dry, &dry->dry_run);

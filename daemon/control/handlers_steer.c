@@ -23,10 +23,19 @@ bool handler_strategy(struct control_call *call, const char *strategy)
 	return good;
 }
 
-static void set_string(json_t *options, const char *name, const char *value)
+json_t *handler_session_options(const struct control_call *call)
 {
-	if (value != NULL)
-		json_object_set_new(options, name, json_string(value));
+	static const char *const names[] = { "entities", "exclude",  "full",
+					     "strategy", "parallel", "batch_size" };
+	json_t *options = json_object();
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		json_t *value = json_object_get(control_call_parameters(call), names[i]);
+
+		if (value != NULL && !json_is_null(value) && !json_is_false(value))
+			json_object_set(options, names[i], value);
+	}
+	return options;
 }
 
 /* --- Detect ------------------------------------------------------------------------------------ */
@@ -126,18 +135,6 @@ static void on_detected(void *arg, const struct detection *detection, const doub
 			  "estimate_ms", (json_int_t)sums.estimate_ms));
 }
 
-static json_t *detect_options(const struct detect_parameters *parameters)
-{
-	json_t *options = json_object();
-
-	if (parameters->entities != NULL)
-		json_object_set(options, "entities", parameters->entities);
-	if (parameters->exclude != NULL)
-		json_object_set(options, "exclude", parameters->exclude);
-	set_string(options, "strategy", parameters->strategy);
-	return options;
-}
-
 void handle_detect(void *arg, struct control_call *call)
 {
 	struct handlers *handlers = arg;
@@ -147,7 +144,7 @@ void handle_detect(void *arg, struct control_call *call)
 	    handler_names(call, "entities", parameters.entities) &&
 	    handler_names(call, "exclude", parameters.exclude) &&
 	    handler_strategy(call, parameters.strategy))
-		engine_detect(handlers->engine, detect_options(&parameters), on_detected,
+		engine_detect(handlers->engine, handler_session_options(call), on_detected,
 			      pending_call_new(handlers, call));
 	json_decref(parameters.entities);
 	json_decref(parameters.exclude);
@@ -225,24 +222,6 @@ static void on_started(void *arg, struct session *session, const struct error *e
 	pending_call_fail(pending, err);
 }
 
-static json_t *session_options(const struct migrate_parameters *parameters)
-{
-	json_t *options = json_object();
-
-	if (parameters->entities != NULL)
-		json_object_set(options, "entities", parameters->entities);
-	if (parameters->exclude != NULL)
-		json_object_set(options, "exclude", parameters->exclude);
-	if (parameters->full)
-		json_object_set_new(options, "full", json_true());
-	if (parameters->batch_size > 0)
-		json_object_set_new(options, "batch_size", json_integer(parameters->batch_size));
-	if (parameters->parallel > 0)
-		json_object_set_new(options, "parallel", json_integer(parameters->parallel));
-	set_string(options, "strategy", parameters->strategy);
-	return options;
-}
-
 static void migrate(struct handlers *handlers, struct control_call *call,
 		    const struct migrate_parameters *parameters)
 {
@@ -255,7 +234,7 @@ static void migrate(struct handlers *handlers, struct control_call *call,
 	}
 	pending = pending_call_new(handlers, call);
 	pending->state = text_copy(parameters->analysis);
-	engine_migrate(handlers->engine, session_options(parameters), parameters->analysis,
+	engine_migrate(handlers->engine, handler_session_options(call), parameters->analysis,
 		       on_started, pending);
 }
 
