@@ -404,7 +404,8 @@ uint64_t bound_name_of_text(const char *text)
 void bound_fingerprint(struct bound_entity *bound, int source_version)
 {
 	_cleanup_free_ char *version = text_format("%d", source_version / 10000);
-	_cleanup_free_ char *hashed = hashed_row(bound, source_version);
+	_cleanup_free_ char *row = hashed_row(bound, source_version);
+	_cleanup_free_ char *hashed = row_hash(source_version, row, 0);
 	uint64_t hash = fnv1a(FNV_OFFSET, version);
 
 	hash = fnv1a(hash, bound->source_relation);
@@ -439,5 +440,5 @@ void bound_set_written_hash(struct bound_entity *bound, int target_version)
 		row_hash_value(&values, target_version, column, written->type);
 	}
 	row = row_hash_row(target_version, text_string(&values));
-	bound->written_hash = row_hash(target_version, row, 0);
+	bound->written_hash = row_hash_alone(target_version, row);
 }

@@ -1,6 +1,8 @@
 /*
  * See row_hash.h. The hash functions are PostgreSQL's: hash_record_extended() adds up, each time multiplied by 31, what the
- * values' own functions say, so those must spread all of a value's bits (src/backend/utils/adt/rowtypes.c).
+ * values' own functions say, so those must spread all of a value's bits (src/backend/utils/adt/rowtypes.c). For the same reason two
+ * rows that exchange a value would leave the sum of such hashes as it was; so what is summed is hashed once more, as
+ * the bytes of a double, of whose 53 bits two are taken.
  */
 #include "catalog/row_hash.h"
 
@@ -93,9 +95,18 @@ char *row_hash_text(int server_version, const char *text, int seed)
 		1 + 16 * seed);
 }
 
+char *row_hash_alone(int server_version, const char *row)
+{
+	if (server_version >= HASHES_RECORDS)
+		return text_format("pg_catalog.hash_record_extended(%s, 0)", row);
+	return row_hash_text(server_version, row, 0);
+}
+
 char *row_hash(int server_version, const char *row, int seed)
 {
 	if (server_version >= HASHES_RECORDS)
-		return text_format("pg_catalog.hash_record_extended(%s, %d)", row, seed);
+		return text_format("pg_catalog.hashfloat8extended("
+				   "pg_catalog.hash_record_extended(%s, %d)::float8, %d)",
+				   row, seed, seed);
 	return row_hash_text(server_version, row, seed);
 }

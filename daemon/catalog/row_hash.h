@@ -19,8 +19,12 @@ void row_hash_value(struct text *values, int server_version, const char *express
 /* SQL: what row_hash() takes, of all values; caller frees. It is worth making once for both seeds. */
 char *row_hash_row(int server_version, const char *values);
 
-/* SQL: 64 bits of a row that row_hash_row() has made, a bigint; other bits for another seed (0 or 1). Caller frees. */
+/* SQL: a bigint made of a row that row_hash_row() has made; another one for another seed (0 or 1). Where rows change, so does the sum of
+   theirs, whatever it is that has changed. Caller frees. */
 char *row_hash(int server_version, const char *row, int seed);
+
+/* SQL: likewise, for a row that is compared by itself: 64 bits, of which sums say nothing. Caller frees. */
+char *row_hash_alone(int server_version, const char *row);
 
 /* Likewise of a text, on any server; caller frees. */
 char *row_hash_text(int server_version, const char *text, int seed);

@@ -2,8 +2,8 @@
 
 COPY (
 SELECT k1, k2, f1_1, f2_1, c3,
-       pg_catalog.hash_record_extended(s.r, 0) AS h1,
-       pg_catalog.hash_record_extended(s.r, 1) AS h2
+       pg_catalog.hashfloat8extended(pg_catalog.hash_record_extended(s.r, 0)::float8, 0) AS h1,
+       pg_catalog.hashfloat8extended(pg_catalog.hash_record_extended(s.r, 1)::float8, 1) AS h2
   FROM (
 SELECT source."doctor_id" AS k1,
        source."office_id" AS k2,

@@ -2,8 +2,8 @@
 
 COPY (
 SELECT k1, c1, c2, c3, c4, c5, c6, c7, c8,
-       pg_catalog.hash_record_extended(s.r, 0) AS h1,
-       pg_catalog.hash_record_extended(s.r, 1) AS h2
+       pg_catalog.hashfloat8extended(pg_catalog.hash_record_extended(s.r, 0)::float8, 0) AS h1,
+       pg_catalog.hashfloat8extended(pg_catalog.hash_record_extended(s.r, 1)::float8, 1) AS h2
   FROM (
 SELECT source."id" AS k1,
        source."name" AS c1,

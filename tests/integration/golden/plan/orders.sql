@@ -2,8 +2,8 @@
 
 COPY (
 SELECT k1, f1_1, f2_1, c3, c4, c5, c6, c7, c8, c9, c10, c11,
-       pg_catalog.hash_record_extended(s.r, 0) AS h1,
-       pg_catalog.hash_record_extended(s.r, 1) AS h2
+       pg_catalog.hashfloat8extended(pg_catalog.hash_record_extended(s.r, 0)::float8, 0) AS h1,
+       pg_catalog.hashfloat8extended(pg_catalog.hash_record_extended(s.r, 1)::float8, 1) AS h2
   FROM (
 SELECT source."id" AS k1,
        source."patient_id" AS f1_1,

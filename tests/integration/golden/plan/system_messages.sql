@@ -2,8 +2,8 @@
 
 COPY (
 SELECT k1, c1, f2_1, w2, f3_1, w3, f4_1, w4, c5, c6, c7, c8, c9, c10,
-       pg_catalog.hash_record_extended(s.r, 0) AS h1,
-       pg_catalog.hash_record_extended(s.r, 1) AS h2
+       pg_catalog.hashfloat8extended(pg_catalog.hash_record_extended(s.r, 0)::float8, 0) AS h1,
+       pg_catalog.hashfloat8extended(pg_catalog.hash_record_extended(s.r, 1)::float8, 1) AS h2
   FROM (
 SELECT source."id" AS k1,
        source."item_type_id"::text AS c1,
