@@ -20,6 +20,7 @@ from waiting import wait_until
 
 SMALL_DISK = "8m"
 CLIENTS = 2000
+DESCRIPTORS = 1500  # of the daemon: not enough for all of them
 
 
 # --- a full disk ------------------------------------------------------------------------------------
@@ -114,7 +115,7 @@ def many_descriptors():
 @pytest.fixture
 def load(make_clinic, start_daemon, many_descriptors):
     """A load that is held up in its middle, until load.goes_on()."""
-    return Load(make_clinic(scale=0.11), start_daemon)
+    return Load(make_clinic(scale=0.11), lambda clinic: start_daemon(clinic, descriptors=DESCRIPTORS))
 
 
 class Load:
@@ -180,7 +181,7 @@ def test_thousands_of_clients_are_served_or_told_that_there_are_too_many(load):
         served += reply is not None and "error" not in reply
         assert reply is None or reply.get("error", "").endswith("TooManyPeers") or \
             reply["parameters"]["session"]["session"] == load.session
-    assert served > 500
+    assert 500 < served < DESCRIPTORS
     for client in clients:
         client.close()
     load.ends()
