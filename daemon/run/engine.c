@@ -204,7 +204,8 @@ static void on_lane_idle(void *arg, struct lane *lane)
 		return;
 	engine->offers++;
 	if (engine->stopping)
-		event_active(engine->again, 0, 0); /* when its session has said what is to be kept */
+		event_active(engine->again, 0,
+			     0); /* when its session has said what is to be kept */
 	else if (engine_is_busy(engine) && !throttle_may_begin(engine->throttle))
 		return; /* on_throttle_free() */
 	else if (engine->detection != NULL)
