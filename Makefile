@@ -244,7 +244,7 @@ demo: deps ## the whole story on two throw-away servers (SCALE=10, KEEP=1)
 	@$(MAKE) --no-print-directory all
 	@tests/demo/demo
 
-bench: deps ## speed against the floors measured in the same run
+bench: deps ## speed against floors and peers of the same run (SCALE=0.1, ARGS="--only sweep")
 	@$(MAKE) --no-print-directory all
 	@tests/bench/bench $(ARGS)
 

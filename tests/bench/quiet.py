@@ -5,11 +5,11 @@ write all the time to a table that is not mapped, so that each table has to be a
 """
 
 import contextlib
-import pathlib
 import sys
 import tempfile
 import time
 
+from processor import spent_ms
 from report import Goal, Line
 from world import HERE, READY_S, is_ready, peak_memory_kb, wait_until
 
@@ -21,7 +21,7 @@ CYCLES = 10         # as many as the daemon remembers
 LOAD_S = 3600
 CYCLES_S = 120
 PAUSE_S = 0.7       # often enough to see each cycle, seldom enough that asking does not count
-GOAL_MS = 100
+GOAL_MS = 30
 
 
 def quiet_cycle(bench):
@@ -91,9 +91,9 @@ def measure(daemon, legacy, modern, others_write, rows, peak):
     what = "others write" if others_write else "source at rest"
     return [
         Line(f"quiet cycle, {rows}, {what}", "ms", [cycle["elapsed_ms"] for cycle in last], Goal(value=GOAL_MS),
-             peak_memory_kb=peak),
-        Line(f"  servers' processor time, {what}", "ms", [spent["servers"]]),
-        Line(f"  daemon's processor time, {what}", "ms", [spent["daemon"]]),
+             peak_memory_kb=max(peak, peak_memory_kb(daemon))),
+        Line(f"  servers' processor time, {what}", "ms", [spent["servers"]], in_readme=False),
+        Line(f"  daemon's processor time, {what}", "ms", [spent["daemon"]], in_readme=False),
     ]
 
 
@@ -106,11 +106,6 @@ def settled(daemon):
 def backends(*databases):
     return [pid for database in databases for (pid,) in database.sql(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'migrated'")]
-
-
-def spent_ms(pids):
-    """Time on a processor, as the kernel's scheduler has counted it."""
-    return sum(int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids) / 1e6
 
 
 def say(text):

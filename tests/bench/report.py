@@ -1,8 +1,14 @@
-"""What was measured, held against what was to be reached: as a table for people, as JSON for programs."""
+"""What was measured, held against what was to be reached: as JSON for programs, and from that as a table for people.
+
+A run is a dictionary, as it stands in the JSON: facts of the machine, `measures`, the lines, and what other measures want drawn. Tables
+and plots are made of it alone, so that they can be made again of a file (`bench --from FILE`).
+"""
 
 import dataclasses
 import json
 import statistics
+
+MET, MISSED, NOT_ASKED = "met", "missed", "-"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,18 +23,11 @@ class Goal:
         within_ratio = self.ratio is not None and line.ratio is not None and line.ratio <= self.ratio
         return within_value or within_ratio
 
-    def describe(self, unit):
-        wanted = []
-        if self.value is not None:
-            wanted.append(f"{self.value:g} {unit}")
-        if self.ratio is not None:
-            wanted.append(f"{self.ratio:g} ×")
-        return "≤ " + " or ".join(wanted)
-
 
 @dataclasses.dataclass
 class Line:
-    """One measure. Samples are in `unit`; `details` are further samples, by name, that only the JSON shows."""
+    """One measure. Samples are in `unit`; `details` are further samples, by name, that only the JSON shows. README shows what is
+    `in_readme`."""
 
     measure: str
     unit: str
@@ -39,6 +38,7 @@ class Line:
     peak_memory_kb: int | None = None
     statistic: str = "median"
     details: dict = dataclasses.field(default_factory=dict)
+    in_readme: bool = True
 
     @property
     def ours_value(self):
@@ -50,13 +50,29 @@ class Line:
 
     @property
     def ratio(self):
-        return self.ours_value / self.peer_value if self.peer else None
+        return self.ours_value / self.peer_value if self.peer_value else None
 
     @property
     def verdict(self):
         if self.goal is None:
-            return "-"
-        return "met" if self.goal.is_met(self) else "NOT met"
+            return NOT_ASKED
+        return MET if self.goal.is_met(self) else MISSED
+
+    def to_json(self):
+        return {
+            "measure": self.measure,
+            "unit": self.unit,
+            "statistic": self.statistic,
+            "ours": self.ours_value,
+            "peer": self.peer_value,
+            "peer_name": self.peer_name,
+            "ratio": self.ratio,
+            "goal": dataclasses.asdict(self.goal) if self.goal else None,
+            "verdict": self.verdict,
+            "peak_memory_kb": self.peak_memory_kb,
+            "in_readme": self.in_readme,
+            "samples": {"ours": self.ours, "peer": self.peer, **self.details},
+        }
 
 
 def p99(samples):
@@ -66,12 +82,15 @@ def p99(samples):
 
 STATISTICS = {"median": statistics.median, "p99": p99}
 
+
+# --- the table in a terminal ---
+
 HEADINGS = ("Measure", "migrated", "Floor or peer", "Ratio", "Goal", "Verdict", "Memory")
 RIGHT = {"Ratio", "Memory"}
 
 
-def print_table(lines):
-    rows = [HEADINGS, *(table_row(line) for line in lines)]
+def print_table(run):
+    rows = [HEADINGS, *(table_row(line) for line in run["measures"])]
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
         print("  ".join(
@@ -81,46 +100,69 @@ def print_table(lines):
 
 def table_row(line):
     return (
-        line.measure,
-        with_spread(line, line.ours, line.ours_value),
-        f"{line.peer_name} {with_spread(line, line.peer, line.peer_value)}" if line.peer else "-",
-        f"{line.ratio:.2f}" if line.peer else "-",
-        line.goal.describe(line.unit) if line.goal else "-",
-        line.verdict,
-        f"{line.peak_memory_kb / 1024:.1f} MB" if line.peak_memory_kb else "-",
+        line["measure"],
+        with_spread(line, "ours"),
+        f"{line['peer_name']} {with_spread(line, 'peer')}" if line["peer"] is not None else "-",
+        ratio_of(line),
+        goal_of(line),
+        line["verdict"],
+        memory_of(line),
     )
 
 
-def with_spread(line, samples, value):
+def with_spread(line, side):
     """The value, and how it stands among the samples when there are several."""
-    text = f"{number(value)} {line.unit}"
+    samples, text = line["samples"][side], value_of(line, side)
     if len(samples) == 1:
         return text
-    if line.statistic == "median":
+    if line["statistic"] == "median":
         return f"{text} ({number(min(samples))}–{number(max(samples))})"
     return f"{text} (median {number(statistics.median(samples))}, max {number(max(samples))})"
 
 
+def value_of(line, side):
+    return f"{number(line[side])} {line['unit']}".rstrip()
+
+
+def ratio_of(line):
+    return "-" if line["ratio"] is None else f"{line['ratio']:.2f}" if line["ratio"] < 100 else f"{line['ratio']:,.0f}"
+
+
+def goal_of(line):
+    goal = line["goal"]
+    if not goal:
+        return "-"
+    wanted = []
+    if goal["value"] is not None:
+        wanted.append(f"{goal['value']:g} {line['unit']}")
+    if goal["ratio"] is not None:
+        wanted.append(f"{goal['ratio']:.4g} ×")
+    return "≤ " + " or ".join(wanted)
+
+
+def memory_of(line):
+    return f"{line['peak_memory_kb'] / 1024:.1f} MB" if line["peak_memory_kb"] else "-"
+
+
 def number(value):
-    return f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 10 else f"{value:.1f}"
+    return f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 10 else f"{value:,.1f}" if value < 1000 else f"{value:,.0f}"
 
 
-def write_json(path, facts, lines):
+# --- JSON ---
+
+def write_json(path, run):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**facts, "measures": [line_to_json(line) for line in lines]}, indent=2) + "\n")
+    path.write_text(json.dumps(run, indent=2) + "\n")
 
 
-def line_to_json(line):
-    return {
-        "measure": line.measure,
-        "unit": line.unit,
-        "statistic": line.statistic,
-        "ours": line.ours_value,
-        "peer": line.peer_value,
-        "peer_name": line.peer_name,
-        "ratio": line.ratio,
-        "goal": dataclasses.asdict(line.goal) if line.goal else None,
-        "verdict": line.verdict,
-        "peak_memory_kb": line.peak_memory_kb,
-        "samples": {"ours": line.ours, "peer": line.peer, **line.details},
-    }
+def read_json(paths):
+    """One run of several: the facts of the first, and of all of them the lines."""
+    first, *others = [json.loads(path.read_text()) for path in paths]
+    for other in others:
+        for fact in ("version", "cores", "processor", "memory_mb", "postgresql", "repeat"):
+            if first[fact] != other[fact]:
+                raise SystemExit(f"these runs differ in {fact}: {first[fact]} and {other[fact]}")
+        first["measures"] += other["measures"]
+        first["left_out"] += other["left_out"]
+        first["curves"].update(other["curves"])
+    return first

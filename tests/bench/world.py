@@ -6,14 +6,18 @@ on a copy of one of the two, so that all of them start alike. Migrating is done 
 """
 
 import contextlib
+import json
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "integration"))
+
+from processor import server_spent_ms  # noqa: E402
 
 from daemon import BUILD_DIR, Daemon, program  # noqa: E402
 from servers import Server, Servers, short_temporary_directory, throwaway  # noqa: E402
@@ -48,8 +52,8 @@ class BenchServers(Servers):
         throwaway("start", "--owner", os.getpid(), self.directory, *settings)
         environment = self._environment()
         self.programs = environment["PG_PROGRAMS"]
-        self.source = Server(self, "source", environment)
-        self.target = Server(self, "target", environment)
+        self.source = BenchServer(self, "source", environment)
+        self.target = BenchServer(self, "target", environment)
 
     def reported_settings(self):
         rows = self.target.database("postgres").sql(
@@ -60,9 +64,19 @@ class BenchServers(Servers):
     def version(self):
         return self.target.database("postgres").value("SHOW server_version")
 
-    def cpu_seconds(self):
-        """What both servers have used so far, of the backends that are gone."""
-        return sum(cpu_seconds_of(server.database("postgres").value("SHOW data_directory")) for server in (self.source, self.target))
+    def disk_kilobytes(self):
+        """What both have on the disk now, with the log of changes that they keep."""
+        return int(subprocess.run(["du", "-sk", self.directory], capture_output=True, text=True, check=False).stdout.split()[0])
+
+    def processor_s(self):
+        """What both servers have used so far."""
+        return sum(server_spent_ms(server) for server in (self.source, self.target)) / 1000
+
+
+class BenchServer(Server):
+    def postmaster(self):
+        directory = pathlib.Path(self.database("postgres").value("SHOW data_directory"))
+        return int((directory / "postmaster.pid").read_text().split()[0])
 
 
 class World:
@@ -104,6 +118,13 @@ class World:
             self.full.sql(f"COPY orders TO '{self._floor_file}' (FORMAT binary)")
         return self._floor_file
 
+    def drop(self):
+        """Gives its room back; nothing of it can be used afterwards."""
+        for database in filter(None, (self.legacy, self.empty, self._full, self._nothing)):
+            database.drop()
+        if self._floor_file:
+            os.remove(self._floor_file)
+
     def copy(self, template, purpose="copy"):
         """A further target like `template`, with nothing left to write by a checkpoint."""
         self.copies += 1
@@ -139,9 +160,9 @@ class World:
         target.sql("UPDATE migrated.source SET identity = %s", [identity])
 
     @contextlib.contextmanager
-    def daemon(self, target, legacy=None, proxies=None, descriptors=None, **settings):
+    def daemon(self, target, legacy=None, proxies=None, descriptors=None, schedule=None, on_delete=None, **settings):
         """A fresh daemon between the legacy database, or a copy of it, and `target`, connected to both; through the source's and the
-        target's proxy, if there are any."""
+        target's proxy, if there are any. `on_delete` is what the orders' mapping says."""
         source = legacy or self.legacy
         source, reached = (proxy.conninfo(database) if proxy else database.conninfo
                            for proxy, database in zip(proxies or (None, None), (source, target)))
@@ -149,7 +170,10 @@ class World:
             self._take_for_the_original(legacy, target)
         with tempfile.TemporaryDirectory(dir=self.directory) as directory:
             daemon = Daemon(directory, source=source, target=reached,
-                            entities=HERE / "entities.d", settings=settings, descriptors=descriptors)
+                            entities=entities(on_delete), settings=settings, descriptors=descriptors)
+            if schedule:
+                daemon.config["schedule"] = schedule
+                daemon.write_config()
             try:
                 daemon.start()
                 wait_until(lambda: is_ready(daemon), READY_S, "migrated has reached both databases")
@@ -175,11 +199,12 @@ class World:
         database.sql("VACUUM (FREEZE, ANALYZE)")
 
 
-def cpu_seconds_of(data_directory):
-    """Of a postmaster, and of its children that have ended (proc(5): utime, stime, cutime, cstime)."""
-    pid = (pathlib.Path(data_directory) / "postmaster.pid").read_text().split()[0]
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+def entities(on_delete=None):
+    """The mappings, in which the orders say what becomes of rows that are gone."""
+    mappings = [json.loads(path.read_text()) for path in sorted((HERE / "entities.d").glob("*.json"))]
+    if on_delete:
+        next(mapping for mapping in mappings if mapping["entity"] in ORDERS)["on_delete"] = on_delete
+    return mappings
 
 
 def settle(*databases):
