@@ -166,6 +166,32 @@ contested AS (
      AND {verdict} <> 'left'
 {conflict_again}  RETURNING state
 ),
+{asides}UPDATE migrated.batch AS b
+   SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
+       updated = b.updated + (SELECT pg_catalog.count(*) FROM updated)
+                 + CASE WHEN (SELECT pg_catalog.count(*) FROM updated) < (SELECT pg_catalog.count(*) FROM resolved AS r WHERE {overwrites})
+                        THEN (SELECT migrated.refuse_overtaken({target_literal}, pg_catalog.array_agg(t.ctid), pg_catalog.array_agg(t.tableoid),
+                                                               pg_catalog.array_agg(t.xmin))
+                                FROM resolved AS r
+                                JOIN {target} AS t
+                                  ON {t_is_old}
+                               WHERE {overwrites}
+                                 AND NOT EXISTS (SELECT FROM updated AS u WHERE {u_is_r}))
+                        ELSE 0 END,
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE {ok})
+                   - (SELECT pg_catalog.count(*) FROM inserted)
+                   - (SELECT pg_catalog.count(*) FROM updated),
+       failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),
+       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting),
+       overwritten = b.overwritten + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'overwritten'),
+       kept = b.kept + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'kept'),
+       held = b.held + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'held')
+ WHERE b.session = '{session}'
+   AND b.entity = '{entity}'
+   AND b.number = {batch}
+
+-- What becomes of resolved rows that are not written, or not whole: CTEs of the statements that write the others.
+-- name: asides
 dead AS (
   INSERT INTO migrated.dead_letter AS d
               (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped, row)
@@ -200,29 +226,6 @@ later AS (
          session = excluded.session,
          batch = excluded.batch
 )
-UPDATE migrated.batch AS b
-   SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
-       updated = b.updated + (SELECT pg_catalog.count(*) FROM updated)
-                 + CASE WHEN (SELECT pg_catalog.count(*) FROM updated) < (SELECT pg_catalog.count(*) FROM resolved AS r WHERE {overwrites})
-                        THEN (SELECT migrated.refuse_overtaken({target_literal}, pg_catalog.array_agg(t.ctid), pg_catalog.array_agg(t.tableoid),
-                                                               pg_catalog.array_agg(t.xmin))
-                                FROM resolved AS r
-                                JOIN {target} AS t
-                                  ON {t_is_old}
-                               WHERE {overwrites}
-                                 AND NOT EXISTS (SELECT FROM updated AS u WHERE {u_is_r}))
-                        ELSE 0 END,
-       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM resolved AS r WHERE {ok})
-                   - (SELECT pg_catalog.count(*) FROM inserted)
-                   - (SELECT pg_catalog.count(*) FROM updated),
-       failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),
-       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting),
-       overwritten = b.overwritten + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'overwritten'),
-       kept = b.kept + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'kept'),
-       held = b.held + (SELECT pg_catalog.count(*) FROM contested AS c WHERE c.state = 'held')
- WHERE b.session = '{session}'
-   AND b.entity = '{entity}'
-   AND b.number = {batch}
 
 -- Ends every INSERT of a dead letter: a row that has one already gets no second. What people have discarded stays so until the row
 -- changes.

@@ -122,14 +122,18 @@ static char *old_keys(const struct bound_entity *bound)
 
 static char *new_keys(const struct bound_entity *bound)
 {
-	struct text text = TEXT_INIT;
-
 	if (entity_mints_key(bound->entity)) {
 		_cleanup_free_ char *place = located(bound, 0);
 
-		text_appendf(&text, "coalesce(%s, %s) AS t1", place, bound->mint);
-		return text_steal(&text);
+		return text_format("coalesce(%s, %s) AS t1", place, bound->mint);
 	}
+	return apply_sql_natural_keys(bound);
+}
+
+char *apply_sql_natural_keys(const struct bound_entity *bound)
+{
+	struct text text = TEXT_INIT;
+
 	for (size_t i = 0; i < bound->entity->target_key.count; i++) {
 		text_separate(&text, ",\n         ");
 		text_appendf(&text, "%s AS t%zu",
@@ -497,7 +501,7 @@ static void add_asides(struct holes *holes, const struct bound_entity *bound)
 	add_conflicts(holes, bound, ok);
 	holes_give(holes, "missing", missing_list(bound));
 	holes_add(holes, "resolved", bound->kin ? "RECURSIVE examined" : conflict_resolving(bound));
-	holes_give(holes, "kin", kin_sql(bound));
+	holes_give(holes, "kin", kin_sql(bound, conflict_resolving(bound)));
 	holes_give(holes, "waiting", text_format("r.fault IS NULL AND %s", parking));
 	holes_give(holes, "waits", waiting_rows(bound, parts_is_parking, true));
 	holes_give(holes, "deferring", conflict_defers(bound, ok, deferrable));
@@ -510,12 +514,12 @@ static void add_asides(struct holes *holes, const struct bound_entity *bound)
 	holes_add(holes, "parked_again", sql_apply_parked_again);
 }
 
-/* What both statements know of the staged rows, and which of them are written. */
-static void collect_holes(struct holes *holes, const struct binding *binding,
-			  const struct bound_entity *bound, const struct batch_place *place,
-			  bool isolate)
+void apply_sql_holes(struct holes *holes, const struct binding *binding,
+		     const struct bound_entity *bound, const struct batch_place *place,
+		     bool isolate)
 {
 	struct text resolve = TEXT_INIT;
+	struct text asides = TEXT_INIT;
 
 	add_names(holes, bound, place);
 	add_keys(holes, bound);
@@ -526,6 +530,8 @@ static void collect_holes(struct holes *holes, const struct binding *binding,
 	holes_add(holes, "rows", isolate ? "s.ctid = ANY ($1)" : "TRUE");
 	text_fill(&resolve, sql_apply_resolve, holes->list);
 	holes_give(holes, "resolve", text_steal(&resolve));
+	text_fill(&asides, sql_apply_asides, holes->list);
+	holes_give(holes, "asides", text_steal(&asides));
 }
 
 char *apply_sql(const struct binding *binding, const struct bound_entity *bound,
@@ -534,7 +540,7 @@ char *apply_sql(const struct binding *binding, const struct bound_entity *bound,
 	struct text text = TEXT_INIT;
 	struct holes holes = { 0 };
 
-	collect_holes(&holes, binding, bound, place, isolate);
+	apply_sql_holes(&holes, binding, bound, place, isolate);
 	reuse_sql_append_before(&text, binding, bound, place, isolate);
 	text_fill(&text, sql_apply_apply, holes.list);
 	reuse_sql_append_after(&text, binding, bound, place, isolate);
@@ -550,7 +556,7 @@ char *apply_sql_would(const struct binding *binding, const struct bound_entity *
 	struct text columns = TEXT_INIT;
 	struct holes holes = { 0 };
 
-	collect_holes(&holes, binding, bound, place, true);
+	apply_sql_holes(&holes, binding, bound, place, true);
 	for (size_t i = 1; i <= bound->entity->target_key.count; i++)
 		text_appendf(&old, "%sr.o%zu AS \"migrated:o%zu\"", i > 1 ? ", " : "", i, i);
 	for (size_t i = 0; i < bound->written_count; i++)
@@ -595,7 +601,7 @@ char *apply_sql_row(const struct binding *binding, const struct bound_entity *bo
 	_cleanup_free_ char *columns = row_columns(bound);
 	struct holes holes = { 0 };
 
-	collect_holes(&holes, binding, bound, &nowhere, false);
+	apply_sql_holes(&holes, binding, bound, &nowhere, false);
 	text_fill(&text, sql_apply_row,
 		  (const struct text_hole[]){ { "resolve", holes_value(&holes, "resolve") },
 					      { "kin", holes_value(&holes, "kin") },

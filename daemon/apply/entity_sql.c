@@ -10,6 +10,7 @@
 
 #include "apply/apply_sql.h"
 #include "apply/isolate_sql.h"
+#include "apply/load_sql.h"
 #include "apply/logged.h"
 #include "apply/parts.h"
 #include "apply/rule_sql.h"
@@ -162,20 +163,18 @@ static void append_settle_and_finish(struct text *text, const struct bound_entit
 }
 
 char *entity_sql_write(const struct binding *binding, const struct bound_entity *bound,
-		       const struct batch_place *place, bool isolate)
+		       const struct batch_place *place, enum write_way way, bool again)
 {
 	struct text text = TEXT_INIT;
+	_cleanup_free_ char *write = way == WRITE_LOAD	? load_sql(binding, bound, place)
+				     : way == WRITE_ANY ? apply_sql(binding, bound, place, false)
+							: isolate_sql(binding, bound, place);
 
-	text_append(&text, isolate ? "ROLLBACK TO SAVEPOINT applying;\n" : "SAVEPOINT applying;\n");
-	append_revive(&text, binding, bound, place);
-	if (isolate) {
-		_cleanup_free_ char *isolated = isolate_sql(binding, bound, place);
-
-		text_append(&text, isolated);
-	} else {
-		_cleanup_free_ char *apply = apply_sql(binding, bound, place, false);
-
-		text_append(&text, apply);
+	text_append(&text, again ? "ROLLBACK TO SAVEPOINT applying;\n" : "SAVEPOINT applying;\n");
+	if (way != WRITE_LOAD)
+		append_revive(&text, binding, bound, place);
+	text_append(&text, write);
+	if (way != WRITE_ISOLATE) {
 		text_append(&text, ";\n");
 		rule_sql_append_assert(&text, bound, place);
 	}

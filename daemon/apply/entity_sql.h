@@ -35,8 +35,15 @@ char *entity_sql_stage_names(const struct bound_entity *bound, bool keys_only);
 char *entity_sql_begin(const struct bound_entity *bound, const struct batch_place *place,
 		       bool keys_only);
 
-/* Everything after the rows have arrived, its end included; `isolate` bisects around bad rows. */
+/* How the rows are written once they have arrived. */
+enum write_way {
+	WRITE_LOAD,    /* as rows of which nothing has been carried (load_sql.h) */
+	WRITE_ANY,     /* whatever there is of them */
+	WRITE_ISOLATE, /* so, in parts, around bad rows */
+};
+
+/* Everything after the rows have arrived, its end included. `again`: in place of another attempt that was refused. */
 char *entity_sql_write(const struct binding *binding, const struct bound_entity *bound,
-		       const struct batch_place *place, bool isolate);
+		       const struct batch_place *place, enum write_way way, bool again);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "common/text.h"
 
-#define HOLES_MOST 96
+#define HOLES_MOST 112
 
 /* Zero-initialized; ended with holes_done(). */
 struct holes {

@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 
-#include "apply/conflict.h"
 #include "apply/parts.h"
 #include "common/text.h"
 #include "sql_apply.h"
@@ -115,7 +114,7 @@ static void append_resolved(struct text *columns, struct text *joins,
 		     n, is_promised, n, is_staged);
 }
 
-char *kin_sql(const struct bound_entity *bound)
+char *kin_sql(const struct bound_entity *bound, const char *resolving)
 {
 	struct text text = TEXT_INIT;
 	_cleanup_text_ struct text resolved = TEXT_INIT;
@@ -144,7 +143,7 @@ char *kin_sql(const struct bound_entity *bound)
 					      { "links", all_links },
 					      { "lost", all_lost },
 					      { "resolved", text_string(&resolved) },
-					      { "resolving", conflict_resolving(bound) },
+					      { "resolving", resolving },
 					      { "joins", text_string(&joins) },
 					      { NULL, NULL } });
 	return text_steal(&text);

@@ -6,8 +6,8 @@
 
 #include "catalog/binding.h"
 
-/* CTEs that make `resolved` of `examined`; "" for an entity without such references. The caller frees. */
-char *kin_sql(const struct bound_entity *bound);
+/* CTEs that make `resolving` of `examined`; "" for an entity without such references. The caller frees. */
+char *kin_sql(const struct bound_entity *bound, const char *resolving);
 
 /* What `examined` must have besides, for one such reference: "… AS x4_1,\n". The caller frees. */
 char *kin_sql_links(const struct bound_entity *bound, const struct written_column *written);

@@ -268,11 +268,12 @@ char *logged_ctes(const struct logged *logged, enum logged_change change, const 
 		{ "t_names", t_names },
 		{ "w_k", w_k },
 		{ "w_t", w_t },
+		{ "done", change == LOGGED_LOADED ? "\n   WHERE w.change IS NOT NULL" : "" },
 		{ NULL, NULL },
 	};
 
 	append_part(&text, sql_apply_logged, holes);
-	if (logged->place->before_images)
+	if (logged->place->before_images && change != LOGGED_LOADED)
 		append_image(&text, logged, change, old_key, holes);
 	return text_steal(&text);
 }

@@ -13,6 +13,7 @@
 
 /* What a statement did to its rows, and where it is known from what they were. */
 enum logged_change {
+	LOGGED_LOADED, /* inserted, where the id map had nothing of it; `change` is NULL where nothing was */
 	LOGGED_INSERTED, /* returns `mapped`, too: whether the id map has the row already */
 	LOGGED_UPDATED, /* as the statement has seen it; its key then is oN, or tN where the key stays */
 	LOGGED_DELETED,

@@ -7,7 +7,7 @@
 {written}_logged AS (
   INSERT INTO {change_log} (change, session, batch, kind, {k_names}, {t_names})
   SELECT w.change, {session_number}, {batch}, '{kind}', {w_k}, {w_t}
-    FROM {written} AS w
+    FROM {written} AS w{done}
 )
 
 -- name: imaged

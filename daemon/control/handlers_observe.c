@@ -8,6 +8,7 @@
 #include "apply/bulk_sql.h"
 #include "apply/delete_sql.h"
 #include "apply/entity_sql.h"
+#include "apply/load_sql.h"
 #include "apply/read_sql.h"
 #include "common/text.h"
 #include "control/bulk_plan.h"
@@ -262,8 +263,11 @@ static json_t *statements_of(const struct handlers *handlers, const struct bindi
 
 	add_statement(statements, "read", "source", read_sql_rows(binding, bound, "TRUE"));
 	add_statement(statements, "stage", "target", entity_sql_begin(bound, &place, false));
+	if (load_sql_is_possible(bound))
+		add_statement(statements, "load", "target",
+			      entity_sql_write(binding, bound, &place, WRITE_LOAD, false));
 	add_statement(statements, "write", "target",
-		      entity_sql_write(binding, bound, &place, false));
+		      entity_sql_write(binding, bound, &place, WRITE_ANY, false));
 	add_statement(statements, "delete", "target", delete_sql(binding, bound, &place, false));
 	return statements;
 }

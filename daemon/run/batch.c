@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "apply/delete_sql.h"
+#include "apply/load_sql.h"
 #include "apply/undo_sql.h"
 #include "base/fault.h"
 #include "common/clock.h"
@@ -17,6 +18,7 @@
 #include "sql_store.h"
 
 #define LOCK_TIMED_OUT "55P03"
+#define ROW_IS_THERE "23505"
 #define BATCH_DONE_ALREADY "MG001" /* migrated.claim_batch() */
 
 struct batch {
@@ -30,7 +32,7 @@ struct batch {
 	char **key_arrays;
 	char *warnings;
 	bool begun; /* a transaction is open on the target */
-	bool isolated;
+	enum write_way way;
 	struct batch_result result;
 	int64_t started_ms;
 	struct error error; /* why it failed, kept while the transaction is rolled back */
@@ -39,7 +41,7 @@ struct batch {
 };
 
 static void pump(struct batch *batch);
-static void write_rows(struct batch *batch, bool isolate);
+static void write_rows(struct batch *batch, enum write_way way, bool again);
 
 static const char *const kind_names[] = {
 	[BATCH_RANGE] = "range",     [BATCH_KEYS] = "keys",	[BATCH_DELETES] = "deletes",
@@ -251,7 +253,7 @@ static void on_pumped(void *arg, const struct pump_result *result)
 	else if (fault_point(deletes(batch) ? "delete.staged" : "batch.staged"))
 		fail(batch, fault_error(), "stage");
 	else
-		write_rows(batch, false);
+		write_rows(batch, batch->way, false);
 }
 
 static void pump(struct batch *batch)
@@ -275,6 +277,14 @@ static void pump(struct batch *batch)
 
 /* --- resolved, written, committed -------------------------------------------------------------- */
 
+/* A row that is there already is no bad one, when it was written as if it were not. */
+static enum write_way next_way(struct batch *batch, const struct error *err)
+{
+	batch->result.refused = true;
+	return batch->way == WRITE_LOAD && strcmp(err->sqlstate, ROW_IS_THERE) == 0 ? WRITE_ANY
+										    : WRITE_ISOLATE;
+}
+
 static void on_written(void *arg, const struct pg_answer *answer)
 {
 	struct batch *batch = arg;
@@ -283,21 +293,21 @@ static void on_written(void *arg, const struct pg_answer *answer)
 		fault_point(deletes(batch) ? "delete.committed" : "batch.committed");
 	if (answer->error == NULL)
 		on_counts(batch, answer);
-	else if (answer->error->kind == ERROR_DATA && !batch->isolated)
-		write_rows(batch, true);
+	else if (answer->error->kind == ERROR_DATA && batch->way != WRITE_ISOLATE)
+		write_rows(batch, next_way(batch, answer->error), true);
 	else
 		fail(batch, answer->error, "write");
 }
 
-static void write_rows(struct batch *batch, bool isolate)
+static void write_rows(struct batch *batch, enum write_way way, bool again)
 {
 	_cleanup_free_ char *sql = deletes(batch) ? delete_sql(batch->binding, batch->bound,
-							       &batch->place, isolate)
+							       &batch->place, way == WRITE_ISOLATE)
 						  : entity_sql_write(batch->binding, batch->bound,
-								     &batch->place, isolate);
+								     &batch->place, way, again);
 
-	batch->isolated = isolate;
-	if (isolate)
+	batch->way = way;
+	if (way == WRITE_ISOLATE)
 		fault_point("batch.isolated");
 	pg_continue(lane_target(batch->lane), sql, on_written, batch);
 	fault_point(deletes(batch) ? "delete.write_sent" : "batch.write_sent");
@@ -327,7 +337,7 @@ static void undo(struct batch *batch)
 }
 
 void batch_start(struct lane *lane, const struct binding *binding, const struct bound_entity *bound,
-		 const struct batch_place *place, const struct batch_spec *spec,
+		 const struct batch_place *place, const struct batch_spec *spec, bool first,
 		 batch_on_done *on_done, void *arg)
 {
 	struct batch *batch = memory_new(sizeof(*batch));
@@ -337,6 +347,7 @@ void batch_start(struct lane *lane, const struct binding *binding, const struct 
 		.binding = binding,
 		.bound = bound,
 		.spec = spec,
+		.way = first && load_sql_is_possible(bound) ? WRITE_LOAD : WRITE_ANY,
 		.place = *place,
 		.session = text_copy(place->session),
 		.analysis = text_copy(place->analysis),

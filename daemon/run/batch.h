@@ -75,15 +75,16 @@ struct batch_result {
 	int64_t rows; /* shipped */
 	int64_t bytes;
 	int64_t elapsed_ms;
+	bool refused; /* as it was tried first, and written another way */
 };
 
 /* err is NULL when the batch is done. The lane is still the caller's, with no transaction open. */
 typedef void batch_on_done(void *arg, const struct batch_result *result, const struct error *err);
 
-/* `place` is copied; its transaction is the lane's, its low and high are filled in from the spec. The spec, the binding and the bound entity must
-   outlive the batch. */
+/* `first`: most likely nothing of its rows has been carried yet, which makes it cheaper. `place` is copied; its transaction is the lane's, its
+   low and high are filled in from the spec. The spec, the binding and the bound entity must outlive the batch. */
 void batch_start(struct lane *lane, const struct binding *binding, const struct bound_entity *bound,
-		 const struct batch_place *place, const struct batch_spec *spec,
+		 const struct batch_place *place, const struct batch_spec *spec, bool first,
 		 batch_on_done *on_done, void *arg);
 
 #endif

@@ -11,6 +11,10 @@
 #include "common/text.h"
 #include "run/session.h"
 
+/* A batch that is refused as a first load costs half as much again: that pays as long as few are. */
+#define MOST_REFUSED 3
+#define ACCEPTED_EACH_REFUSED 3
+
 const char *entity_run_status(const struct entity_run *run)
 {
 	if (run->state == ENTITY_COMPLETED)
@@ -27,6 +31,12 @@ const char *entity_run_status(const struct entity_run *run)
 bool entity_run_is_over(const struct entity_run *run)
 {
 	return run->state >= ENTITY_COMPLETED;
+}
+
+bool entity_run_is_first(const struct entity_run *run)
+{
+	return run->whole && !session_is_full(run->session) &&
+	       run->refused <= MOST_REFUSED + run->accepted / ACCEPTED_EACH_REFUSED;
 }
 
 bool entity_run_has_moved(const struct entity_run *run)

@@ -88,6 +88,9 @@ struct entity_run {
 	struct batch_spec *deletes;
 	size_t delete_count;
 	size_t active; /* batches under way */
+	/* Batches that were done as they were tried first, and that were not, in this life. */
+	size_t accepted;
+	size_t refused;
 
 	/* Bulk mode (bulk.c). */
 	bool bulk_settled;	/* what was to be set aside is */
@@ -135,6 +138,9 @@ struct entity_run {
 const char *entity_run_status(const struct entity_run *run);
 
 bool entity_run_is_over(const struct entity_run *run);
+
+/* Is nothing of its rows carried yet, as far as one can see: also not by how its batches fare? */
+bool entity_run_is_first(const struct entity_run *run);
 
 /* Has carried its rows, so children may go. */
 bool entity_run_has_moved(const struct entity_run *run);

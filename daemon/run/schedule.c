@@ -339,6 +339,8 @@ static void batch_succeeded(struct entity_run *run, const struct batch_spec *spe
 	if (result->rows > 0 || spec->kind == BATCH_DELETES)
 		pace_measured(pace, &limits, rows > result->rows ? rows : result->rows,
 			      result->bytes, result->elapsed_ms);
+	run->refused += result->refused;
+	run->accepted += !result->refused;
 	entity_run_count(run, &result->counts);
 	tally_batch(run->session->means.tally, name_of(run), result);
 	if (result->counts.failed > 0)
@@ -384,7 +386,7 @@ static void start_batch(struct errand *errand)
 	struct batch_place place = place_of(session);
 
 	batch_start(errand->lane, session->binding, errand->run->bound, &place, &errand->spec,
-		    on_batch_done, errand);
+		    entity_run_is_first(errand->run), on_batch_done, errand);
 }
 
 void schedule_give(struct entity_run *run, struct lane *lane, const struct batch_spec *spec)

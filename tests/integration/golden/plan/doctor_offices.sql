@@ -40,6 +40,213 @@ CREATE TEMPORARY TABLE IF NOT EXISTS stage_doctor_offices (
 COPY pg_temp.stage_doctor_offices (k1, k2, f1_1, f2_1, c3, h1, h2) FROM STDIN (FORMAT binary);
 
 
+-- load, target
+SAVEPOINT applying;
+
+
+SET LOCAL enable_mergejoin = off;
+WITH resolved AS MATERIALIZED (
+  SELECT s.ctid AS row_id,
+         s.k1, s.k2,
+         s.h1,
+         s.h2,
+         FALSE AS mapped,
+         coalesce(r1_1.t1) AS t1,
+         coalesce(r2_1.t1) AS t2,
+         coalesce(r1_1.t1) AS v1,
+         coalesce(r2_1.t1) AS v2,
+         CAST(s.c3 AS boolean) AS v3,
+         CASE WHEN s.f1_1 IS NOT NULL AND coalesce(r1_1.t1) IS NULL THEN ARRAY[s.f1_1::text] END AS p1,
+         'doctors' AS q1,
+         CASE WHEN s.f2_1 IS NOT NULL AND coalesce(r2_1.t1) IS NULL THEN ARRAY[s.f2_1::text] END AS p2,
+         'offices' AS q2,
+
+         CASE WHEN coalesce(r1_1.t1) IS NULL AND NOT (s.f1_1 IS NOT NULL AND coalesce(r1_1.t1) IS NULL) THEN 1 WHEN coalesce(r2_1.t1) IS NULL AND NOT (s.f2_1 IS NOT NULL AND coalesce(r2_1.t1) IS NULL) THEN 2 WHEN s.c3 IS NULL THEN 3 END AS fault
+    FROM pg_temp.stage_doctor_offices AS s
+    LEFT JOIN migrated.id_map_doctors AS r1_1
+      ON r1_1.k1 = s.f1_1::integer
+    LEFT JOIN migrated.id_map_offices AS r2_1
+      ON r2_1.k1 = s.f2_1::integer
+),
+inserted AS (
+  INSERT INTO "public"."doctor_offices" AS t ("doctor_id", "office_id", "is_primary")
+  SELECT r.v1, r.v2, r.v3
+    FROM resolved AS r
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
+  RETURNING t."doctor_id" AS t1, t."office_id" AS t2, pg_catalog.hash_record_extended(ROW(t."doctor_id", t."office_id", t."is_primary"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
+),
+placed AS MATERIALIZED (
+  SELECT r.k1, r.k2, r.t1, r.t2, r.h1, r.h2, w.w1, w.change
+    FROM resolved AS r
+    LEFT JOIN inserted AS w
+      ON w.t1 = r.t1 AND w.t2 = r.t2
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
+),
+placed_logged AS (
+  INSERT INTO migrated.change_log_doctor_offices (change, session, batch, kind, k1, k2, t1, t2)
+  SELECT w.change, 0, 1, 'inserted', w.k1, w.k2, w.t1, w.t2
+    FROM placed AS w
+   WHERE w.change IS NOT NULL
+),
+mapped AS (
+  INSERT INTO migrated.id_map_doctor_offices (k1, k2, t1, t2, h1, h2, session, w1)
+  SELECT w.k1, w.k2, w.t1, w.t2, w.h1, w.h2, 0, w.w1
+    FROM placed AS w
+),
+dead AS (
+  INSERT INTO migrated.dead_letter AS d
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped, row)
+  SELECT 'doctor_offices', ARRAY[r.k1::text, r.k2::text], '00000000-0000-0000-0000-000000000000', 1, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message,
+         r.h1, r.h2, r.mapped, CASE WHEN 0 + coalesce(pg_catalog.pg_column_size(s.k1), 0) + coalesce(pg_catalog.pg_column_size(s.k2), 0) + coalesce(pg_catalog.pg_column_size(s.f1_1), 0) + coalesce(pg_catalog.pg_column_size(s.f2_1), 0) + coalesce(pg_catalog.pg_column_size(s.c3), 0) <= 262144
+              THEN pg_catalog.jsonb_build_object('key', pg_catalog.jsonb_build_object('doctor_id', pg_catalog.to_jsonb(s.k1), 'office_id', pg_catalog.to_jsonb(s.k2)),
+                   'columns', pg_catalog.jsonb_build_object('doctor_id', pg_catalog.to_jsonb(s.f1_1), 'office_id', pg_catalog.to_jsonb(s.f2_1), 'is_primary', pg_catalog.to_jsonb(s.c3))) END
+    FROM resolved AS r
+    JOIN (VALUES (1, 'resolve', '23502', NULL, 'doctor_id', 'NULL, where the target column must have a value'), (2, 'resolve', '23502', NULL, 'office_id', 'NULL, where the target column must have a value'), (3, 'resolve', '23502', NULL, 'is_primary', 'NULL, where the target column must have a value')) AS f (fault, phase, sqlstate, constraint_name, column_name, message)
+      ON f.fault = r.fault
+    JOIN pg_temp.stage_doctor_offices AS s
+      ON s.ctid = r.row_id
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         phase = excluded.phase,
+         sqlstate = excluded.sqlstate,
+         constraint_name = excluded.constraint_name,
+         column_name = excluded.column_name,
+         message = excluded.message,
+         h1 = coalesce(excluded.h1, d.h1),
+         h2 = coalesce(excluded.h2, d.h2),
+         mapped = excluded.mapped,
+         row = excluded.row,
+         attempts = d.attempts + 1,
+         state = CASE WHEN d.state = 'discarded'
+                       AND (d.h1, d.h2) IS NOT DISTINCT FROM (coalesce(excluded.h1, d.h1), coalesce(excluded.h2, d.h2))
+                      THEN 'discarded'
+                      ELSE 'open' END,
+         updated_at = pg_catalog.now()
+  RETURNING 1
+),
+waiting AS (
+  INSERT INTO migrated.parked AS p
+              (entity, legacy_key, column_name, parent_entity, parent_key, h1, h2, mapped, session, batch)
+  SELECT 'doctor_offices', ARRAY[r.k1::text, r.k2::text], w.column_name, w.parent_entity, w.parent_key, r.h1, r.h2, r.mapped, '00000000-0000-0000-0000-000000000000', 1
+    FROM resolved AS r
+   CROSS JOIN LATERAL (SELECT 'doctor_id', r.q1, r.p1 WHERE r.p1 IS NOT NULL UNION ALL SELECT 'office_id', r.q2, r.p2 WHERE r.p2 IS NOT NULL LIMIT 1) AS w (column_name, parent_entity, parent_key)
+   WHERE r.fault IS NULL AND (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET column_name = excluded.column_name,
+         parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         session = excluded.session,
+         batch = excluded.batch
+  RETURNING 1
+),
+later AS (
+  INSERT INTO migrated.deferred AS l
+              (entity, legacy_key, column_name, parent_entity, parent_key, session, batch)
+  SELECT 'doctor_offices', ARRAY[r.k1::text, r.k2::text], w.column_name, w.parent_entity, w.parent_key, '00000000-0000-0000-0000-000000000000', 1
+    FROM resolved AS r
+   CROSS JOIN LATERAL (SELECT NULL::text, NULL::text, NULL::text[]) AS w (column_name, parent_entity, parent_key)
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND FALSE
+      ON CONFLICT (entity, legacy_key, column_name) DO UPDATE
+     SET parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         session = excluded.session,
+         batch = excluded.batch
+)
+UPDATE migrated.batch AS b
+   SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM placed AS w WHERE w.change IS NULL),
+       failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),
+       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting)
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'doctor_offices'
+   AND b.number = 1
+;
+
+UPDATE migrated.dead_letter AS d
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_doctor_offices AS s
+ WHERE d.entity = 'doctor_offices'
+   AND d.legacy_key = ARRAY[s.k1::text, s.k2::text]
+   AND d.state IN ('open', 'discarded')
+   AND (d.session, d.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.parked AS p
+ USING pg_temp.stage_doctor_offices AS s
+ WHERE p.entity = 'doctor_offices'
+   AND p.legacy_key = ARRAY[s.k1::text, s.k2::text]
+   AND (p.session, p.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.deferred AS l
+ USING pg_temp.stage_doctor_offices AS s
+ WHERE l.entity = 'doctor_offices'
+   AND l.legacy_key = ARRAY[s.k1::text, s.k2::text]
+   AND (l.session, l.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.again AS g
+ USING pg_temp.stage_doctor_offices AS s
+ WHERE EXISTS (SELECT FROM migrated.again WHERE entity = 'doctor_offices')
+   AND g.entity = 'doctor_offices'
+   AND g.legacy_key = ARRAY[s.k1::text, s.k2::text]
+   AND g.requested_at <= pg_catalog.now();
+UPDATE migrated.conflict AS c
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_doctor_offices AS s
+ WHERE c.entity = 'doctor_offices'
+   AND c.legacy_key = ARRAY[s.k1::text, s.k2::text]
+   AND c.state = 'held'
+   AND (c.session, c.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+
+
+WITH absent AS MATERIALIZED (
+  SELECT c.legacy_key
+    FROM migrated.change AS c
+   WHERE (EXISTS (SELECT FROM migrated.again WHERE entity = 'doctor_offices')
+          OR EXISTS (SELECT FROM migrated.parked WHERE entity = 'doctor_offices')
+          OR EXISTS (SELECT FROM migrated.dead_letter WHERE entity = 'doctor_offices' AND state = 'open'))
+     AND c.analysis = '00000000-0000-0000-0000-000000000000'
+     AND c.entity = 'doctor_offices'
+     AND c.ordinal BETWEEN 1 AND 1
+     AND c.kind IN ('again', 'unparked')
+     AND c.legacy_key NOT IN (SELECT ARRAY[s.k1::text, s.k2::text] FROM pg_temp.stage_doctor_offices AS s)
+),
+closed AS (
+  UPDATE migrated.dead_letter AS d
+     SET state = 'resolved',
+         message = CASE WHEN d.mapped
+                        THEN 'not in the source any more; what the target has of it is the next sweep''s to find'
+                        ELSE 'not in the source any more' END,
+         updated_at = pg_catalog.now()
+    FROM absent AS a
+   WHERE d.entity = 'doctor_offices'
+     AND d.legacy_key = a.legacy_key
+     AND d.state IN ('open', 'discarded')
+),
+unparked AS (
+  DELETE FROM migrated.parked AS p
+   USING absent AS a
+   WHERE p.entity = 'doctor_offices'
+     AND p.legacy_key = a.legacy_key
+)
+DELETE FROM migrated.again AS g
+ USING absent AS a
+ WHERE g.entity = 'doctor_offices'
+   AND g.legacy_key = a.legacy_key
+   AND g.requested_at <= pg_catalog.now();
+
+UPDATE migrated.batch AS b
+   SET done = true,
+       begun_at = pg_catalog.now(),
+       finished_at = pg_catalog.clock_timestamp()
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'doctor_offices'
+   AND b.number = 1
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings, overwritten, kept, held;
+COMMIT;
+
+
 -- write, target
 SAVEPOINT applying;
 

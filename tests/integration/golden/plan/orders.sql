@@ -54,6 +54,221 @@ CREATE TEMPORARY TABLE IF NOT EXISTS stage_orders (
 COPY pg_temp.stage_orders (k1, f1_1, f2_1, c3, c4, c5, c6, c7, c8, c9, c10, c11, h1, h2) FROM STDIN (FORMAT binary);
 
 
+-- load, target
+SAVEPOINT applying;
+
+
+SET LOCAL enable_mergejoin = off;
+WITH resolved AS MATERIALIZED (
+  SELECT s.ctid AS row_id,
+         s.k1,
+         s.h1,
+         s.h2,
+         FALSE AS mapped,
+         pg_catalog.gen_random_uuid() AS t1,
+         coalesce(r1_1.t1) AS v1,
+         coalesce(r2_1.t1) AS v2,
+         CAST(CASE s.c3 WHEN '0' THEN 'draft' WHEN '1' THEN 'sent' WHEN '2' THEN 'accepted' WHEN '3' THEN 'in_production' WHEN '4' THEN 'shipped' WHEN '5' THEN 'cancelled' ELSE 'unknown' END AS order_status) AS v3,
+         CAST(s.c4 AS smallint) AS v4,
+         CAST(s.c5 AS text) AS v5,
+         CAST(s.c6 AS numeric(12,2)) AS v6,
+         CAST(s.c7 AS date) AS v7,
+         CAST(s.c8 AS text) AS v8,
+         CAST(s.c9 AS jsonb) AS v9,
+         CAST(s.c10 AS timestamp with time zone) AS v10,
+         CAST(s.c11 AS timestamp with time zone) AS v11,
+         CAST(s.k1 AS integer) AS v12,
+         CASE WHEN s.f1_1 IS NOT NULL AND coalesce(r1_1.t1) IS NULL THEN ARRAY[s.f1_1::text] END AS p1,
+         'patients' AS q1,
+         CASE WHEN s.f2_1 IS NOT NULL AND coalesce(r2_1.t1) IS NULL THEN ARRAY[s.f2_1::text] END AS p2,
+         'offices' AS q2,
+
+         CASE WHEN coalesce(r1_1.t1) IS NULL AND NOT (s.f1_1 IS NOT NULL AND coalesce(r1_1.t1) IS NULL) THEN 1 WHEN coalesce(r2_1.t1) IS NULL AND NOT (s.f2_1 IS NOT NULL AND coalesce(r2_1.t1) IS NULL) THEN 2 WHEN CASE s.c3 WHEN '0' THEN 'draft' WHEN '1' THEN 'sent' WHEN '2' THEN 'accepted' WHEN '3' THEN 'in_production' WHEN '4' THEN 'shipped' WHEN '5' THEN 'cancelled' ELSE 'unknown' END IS NULL THEN 3 WHEN s.c4 IS NULL THEN 4 WHEN s.c9 IS NULL THEN 5 WHEN s.c10 IS NULL THEN 6 END AS fault
+    FROM pg_temp.stage_orders AS s
+    LEFT JOIN migrated.id_map_patients AS r1_1
+      ON r1_1.k1 = s.f1_1::integer
+    LEFT JOIN migrated.id_map_offices AS r2_1
+      ON r2_1.k1 = s.f2_1::integer
+),
+inserted AS (
+  INSERT INTO "public"."orders" AS t ("id", "patient_id", "office_id", "status", "priority", "reference", "total", "due_date", "notes", "metadata", "created_at", "updated_at", "legacy_instruction_id")
+  SELECT r.t1, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11, r.v12
+    FROM resolved AS r
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
+  RETURNING t."id" AS t1, pg_catalog.hash_record_extended(ROW(t."patient_id", t."office_id", (t."status")::text COLLATE "C", t."priority", (t."reference")::text COLLATE "C", pg_catalog.numeric_send(t."total"), t."due_date", (t."notes")::text COLLATE "C", pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_instruction_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
+),
+placed AS MATERIALIZED (
+  SELECT r.k1, r.t1, r.h1, r.h2, w.w1, w.change
+    FROM resolved AS r
+    LEFT JOIN inserted AS w
+      ON w.t1 = r.t1
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END
+),
+placed_logged AS (
+  INSERT INTO migrated.change_log_orders (change, session, batch, kind, k1, t1)
+  SELECT w.change, 0, 1, 'inserted', w.k1, w.t1
+    FROM placed AS w
+   WHERE w.change IS NOT NULL
+),
+mapped AS (
+  INSERT INTO migrated.id_map_orders (k1, t1, h1, h2, session, w1)
+  SELECT w.k1, w.t1, w.h1, w.h2, 0, w.w1
+    FROM placed AS w
+),
+dead AS (
+  INSERT INTO migrated.dead_letter AS d
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped, row)
+  SELECT 'orders', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message,
+         r.h1, r.h2, r.mapped, CASE WHEN 0 + coalesce(pg_catalog.pg_column_size(s.k1), 0) + coalesce(pg_catalog.pg_column_size(s.f1_1), 0) + coalesce(pg_catalog.pg_column_size(s.f2_1), 0) + coalesce(pg_catalog.pg_column_size(s.c3), 0) + coalesce(pg_catalog.pg_column_size(s.c4), 0) + coalesce(pg_catalog.pg_column_size(s.c5), 0) + coalesce(pg_catalog.pg_column_size(s.c6), 0) + coalesce(pg_catalog.pg_column_size(s.c7), 0) + coalesce(pg_catalog.pg_column_size(s.c8), 0) + coalesce(pg_catalog.pg_column_size(s.c9), 0) + coalesce(pg_catalog.pg_column_size(s.c10), 0) + coalesce(pg_catalog.pg_column_size(s.c11), 0) <= 262144
+              THEN pg_catalog.jsonb_build_object('key', pg_catalog.jsonb_build_object('id', pg_catalog.to_jsonb(s.k1)),
+                   'columns', pg_catalog.jsonb_build_object('patient_id', pg_catalog.to_jsonb(s.f1_1), 'office_id', pg_catalog.to_jsonb(s.f2_1), 'status', pg_catalog.to_jsonb(s.c3::text), 'priority', pg_catalog.to_jsonb(s.c4), 'reference', pg_catalog.to_jsonb(s.c5::text), 'total', pg_catalog.to_jsonb(s.c6), 'due_date', pg_catalog.to_jsonb(s.c7::text), 'notes', pg_catalog.to_jsonb(s.c8::text), 'metadata', pg_catalog.to_jsonb(s.c9), 'created_at', pg_catalog.to_jsonb(s.c10::text), 'updated_at', pg_catalog.to_jsonb(s.c11::text))) END
+    FROM resolved AS r
+    JOIN (VALUES (1, 'resolve', '23502', NULL, 'patient_id', 'NULL, where the target column must have a value'), (2, 'resolve', '23502', NULL, 'office_id', 'NULL, where the target column must have a value'), (3, 'resolve', '23502', NULL, 'status', 'NULL, where the target column must have a value'), (4, 'resolve', '23502', NULL, 'priority', 'NULL, where the target column must have a value'), (5, 'resolve', '23502', NULL, 'metadata', 'NULL, where the target column must have a value'), (6, 'resolve', '23502', NULL, 'created_at', 'NULL, where the target column must have a value')) AS f (fault, phase, sqlstate, constraint_name, column_name, message)
+      ON f.fault = r.fault
+    JOIN pg_temp.stage_orders AS s
+      ON s.ctid = r.row_id
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         phase = excluded.phase,
+         sqlstate = excluded.sqlstate,
+         constraint_name = excluded.constraint_name,
+         column_name = excluded.column_name,
+         message = excluded.message,
+         h1 = coalesce(excluded.h1, d.h1),
+         h2 = coalesce(excluded.h2, d.h2),
+         mapped = excluded.mapped,
+         row = excluded.row,
+         attempts = d.attempts + 1,
+         state = CASE WHEN d.state = 'discarded'
+                       AND (d.h1, d.h2) IS NOT DISTINCT FROM (coalesce(excluded.h1, d.h1), coalesce(excluded.h2, d.h2))
+                      THEN 'discarded'
+                      ELSE 'open' END,
+         updated_at = pg_catalog.now()
+  RETURNING 1
+),
+waiting AS (
+  INSERT INTO migrated.parked AS p
+              (entity, legacy_key, column_name, parent_entity, parent_key, h1, h2, mapped, session, batch)
+  SELECT 'orders', ARRAY[r.k1::text], w.column_name, w.parent_entity, w.parent_key, r.h1, r.h2, r.mapped, '00000000-0000-0000-0000-000000000000', 1
+    FROM resolved AS r
+   CROSS JOIN LATERAL (SELECT 'patient_id', r.q1, r.p1 WHERE r.p1 IS NOT NULL UNION ALL SELECT 'office_id', r.q2, r.p2 WHERE r.p2 IS NOT NULL LIMIT 1) AS w (column_name, parent_entity, parent_key)
+   WHERE r.fault IS NULL AND (r.p1 IS NOT NULL OR r.p2 IS NOT NULL)
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET column_name = excluded.column_name,
+         parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         session = excluded.session,
+         batch = excluded.batch
+  RETURNING 1
+),
+later AS (
+  INSERT INTO migrated.deferred AS l
+              (entity, legacy_key, column_name, parent_entity, parent_key, session, batch)
+  SELECT 'orders', ARRAY[r.k1::text], w.column_name, w.parent_entity, w.parent_key, '00000000-0000-0000-0000-000000000000', 1
+    FROM resolved AS r
+   CROSS JOIN LATERAL (SELECT NULL::text, NULL::text, NULL::text[]) AS w (column_name, parent_entity, parent_key)
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND FALSE
+      ON CONFLICT (entity, legacy_key, column_name) DO UPDATE
+     SET parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         session = excluded.session,
+         batch = excluded.batch
+)
+UPDATE migrated.batch AS b
+   SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM placed AS w WHERE w.change IS NULL),
+       failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),
+       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting)
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'orders'
+   AND b.number = 1
+;
+
+UPDATE migrated.dead_letter AS d
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_orders AS s
+ WHERE d.entity = 'orders'
+   AND d.legacy_key = ARRAY[s.k1::text]
+   AND d.state IN ('open', 'discarded')
+   AND (d.session, d.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.parked AS p
+ USING pg_temp.stage_orders AS s
+ WHERE p.entity = 'orders'
+   AND p.legacy_key = ARRAY[s.k1::text]
+   AND (p.session, p.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.deferred AS l
+ USING pg_temp.stage_orders AS s
+ WHERE l.entity = 'orders'
+   AND l.legacy_key = ARRAY[s.k1::text]
+   AND (l.session, l.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.again AS g
+ USING pg_temp.stage_orders AS s
+ WHERE EXISTS (SELECT FROM migrated.again WHERE entity = 'orders')
+   AND g.entity = 'orders'
+   AND g.legacy_key = ARRAY[s.k1::text]
+   AND g.requested_at <= pg_catalog.now();
+UPDATE migrated.conflict AS c
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_orders AS s
+ WHERE c.entity = 'orders'
+   AND c.legacy_key = ARRAY[s.k1::text]
+   AND c.state = 'held'
+   AND (c.session, c.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+
+
+WITH absent AS MATERIALIZED (
+  SELECT c.legacy_key
+    FROM migrated.change AS c
+   WHERE (EXISTS (SELECT FROM migrated.again WHERE entity = 'orders')
+          OR EXISTS (SELECT FROM migrated.parked WHERE entity = 'orders')
+          OR EXISTS (SELECT FROM migrated.dead_letter WHERE entity = 'orders' AND state = 'open'))
+     AND c.analysis = '00000000-0000-0000-0000-000000000000'
+     AND c.entity = 'orders'
+     AND c.ordinal BETWEEN 1 AND 1
+     AND c.kind IN ('again', 'unparked')
+     AND c.legacy_key NOT IN (SELECT ARRAY[s.k1::text] FROM pg_temp.stage_orders AS s)
+),
+closed AS (
+  UPDATE migrated.dead_letter AS d
+     SET state = 'resolved',
+         message = CASE WHEN d.mapped
+                        THEN 'not in the source any more; what the target has of it is the next sweep''s to find'
+                        ELSE 'not in the source any more' END,
+         updated_at = pg_catalog.now()
+    FROM absent AS a
+   WHERE d.entity = 'orders'
+     AND d.legacy_key = a.legacy_key
+     AND d.state IN ('open', 'discarded')
+),
+unparked AS (
+  DELETE FROM migrated.parked AS p
+   USING absent AS a
+   WHERE p.entity = 'orders'
+     AND p.legacy_key = a.legacy_key
+)
+DELETE FROM migrated.again AS g
+ USING absent AS a
+ WHERE g.entity = 'orders'
+   AND g.legacy_key = a.legacy_key
+   AND g.requested_at <= pg_catalog.now();
+
+UPDATE migrated.batch AS b
+   SET done = true,
+       begun_at = pg_catalog.now(),
+       finished_at = pg_catalog.clock_timestamp()
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'orders'
+   AND b.number = 1
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings, overwritten, kept, held;
+COMMIT;
+
+
 -- write, target
 SAVEPOINT applying;
 

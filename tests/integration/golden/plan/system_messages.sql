@@ -58,6 +58,226 @@ CREATE TEMPORARY TABLE IF NOT EXISTS stage_system_messages (
 COPY pg_temp.stage_system_messages (k1, c1, f2_1, w2, f3_1, w3, f4_1, w4, c5, c6, c7, c8, c9, c10, h1, h2) FROM STDIN (FORMAT binary);
 
 
+-- load, target
+SAVEPOINT applying;
+
+
+SET LOCAL enable_mergejoin = off;
+WITH resolved AS MATERIALIZED (
+  SELECT s.ctid AS row_id,
+         s.k1,
+         s.h1,
+         s.h2,
+         FALSE AS mapped,
+         pg_catalog.gen_random_uuid() AS t1,
+         CAST(CASE s.c1 WHEN '7' THEN 'order' WHEN '8' THEN 'case' ELSE NULL END AS text) AS v1,
+         coalesce(r2_1.t1, r2_2.t1) AS v2,
+         coalesce(r3_1.t1) AS v3,
+         coalesce(r4_1.t1) AS v4,
+         CAST(s.c5 AS text) AS v5,
+         CAST(migrated.json_or_null(s.c6) AS jsonb) AS v6,
+         CAST(CASE s.c7 WHEN '0' THEN 'email' WHEN '1' THEN 'sms' WHEN '2' THEN 'push' WHEN '3' THEN 'in_app' END AS message_channel) AS v7,
+         CAST(s.c8 AS boolean) AS v8,
+         CAST(s.c9 AS timestamp with time zone) AS v9,
+         CAST(s.c10 AS timestamp with time zone) AS v10,
+         CAST(s.k1 AS bigint) AS v11,
+         CASE WHEN s.f2_1 IS NOT NULL AND s.w2 IS NOT NULL AND coalesce(r2_1.t1, r2_2.t1) IS NULL THEN ARRAY[s.f2_1::text] END AS p2,
+         CASE s.w2 WHEN 1 THEN 'orders' WHEN 2 THEN 'cases' END AS q2,
+         CASE WHEN s.f3_1 IS NOT NULL AND s.w3 IS NOT NULL AND coalesce(r3_1.t1) IS NULL THEN ARRAY[s.f3_1::text] END AS p3,
+         CASE s.w3 WHEN 1 THEN 'orders' END AS q3,
+         CASE WHEN s.f4_1 IS NOT NULL AND s.w4 IS NOT NULL AND coalesce(r4_1.t1) IS NULL THEN ARRAY[s.f4_1::text] END AS p4,
+         CASE s.w4 WHEN 1 THEN 'cases' END AS q4,
+
+         CASE WHEN s.c5 IS NULL THEN 1 WHEN s.c7 NOT IN ('0', '1', '2', '3') THEN 2 WHEN CASE s.c7 WHEN '0' THEN 'email' WHEN '1' THEN 'sms' WHEN '2' THEN 'push' WHEN '3' THEN 'in_app' END IS NULL THEN 3 WHEN s.c8 IS NULL THEN 4 WHEN s.c10 IS NULL THEN 5 END AS fault
+    FROM pg_temp.stage_system_messages AS s
+    LEFT JOIN migrated.id_map_orders AS r2_1
+      ON r2_1.k1 = s.f2_1::integer AND s.w2 = 1
+    LEFT JOIN migrated.id_map_cases AS r2_2
+      ON r2_2.k1 = s.f2_1::integer AND s.w2 = 2
+    LEFT JOIN migrated.id_map_orders AS r3_1
+      ON r3_1.k1 = s.f3_1::integer AND s.w3 = 1
+    LEFT JOIN migrated.id_map_cases AS r4_1
+      ON r4_1.k1 = s.f4_1::integer AND s.w4 = 1
+),
+inserted AS (
+  INSERT INTO "public"."system_messages" AS t ("id", "item_type", "item_id", "order_id", "case_id", "template_key", "context", "channel", "is_read", "sent_at", "created_at", "legacy_notification_id")
+  SELECT r.t1, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11
+    FROM resolved AS r
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END
+  RETURNING t."id" AS t1, pg_catalog.hash_record_extended(ROW((t."item_type")::text COLLATE "C", t."item_id", t."order_id", t."case_id", (t."template_key")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), (t."channel")::text COLLATE "C", t."is_read", pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.int8send(t."legacy_notification_id")), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
+),
+placed AS MATERIALIZED (
+  SELECT r.k1, r.t1, r.h1, r.h2, w.w1, w.change
+    FROM resolved AS r
+    LEFT JOIN inserted AS w
+      ON w.t1 = r.t1
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END
+),
+placed_logged AS (
+  INSERT INTO migrated.change_log_system_messages (change, session, batch, kind, k1, t1)
+  SELECT w.change, 0, 1, 'inserted', w.k1, w.t1
+    FROM placed AS w
+   WHERE w.change IS NOT NULL
+),
+mapped AS (
+  INSERT INTO migrated.id_map_system_messages (k1, t1, h1, h2, session, w1)
+  SELECT w.k1, w.t1, w.h1, w.h2, 0, w.w1
+    FROM placed AS w
+),
+dead AS (
+  INSERT INTO migrated.dead_letter AS d
+              (entity, legacy_key, session, batch, phase, sqlstate, constraint_name, column_name, message, h1, h2, mapped, row)
+  SELECT 'system_messages', ARRAY[r.k1::text], '00000000-0000-0000-0000-000000000000', 1, f.phase, f.sqlstate, f.constraint_name, f.column_name, f.message,
+         r.h1, r.h2, r.mapped, CASE WHEN 0 + coalesce(pg_catalog.pg_column_size(s.k1), 0) + coalesce(pg_catalog.pg_column_size(s.c1), 0) + coalesce(pg_catalog.pg_column_size(s.f2_1), 0) + coalesce(pg_catalog.pg_column_size(s.w2), 0) + coalesce(pg_catalog.pg_column_size(s.f3_1), 0) + coalesce(pg_catalog.pg_column_size(s.w3), 0) + coalesce(pg_catalog.pg_column_size(s.f4_1), 0) + coalesce(pg_catalog.pg_column_size(s.w4), 0) + coalesce(pg_catalog.pg_column_size(s.c5), 0) + coalesce(pg_catalog.pg_column_size(s.c6), 0) + coalesce(pg_catalog.pg_column_size(s.c7), 0) + coalesce(pg_catalog.pg_column_size(s.c8), 0) + coalesce(pg_catalog.pg_column_size(s.c9), 0) + coalesce(pg_catalog.pg_column_size(s.c10), 0) <= 262144
+              THEN pg_catalog.jsonb_build_object('key', pg_catalog.jsonb_build_object('id', pg_catalog.to_jsonb(s.k1)),
+                   'columns', pg_catalog.jsonb_build_object('item_type', pg_catalog.to_jsonb(s.c1::text), 'item_id', pg_catalog.to_jsonb(s.f2_1), 'order_id', pg_catalog.to_jsonb(s.f3_1), 'case_id', pg_catalog.to_jsonb(s.f4_1), 'template_key', pg_catalog.to_jsonb(s.c5::text), 'context', pg_catalog.to_jsonb(s.c6::text), 'channel', pg_catalog.to_jsonb(s.c7::text), 'is_read', pg_catalog.to_jsonb(s.c8), 'sent_at', pg_catalog.to_jsonb(s.c9::text), 'created_at', pg_catalog.to_jsonb(s.c10::text))) END
+    FROM resolved AS r
+    JOIN (VALUES (1, 'resolve', '23502', NULL, 'template_key', 'NULL, where the target column must have a value'), (2, 'resolve', '22000', NULL, 'channel', 'no row of the value table fits, and there is no default'), (3, 'resolve', '23502', NULL, 'channel', 'NULL, where the target column must have a value'), (4, 'resolve', '23502', NULL, 'is_read', 'NULL, where the target column must have a value'), (5, 'resolve', '23502', NULL, 'created_at', 'NULL, where the target column must have a value')) AS f (fault, phase, sqlstate, constraint_name, column_name, message)
+      ON f.fault = r.fault
+    JOIN pg_temp.stage_system_messages AS s
+      ON s.ctid = r.row_id
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET session = excluded.session,
+         batch = excluded.batch,
+         phase = excluded.phase,
+         sqlstate = excluded.sqlstate,
+         constraint_name = excluded.constraint_name,
+         column_name = excluded.column_name,
+         message = excluded.message,
+         h1 = coalesce(excluded.h1, d.h1),
+         h2 = coalesce(excluded.h2, d.h2),
+         mapped = excluded.mapped,
+         row = excluded.row,
+         attempts = d.attempts + 1,
+         state = CASE WHEN d.state = 'discarded'
+                       AND (d.h1, d.h2) IS NOT DISTINCT FROM (coalesce(excluded.h1, d.h1), coalesce(excluded.h2, d.h2))
+                      THEN 'discarded'
+                      ELSE 'open' END,
+         updated_at = pg_catalog.now()
+  RETURNING 1
+),
+waiting AS (
+  INSERT INTO migrated.parked AS p
+              (entity, legacy_key, column_name, parent_entity, parent_key, h1, h2, mapped, session, batch)
+  SELECT 'system_messages', ARRAY[r.k1::text], w.column_name, w.parent_entity, w.parent_key, r.h1, r.h2, r.mapped, '00000000-0000-0000-0000-000000000000', 1
+    FROM resolved AS r
+   CROSS JOIN LATERAL (SELECT 'item_id', r.q2, r.p2 WHERE r.p2 IS NOT NULL UNION ALL SELECT 'order_id', r.q3, r.p3 WHERE r.p3 IS NOT NULL UNION ALL SELECT 'case_id', r.q4, r.p4 WHERE r.p4 IS NOT NULL LIMIT 1) AS w (column_name, parent_entity, parent_key)
+   WHERE r.fault IS NULL AND (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL)
+      ON CONFLICT (entity, legacy_key) DO UPDATE
+     SET column_name = excluded.column_name,
+         parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         h1 = excluded.h1,
+         h2 = excluded.h2,
+         mapped = excluded.mapped,
+         session = excluded.session,
+         batch = excluded.batch
+  RETURNING 1
+),
+later AS (
+  INSERT INTO migrated.deferred AS l
+              (entity, legacy_key, column_name, parent_entity, parent_key, session, batch)
+  SELECT 'system_messages', ARRAY[r.k1::text], w.column_name, w.parent_entity, w.parent_key, '00000000-0000-0000-0000-000000000000', 1
+    FROM resolved AS r
+   CROSS JOIN LATERAL (SELECT NULL::text, NULL::text, NULL::text[]) AS w (column_name, parent_entity, parent_key)
+   WHERE CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END AND FALSE
+      ON CONFLICT (entity, legacy_key, column_name) DO UPDATE
+     SET parent_entity = excluded.parent_entity,
+         parent_key = excluded.parent_key,
+         session = excluded.session,
+         batch = excluded.batch
+)
+UPDATE migrated.batch AS b
+   SET inserted = b.inserted + (SELECT pg_catalog.count(*) FROM inserted),
+       unchanged = b.unchanged + (SELECT pg_catalog.count(*) FROM placed AS w WHERE w.change IS NULL),
+       failed = b.failed + (SELECT pg_catalog.count(*) FROM dead),
+       parked = b.parked + (SELECT pg_catalog.count(*) FROM waiting)
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'system_messages'
+   AND b.number = 1
+;
+
+UPDATE migrated.dead_letter AS d
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_system_messages AS s
+ WHERE d.entity = 'system_messages'
+   AND d.legacy_key = ARRAY[s.k1::text]
+   AND d.state IN ('open', 'discarded')
+   AND (d.session, d.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.parked AS p
+ USING pg_temp.stage_system_messages AS s
+ WHERE p.entity = 'system_messages'
+   AND p.legacy_key = ARRAY[s.k1::text]
+   AND (p.session, p.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.deferred AS l
+ USING pg_temp.stage_system_messages AS s
+ WHERE l.entity = 'system_messages'
+   AND l.legacy_key = ARRAY[s.k1::text]
+   AND (l.session, l.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+DELETE FROM migrated.again AS g
+ USING pg_temp.stage_system_messages AS s
+ WHERE EXISTS (SELECT FROM migrated.again WHERE entity = 'system_messages')
+   AND g.entity = 'system_messages'
+   AND g.legacy_key = ARRAY[s.k1::text]
+   AND g.requested_at <= pg_catalog.now();
+UPDATE migrated.conflict AS c
+   SET state = 'resolved',
+       updated_at = pg_catalog.now()
+  FROM pg_temp.stage_system_messages AS s
+ WHERE c.entity = 'system_messages'
+   AND c.legacy_key = ARRAY[s.k1::text]
+   AND c.state = 'held'
+   AND (c.session, c.batch) IS DISTINCT FROM ('00000000-0000-0000-0000-000000000000'::uuid, 1);
+
+
+WITH absent AS MATERIALIZED (
+  SELECT c.legacy_key
+    FROM migrated.change AS c
+   WHERE (EXISTS (SELECT FROM migrated.again WHERE entity = 'system_messages')
+          OR EXISTS (SELECT FROM migrated.parked WHERE entity = 'system_messages')
+          OR EXISTS (SELECT FROM migrated.dead_letter WHERE entity = 'system_messages' AND state = 'open'))
+     AND c.analysis = '00000000-0000-0000-0000-000000000000'
+     AND c.entity = 'system_messages'
+     AND c.ordinal BETWEEN 1 AND 1
+     AND c.kind IN ('again', 'unparked')
+     AND c.legacy_key NOT IN (SELECT ARRAY[s.k1::text] FROM pg_temp.stage_system_messages AS s)
+),
+closed AS (
+  UPDATE migrated.dead_letter AS d
+     SET state = 'resolved',
+         message = CASE WHEN d.mapped
+                        THEN 'not in the source any more; what the target has of it is the next sweep''s to find'
+                        ELSE 'not in the source any more' END,
+         updated_at = pg_catalog.now()
+    FROM absent AS a
+   WHERE d.entity = 'system_messages'
+     AND d.legacy_key = a.legacy_key
+     AND d.state IN ('open', 'discarded')
+),
+unparked AS (
+  DELETE FROM migrated.parked AS p
+   USING absent AS a
+   WHERE p.entity = 'system_messages'
+     AND p.legacy_key = a.legacy_key
+)
+DELETE FROM migrated.again AS g
+ USING absent AS a
+ WHERE g.entity = 'system_messages'
+   AND g.legacy_key = a.legacy_key
+   AND g.requested_at <= pg_catalog.now();
+
+UPDATE migrated.batch AS b
+   SET done = true,
+       begun_at = pg_catalog.now(),
+       finished_at = pg_catalog.clock_timestamp()
+ WHERE b.session = '00000000-0000-0000-0000-000000000000'
+   AND b.entity = 'system_messages'
+   AND b.number = 1
+RETURNING inserted, updated, unchanged, deleted, failed, parked, warned, warnings, overwritten, kept, held;
+COMMIT;
+
+
 -- write, target
 SAVEPOINT applying;
 
