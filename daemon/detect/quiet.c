@@ -1,12 +1,18 @@
 /*
  * Asks of all entities at once whether anything may have changed; see quiet.h.
  *
- *   moment ──▶ what is kept ──▶ probes on the source ──▶ rows that they found, compared ──▶ watermarks moved on
+ *   moment ┐
+ *          ├──▶ probes on the source ──▶ rows that they found, compared ──▶ watermarks moved on
+ *   what is kept ┘
  *
  * A probe is "is there a row that the watermark does not vouch for?"; entities of one table share it. Where rows say
  * which transaction wrote them, that is asked too: rows within the overlap that were handled long ago then do not count. And when no
  * transaction at all was over since the watermark, there is nothing to ask. While a long transaction is under way, what others have
  * written since it began is found again and again; so the rows that a probe has found are compared, if they are few.
+ *
+ * Nothing but reading it tells of a table that none of its rows was written: so all of them are read by one statement. It names the
+ * transactions one by one, as long as they are few: comparing numbers costs less than age(), which also forbids
+ * the server to read with several processes at once.
  */
 #include "detect/quiet.h"
 
@@ -22,9 +28,17 @@
 /* So many rows that a probe has found are compared at once; with more it is a session's work. */
 #define MOST_ROWS 500
 
+/* So many transactions are named one by one; a server that looks them up in no hash table (before 14) gets fewer. */
+#define MOST_NAMED 10000
+#define MOST_NAMED_UNHASHED 8
+
+/* Transaction numbers below are not given out when they begin anew (PostgreSQL's FirstNormalTransactionId). */
+#define FIRST_TRANSACTION 3
+
 struct quiet_entity {
 	struct watermark kept;
 	char observed[24];
+	bool waits; /* there are rows that could go on now, or its mapping is another */
 	char *condition; /* of the rows that its strategy would read and that were written since; NULL: not by rows */
 	bool compared;	/* its probe has found rows, which are compared now */
 	size_t *probes; /* indexes */
@@ -35,11 +49,18 @@ struct quiet {
 	const struct binding *binding;
 	struct pg_connection *source;
 	struct pg_connection *target;
+	int64_t sweep_after_ms;
+	size_t awaited;	    /* answers: the moment, and what is kept */
+	struct error error; /* of one of them */
 	struct moment moment;
+	char *held;
+	bool sweep_is_due;
 	struct quiet_entity *entities; /* as many as the set, in its order */
 	bool *changed;
-	char **probes; /* conditions without a row around them */
+	char **probes; /* relations and conditions: "FROM … WHERE …" */
 	size_t probe_count;
+	char **named; /* transactions, as arrays that the probes' conditions refer to */
+	size_t named_count;
 	quiet_on_done *on_done;
 	void *arg;
 };
@@ -49,19 +70,30 @@ static size_t entity_count(const struct quiet *quiet)
 	return quiet->binding->set->count;
 }
 
+static void free_texts(char **texts, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(texts[i]);
+	free(texts);
+}
+
 /* The binding may be gone when on_done() returns. */
 static void finish(struct quiet *quiet, const struct error *err)
 {
+	struct quiet_answer answer = { .held = quiet->held,
+				       .sweep_is_due = quiet->sweep_is_due,
+				       .may_have_changed = quiet->changed };
+
 	for (size_t i = 0; i < entity_count(quiet); i++) {
 		free(quiet->entities[i].probes);
 		free(quiet->entities[i].condition);
 	}
-	for (size_t i = 0; i < quiet->probe_count; i++)
-		free(quiet->probes[i]);
-	free(quiet->probes);
+	free_texts(quiet->probes, quiet->probe_count);
+	free_texts(quiet->named, quiet->named_count);
 	free(quiet->entities);
-	quiet->on_done(quiet->arg, err == NULL ? quiet->changed : NULL, err);
+	quiet->on_done(quiet->arg, err == NULL ? &answer : NULL, err);
 	free(quiet->changed);
+	free(quiet->held);
 	free(quiet);
 }
 
@@ -235,17 +267,20 @@ static void on_probed(void *arg, const struct pg_answer *answer)
 {
 	struct quiet *quiet = arg;
 	const PGresult *result = pg_answer_rows(answer);
+	_cleanup_free_ bool *has_rows = memory_new(quiet->probe_count * sizeof(*has_rows));
 
 	if (answer->error != NULL) {
 		finish(quiet, answer->error);
 		return;
 	}
+	for (int row = 0; row < PQntuples(result); row++)
+		has_rows[strtoul(PQgetvalue(result, row, 0), NULL, 10)] = true;
 	for (size_t i = 0; i < entity_count(quiet); i++) {
 		struct quiet_entity *entity = &quiet->entities[i];
 		bool found = false;
 
 		for (size_t j = 0; j < entity->probe_count; j++)
-			found |= PQgetvalue(result, 0, (int)entity->probes[j])[0] == 't';
+			found |= has_rows[entity->probes[j]];
 		entity->compared = found && entity->condition != NULL;
 		quiet->changed[i] |= found && entity->condition == NULL;
 	}
@@ -262,12 +297,13 @@ static void probe(struct quiet *quiet)
 		return;
 	}
 	for (size_t i = 0; i < quiet->probe_count; i++) {
-		text_separate(&probes, ",\n       ");
-		text_append(&probes, quiet->probes[i]);
+		text_separate(&probes, "\n UNION ALL\n");
+		text_appendf(&probes, "SELECT %zu AS probe %s", i, quiet->probes[i]);
 	}
 	text_fill(&sql, sql_detect_quiet_probe,
 		  (const struct text_hole[]){ { "probes", text_string(&probes) }, { NULL, NULL } });
-	pg_submit(quiet->source, text_string(&sql), 0, NULL, on_probed, quiet);
+	pg_submit(quiet->source, text_string(&sql), quiet->named_count,
+		  (const char *const *)quiet->named, on_probed, quiet);
 }
 
 /* Takes the probe over; one that is there already is shared. */
@@ -289,59 +325,107 @@ static void add_probe(struct quiet *quiet, size_t index, char *condition)
 	entity->probes[entity->probe_count++] = i;
 }
 
-static char *table_probe(const char *table, const char *condition)
+/* The transactions that were not over at the watermark and are, or are under way, now: as an array. Those that begin later are left to
+   the next look. */
+static char *transactions(int64_t from, int64_t until)
 {
-	return text_format("EXISTS (SELECT FROM %s AS source WHERE %s)", table, condition);
+	struct text text = TEXT_INIT;
+
+	text_append(&text, "{");
+	for (int64_t number = from; number < until; number++)
+		if ((uint32_t)number >= FIRST_TRANSACTION)
+			text_appendf(&text, "%s%" PRIu32, text.length > 1 ? "," : "",
+				     (uint32_t)number);
+	text_append(&text, "}");
+	return text_steal(&text);
+}
+
+static size_t name_transactions(struct quiet *quiet, char *array)
+{
+	size_t i = 0;
+
+	while (i < quiet->named_count && strcmp(quiet->named[i], array) != 0)
+		i++;
+	if (i < quiet->named_count) {
+		free(array);
+	} else {
+		quiet->named = memory_grow(quiet->named, i + 1, sizeof(*quiet->named));
+		quiet->named[quiet->named_count++] = array;
+	}
+	return i;
+}
+
+/* Of the row `source`, in a probe: was it written by a transaction that was not over at the watermark? */
+static char *named_condition(struct quiet *quiet, size_t index)
+{
+	const struct watermark *kept = &quiet->entities[index].kept;
+	bool hashed = pg_connection_server_version(quiet->source) >= 140000;
+	int64_t most = hashed ? MOST_NAMED : MOST_NAMED_UNHASHED;
+
+	if (quiet->moment.xmax < kept->xmin || quiet->moment.xmax - kept->xmin > most)
+		return watermark_xmin_condition(kept);
+	return text_format("source.xmin = ANY ($%zu::pg_catalog.xid[])",
+			   name_transactions(quiet, transactions(kept->xmin, quiet->moment.xmax)) +
+				   1);
+}
+
+static char *table_rows(const char *table, const char *condition)
+{
+	return text_format("FROM %s AS source WHERE %s", table, condition);
 }
 
 /* Any row of these tables written since; the tables are what the entity's rows are made of. */
 static void add_table_probes(struct quiet *quiet, size_t index)
 {
 	const struct bound_entity *bound = &quiet->binding->entities[index];
-	_cleanup_free_ char *condition = watermark_xmin_condition(&quiet->entities[index].kept);
+	_cleanup_free_ char *condition = named_condition(quiet, index);
 
 	for (size_t i = 0; i < bound->table_count; i++)
-		add_probe(quiet, index, table_probe(bound->tables[i], condition));
+		add_probe(quiet, index, table_rows(bound->tables[i], condition));
 }
 
-/* " AND …": of the rows that a strategy would read, those that were written since, or at least: when anything was. "" when that
-   cannot be known; then a row counts for as long as the overlap shows it. */
-static char *written_since(const struct quiet *quiet, size_t index)
+/* " AND …": of the rows that a strategy would read, those that `written` holds for, or at least: when it holds for any row that
+   they are made of. "" when that cannot be known; then a row counts for as long as the overlap shows it. */
+static char *and_written(const struct quiet *quiet, size_t index, const char *written)
 {
 	const struct bound_entity *bound = &quiet->binding->entities[index];
 	const struct watermark *kept = &quiet->entities[index].kept;
-	_cleanup_free_ char *condition = watermark_xmin_condition(kept);
 	_cleanup_text_ struct text any = TEXT_INIT;
 
 	if (watermark_xmin_misfit(kept, &quiet->moment) != NULL)
 		return text_copy("");
 	if (bound->heap)
-		return text_format(" AND %s", condition);
+		return text_format(" AND %s", written);
 	for (size_t i = 0; i < bound->table_count; i++) {
-		_cleanup_free_ char *one = table_probe(bound->tables[i], condition);
+		_cleanup_free_ char *rows = table_rows(bound->tables[i], written);
 
 		text_separate(&any, " OR ");
-		text_append(&any, one);
+		text_appendf(&any, "EXISTS (SELECT %s)", rows);
 	}
 	return any.length > 0 ? text_format(" AND (%s)", text_string(&any)) : text_copy("");
 }
 
-static void set_condition(struct quiet *quiet, size_t index, const struct strategy_kind *kind)
+/* The condition of the rows that are compared, and of the same rows in the probe. */
+static void add_strategy(struct quiet *quiet, size_t index, const struct strategy_kind *kind,
+			 bool with_probe)
 {
 	struct quiet_entity *entity = &quiet->entities[index];
-	_cleanup_free_ char *condition = kind->condition(&quiet->binding->entities[index],
-							 &entity->kept);
-	_cleanup_free_ char *written = written_since(quiet, index);
+	const struct bound_entity *bound = &quiet->binding->entities[index];
+	_cleanup_free_ char *condition = kind->condition(bound, &entity->kept);
+	_cleanup_free_ char *since = watermark_xmin_condition(&entity->kept);
+	_cleanup_free_ char *and_since = and_written(quiet, index, since);
+	_cleanup_free_ char *named = NULL;
+	_cleanup_free_ char *and_named = NULL;
 
-	entity->condition = text_format("%s%s", condition, written);
-}
-
-static void add_strategy_probe(struct quiet *quiet, size_t index)
-{
+	entity->condition = text_format("%s%s", condition, and_since);
+	if (!with_probe)
+		return;
+	named = named_condition(quiet, index);
+	and_named = and_written(quiet, index, named);
 	add_probe(quiet, index,
-		  text_format("EXISTS (SELECT FROM %s WHERE %s)",
-			      quiet->binding->entities[index].source_relation,
-			      quiet->entities[index].condition));
+		  text_format("FROM %s WHERE %s%s", bound->source_relation,
+			      kind == &strategy_xmin && bound->heap ? "true" : condition,
+			      and_named));
 }
 
 /* A hybrid entity without a watermark of its own, whose tables are known, is swept only when one of them has new rows. */
@@ -369,28 +453,57 @@ static void choose_probes(struct quiet *quiet, size_t index)
 	if (quiet->changed[index] || (stands_still(quiet, index) && bound->table_count > 0))
 		return;
 	if (kind != NULL)
-		set_condition(quiet, index, kind);
+		add_strategy(quiet, index, kind, !by_tables);
 	if (by_tables)
 		add_table_probes(quiet, index);
-	else
-		add_strategy_probe(quiet, index);
 }
 
-/* --- what is kept ------------------------------------------------------------------------------------ */
+/* --- what is kept, and the moment ------------------------------------------------------------------- */
+
+/* When both are there. */
+static void arrived(struct quiet *quiet, const struct error *err)
+{
+	if (err != NULL && quiet->error.kind == ERROR_NONE)
+		quiet->error = *err;
+	if (--quiet->awaited > 0)
+		return;
+	if (quiet->held == NULL && quiet->error.kind != ERROR_NONE) {
+		struct error copy = quiet->error;
+
+		finish(quiet, &copy);
+		return;
+	}
+	if (quiet->held != NULL || quiet->sweep_is_due) {
+		finish(quiet, NULL);
+		return;
+	}
+	for (size_t i = 0; i < entity_count(quiet); i++) {
+		if (quiet->entities[i].waits)
+			quiet->changed[i] = true;
+		else if (quiet->binding->entities[i].usable)
+			choose_probes(quiet, i);
+	}
+	probe(quiet);
+}
+
+static void on_moment(void *arg, const struct moment *moment, const struct error *err)
+{
+	struct quiet *quiet = arg;
+
+	if (err == NULL)
+		quiet->moment = *moment;
+	arrived(quiet, err);
+}
 
 static void take_state(struct quiet *quiet, size_t index, const PGresult *result, int row)
 {
 	struct quiet_entity *entity = &quiet->entities[index];
-	bool same_mapping = strcmp(PQgetvalue(result, row, 1),
+	bool same_mapping = strcmp(PQgetvalue(result, row, 0),
 				   quiet->binding->entities[index].fingerprint) == 0;
-	bool waits = PQgetvalue(result, row, 4)[0] == 't';
 
-	watermark_parse(&entity->kept, PQgetvalue(result, row, 2));
-	snprintf(entity->observed, sizeof(entity->observed), "%s", PQgetvalue(result, row, 3));
-	if (same_mapping && !waits)
-		choose_probes(quiet, index);
-	else
-		quiet->changed[index] = true;
+	watermark_parse(&entity->kept, PQgetvalue(result, row, 1));
+	snprintf(entity->observed, sizeof(entity->observed), "%s", PQgetvalue(result, row, 2));
+	entity->waits = !same_mapping || PQgetvalue(result, row, 3)[0] == 't';
 }
 
 static void on_states(void *arg, const struct pg_answer *answer)
@@ -399,63 +512,62 @@ static void on_states(void *arg, const struct pg_answer *answer)
 	const PGresult *result = pg_answer_rows(answer);
 	int row = 0;
 
-	if (answer->error != NULL) {
-		finish(quiet, answer->error);
-		return;
+	if (answer->error == NULL) {
+		if (!PQgetisnull(result, 0, 4))
+			quiet->held = text_copy(PQgetvalue(result, 0, 4));
+		quiet->sweep_is_due = quiet->sweep_after_ms > 0 && !PQgetisnull(result, 0, 5) &&
+				      strtoll(PQgetvalue(result, 0, 5), NULL, 10) >=
+					      quiet->sweep_after_ms;
+		for (size_t i = 0; i < entity_count(quiet); i++)
+			if (quiet->binding->entities[i].usable)
+				take_state(quiet, i, result, row++);
 	}
-	for (size_t i = 0; i < entity_count(quiet); i++)
-		if (quiet->binding->entities[i].usable)
-			take_state(quiet, i, result, row++);
-	probe(quiet);
+	arrived(quiet, answer->error);
 }
 
 static void append_entity(struct text *text, const struct entity *entity)
 {
-	text_separate(text, ",\n               ");
+	text_separate(text, ",\n         ");
 	text_appendf(text, "(%zu, '%s', ARRAY['%s'", entity->index, entity->name, entity->name);
 	for (size_t i = 0; i < entity->column_count; i++)
 		for (size_t j = 0; j < entity->columns[i].reference_count; j++)
 			text_appendf(text, ", '%s'", entity->columns[i].references[j].entity_name);
-	text_append(text, "]::text[])");
+	text_appendf(text, "]::text[], %s)",
+		     entity->detect.strategy == STRATEGY_HYBRID ? "true" : "false");
 }
 
-static void on_moment(void *arg, const struct moment *moment, const struct error *err)
+static void ask_for_states(struct quiet *quiet)
 {
-	struct quiet *quiet = arg;
 	_cleanup_text_ struct text entities = TEXT_INIT;
 	_cleanup_text_ struct text sql = TEXT_INIT;
 
-	if (err != NULL) {
-		finish(quiet, err);
-		return;
-	}
-	quiet->moment = *moment;
 	for (size_t i = 0; i < entity_count(quiet); i++)
 		if (quiet->binding->entities[i].usable)
 			append_entity(&entities, &quiet->binding->set->entities[i]);
-	if (entities.length == 0) {
-		finish(quiet, NULL);
-		return;
-	}
+	if (entities.length == 0)
+		text_append(&entities, "(0, NULL, NULL::text[], false)");
 	text_fill(&sql, sql_detect_quiet_states,
 		  (const struct text_hole[]){ { "entities", text_string(&entities) },
 					      { NULL, NULL } });
 	pg_submit(quiet->target, text_string(&sql), 0, NULL, on_states, quiet);
 }
 
-void quiet_look(const struct binding *binding, struct pg_connection *source,
-		struct pg_connection *target, quiet_on_done *on_done, void *arg)
+void quiet_look(const struct quiet_request *request)
 {
 	struct quiet *quiet = memory_new(sizeof(*quiet));
+	size_t count = request->binding->set->count;
 
 	*quiet = (struct quiet){
-		.binding = binding,
-		.source = source,
-		.target = target,
-		.entities = memory_new((binding->set->count + 1) * sizeof(*quiet->entities)),
-		.changed = memory_new((binding->set->count + 1) * sizeof(bool)),
-		.on_done = on_done,
-		.arg = arg,
+		.binding = request->binding,
+		.source = request->source,
+		.target = request->target,
+		.sweep_after_ms = request->sweep_after_ms,
+		.awaited = 2,
+		.entities = memory_new((count + 1) * sizeof(*quiet->entities)),
+		.changed = memory_new((count + 1) * sizeof(bool)),
+		.on_done = request->on_done,
+		.arg = request->arg,
 	};
-	moment_observe(source, on_moment, quiet);
+	moment_observe(quiet->source, on_moment, quiet);
+	ask_for_states(quiet);
 }

@@ -43,6 +43,7 @@ struct cycle_driver {
 	struct cycles cycles;
 
 	enum phase phase;
+	bool asking; /* a look has yet to be answered, though its cycle may have been put down */
 	struct cycle current; /* while it is not waiting */
 	int64_t started_ms;   /* monotonic, as all below */
 	int64_t due_ms;
@@ -229,84 +230,57 @@ static void look_failed(struct cycle_driver *driver, const struct error *err)
 		migrate(driver, false);
 }
 
-static void on_looked(void *arg, const bool *may_have_changed, const struct error *err)
+/* After a rollback a cycle would bring everything again. */
+static void hold_back(struct cycle_driver *driver, const char *why)
+{
+	if (!end_look(driver))
+		return;
+	driver->phase = PHASE_WAITING;
+	skip(driver, why);
+	due_in(driver, soon_ms(driver));
+}
+
+static void on_looked(void *arg, const struct quiet_answer *answer, const struct error *err)
 {
 	struct cycle_driver *driver = arg;
-	bool changed;
 
 	fault_point("cycle.looked");
+	driver->asking = false;
 	if (driver->phase != PHASE_LOOKING)
 		return; /* it was put down */
 	if (err != NULL) {
 		look_failed(driver, err);
-		return;
-	}
-	changed = anything(may_have_changed, driver->binding->set->count);
-	if (!changed) {
+	} else if (answer->held != NULL) {
+		hold_back(driver, answer->held);
+	} else if (answer->sweep_is_due ||
+		   anything(answer->may_have_changed, driver->binding->set->count)) {
+		if (end_look(driver))
+			migrate(driver, answer->sweep_is_due);
+	} else {
 		end_look(driver);
 		finish(driver, CYCLE_QUIET, NULL);
-	} else if (end_look(driver)) {
-		migrate(driver, false);
 	}
 }
 
-static bool sweeps_now(const struct cycle_driver *driver, const PGresult *oldest)
+/* How long ago a sweep must have been for another to be due; 0: none is. */
+static int64_t sweep_after_ms(const struct cycle_driver *driver)
 {
 	int64_t every = driver->settings->schedule_sweep_every_ms;
 	int64_t since_ms = clock_monotonic_ms() - driver->swept_ms;
 
-	if (PQgetisnull(oldest, 0, 0) ||
-	    (driver->swept_ms > 0 && since_ms < every / SWEEP_AGAIN_PART))
-		return false;
-	return strtoll(PQgetvalue(oldest, 0, 0), NULL, 10) >= every;
-}
-
-static void on_oldest_sweep(void *arg, const struct pg_answer *answer)
-{
-	struct cycle_driver *driver = arg;
-	struct engine *engine = driver->engine;
-
-	if (driver->phase != PHASE_LOOKING)
-		return;
-	if (answer->error != NULL)
-		look_failed(driver, answer->error);
-	else if (!sweeps_now(driver, pg_answer_rows(answer)))
-		quiet_look(driver->binding, engine->source, engine->target, on_looked, driver);
-	else if (end_look(driver))
-		migrate(driver, true);
-}
-
-/* Entities that are swept on the cadence: those that do not say how they are looked at. */
-static char *hybrid_entities(const struct cycle_driver *driver)
-{
-	struct text text = TEXT_INIT;
-	const struct binding *binding = driver->binding;
-
-	text_append(&text, "{");
-	for (size_t i = 0; i < binding->set->count; i++) {
-		const struct entity *entity = &binding->set->entities[i];
-
-		if (!binding->entities[i].usable || entity->detect.strategy != STRATEGY_HYBRID)
-			continue;
-		text_appendf(&text, "%s\"%s\"", text.length > 1 ? "," : "", entity->name);
-	}
-	text_append(&text, "}");
-	return text_steal(&text);
+	return driver->swept_ms > 0 && since_ms < every / SWEEP_AGAIN_PART ? 0 : every;
 }
 
 static void look(struct cycle_driver *driver)
 {
-	struct engine *engine = driver->engine;
-	_cleanup_free_ char *entities = NULL;
-
 	fault_point("cycle.begun");
-	if (driver->settings->schedule_sweep_every_ms == 0) {
-		quiet_look(driver->binding, engine->source, engine->target, on_looked, driver);
-		return;
-	}
-	entities = hybrid_entities(driver);
-	pg_submit(engine->target, sql_store_oldest_sweep, 1, (const char *const[]){ entities },
-		  on_oldest_sweep, driver);
+	driver->asking = true;
+	quiet_look(&(struct quiet_request){ .binding = driver->binding,
+					    .source = driver->engine->source,
+					    .target = driver->engine->target,
+					    .sweep_after_ms = sweep_after_ms(driver),
+					    .on_done = on_looked,
+					    .arg = driver });
 }
 
 static void on_bound(void *arg, struct binding *binding, const struct error *err)
@@ -326,13 +300,29 @@ static void on_bound(void *arg, struct binding *binding, const struct error *err
 	look(driver);
 }
 
+/* If nothing can be made of the catalogs it is a session's to say: so it is asked first whether there may be one. */
+static void on_held(void *arg, const struct pg_answer *answer)
+{
+	struct cycle_driver *driver = arg;
+	struct engine *engine = driver->engine;
+	const PGresult *held = pg_answer_rows(answer);
+
+	if (driver->phase != PHASE_LOOKING)
+		return; /* it was put down */
+	if (answer->error != NULL)
+		look_failed(driver, answer->error);
+	else if (PQntuples(held) > 0 && !PQgetisnull(held, 0, 0))
+		hold_back(driver, PQgetvalue(held, 0, 0));
+	else
+		binding_make(&engine->config->entities, engine->source, engine->target, on_bound,
+			     driver);
+}
+
 static void read_catalogs(struct cycle_driver *driver)
 {
-	struct engine *engine = driver->engine;
-
 	forget_binding(driver);
 	driver->fresh = true;
-	binding_make(&engine->config->entities, engine->source, engine->target, on_bound, driver);
+	pg_submit(driver->engine->target, sql_store_cycles_held, 0, NULL, on_held, driver);
 }
 
 /* --- a session --------------------------------------------------------------------------------- */
@@ -446,32 +436,6 @@ static enum verdict may_begin(const struct cycle_driver *driver, const char **re
 	return WAIT;
 }
 
-/* After a rollback a cycle would bring everything again. */
-static void on_held(void *arg, const struct pg_answer *answer)
-{
-	struct cycle_driver *driver = arg;
-	const PGresult *held = pg_answer_rows(answer);
-
-	if (driver->phase != PHASE_LOOKING)
-		return; /* it was put down */
-	if (answer->error != NULL) {
-		look_failed(driver, answer->error);
-		return;
-	}
-	if (PQntuples(held) == 0 || PQgetisnull(held, 0, 0)) {
-		if (driver->binding == NULL || driver->started_ms - driver->bound_ms >= REBIND_MS)
-			read_catalogs(driver);
-		else
-			look(driver);
-		return;
-	}
-	if (end_look(driver)) {
-		driver->phase = PHASE_WAITING;
-		skip(driver, PQgetvalue(held, 0, 0));
-		due_in(driver, soon_ms(driver));
-	}
-}
-
 static void begin(struct cycle_driver *driver)
 {
 	int64_t now = clock_monotonic_ms();
@@ -485,7 +449,10 @@ static void begin(struct cycle_driver *driver)
 		return;
 	}
 	driver->phase = PHASE_LOOKING;
-	pg_submit(driver->engine->target, sql_store_cycles_held, 0, NULL, on_held, driver);
+	if (driver->binding == NULL || driver->started_ms - driver->bound_ms >= REBIND_MS)
+		read_catalogs(driver);
+	else
+		look(driver);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -508,7 +475,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 		skip(driver, why);
 	}
-	if (verdict == GO && driver->phase == PHASE_WAITING && !driver->engine->held_back)
+	if (verdict == GO && driver->phase == PHASE_WAITING && !driver->asking &&
+	    !driver->engine->held_back)
 		begin(driver);
 	else
 		due_in(driver, soon_ms(driver));

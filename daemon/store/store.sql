@@ -433,12 +433,6 @@ UPDATE migrated.entity AS e
    AND looked.entity = complete.entity
  WHERE e.entity = complete.entity
 
--- name: oldest_sweep
--- How many milliseconds ago the entity that has not been swept for longest was; NULL: none of them ever was.
-SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - pg_catalog.min(last_sweep)) * 1000)::bigint
-  FROM migrated.entity
- WHERE entity = ANY ($1::text[])
-
 -- name: last_session_age
 -- In milliseconds; NULL: there was none.
 SELECT (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - pg_catalog.max(created_at)) * 1000)::bigint

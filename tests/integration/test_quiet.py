@@ -1,8 +1,11 @@
 """The quiet look of a cycle: no session unless something may have changed, and a session whenever something has."""
 
+import functools
+
 import pytest
 
 from mapping import Pair, entity
+from proxy import keep_the_answer, simple_query
 from sessions import wait_until_reached
 from waiting import wait_until
 
@@ -130,3 +133,66 @@ def test_a_transaction_under_way_is_not_passed_over(world):
 def test_a_swept_entity_is_never_quiet(world):
     world = world(PLAIN, detect={"strategy": "sweep"})
     assert world.next_cycle()["result"] == "migrated"
+
+
+def statements(proxy):
+    """What is asked through here from now on, one for each round trip; a list that grows."""
+    seen = []
+    proxy.when(lambda kind, body: kind in "QP" and seen.append(body.decode()), lambda connection: None)
+    return seen
+
+
+@pytest.fixture
+def watched(databases, start_daemon):
+    """Visits and rooms in step, in cycles, with a proxy on each side."""
+    rooms = entity("rooms", {"name": "name"}, legacy_key="legacy_id")
+    made = World(databases, functools.partial(start_daemon, through=("source", "target")),
+                 PLAIN + "CREATE TABLE rooms (id bigint PRIMARY KEY, name text)",
+                 TARGET + "; CREATE TABLE rooms (id uuid PRIMARY KEY, legacy_id bigint UNIQUE, name text)",
+                 [entity("visits", {"note": "note"}), rooms])
+    made.rows = "SELECT id, note FROM visits ORDER BY 1"
+    wait_until_reached(made.daemon)
+    made.source.sql("INSERT INTO visits (id, note) SELECT i, 'x' FROM generate_series(1, 20) AS i")
+    made.migrate()
+    made.start_cycles()
+    made.next_cycle()
+    made.quiet_cycle()
+    return made
+
+
+def test_a_quiet_cycle_is_one_question_to_each_side_and_both_at_once(watched):
+    proxies = watched.daemon.proxies
+    asked = {side: statements(proxies[side]) for side in ("target", "source")}
+    for _ in range(2):
+        watched.quiet_cycle()
+    assert len(asked["source"]) >= 2 and all("pg_control_system" in sql for sql in asked["source"]), asked["source"]
+    of_looks = [sql for sql in asked["target"] if "migrated.entity" in sql or "cycles_held" in sql]
+    assert of_looks and all("wanted (position" in sql for sql in of_looks), of_looks
+    proxies["source"].when(simple_query("pg_control_system"), keep_the_answer).wait()
+    wait_until(lambda: sum("wanted (position" in sql for sql in asked["target"]) >= len(asked["source"]), 30,
+               "the target is asked although the source does not answer")
+    proxies["source"].heal()
+    watched.quiet_cycle()
+
+
+def test_all_tables_are_asked_by_one_statement_when_others_write(watched):
+    asked = {side: statements(proxy) for side, proxy in watched.daemon.proxies.items()}
+    before = watched.watermark()
+    watched.source.sql("CREATE TABLE elsewhere (id integer)")
+    wait_until(lambda: watched.watermark()["xmin"] > before["xmin"], 30, "the watermark has moved on")
+    probes = [sql for sql in asked["source"] if "pg_control_system" not in sql]
+    assert len(probes) == 1 and "visits" in probes[0] and "rooms" in probes[0], probes
+    assert len([sql for sql in asked["target"] if "UPDATE migrated.entity" in sql]) == 1
+
+
+def test_a_row_is_found_among_more_transactions_than_are_named(world):
+    world = world(PLAIN)
+    world.quiet_cycle()
+    with world.source.connect(autocommit=False) as long:
+        long.execute("INSERT INTO visits (id, note) VALUES (21, 'long')")
+        world.source.sql("CREATE PROCEDURE pass(times integer) LANGUAGE plpgsql AS "
+                         "'BEGIN FOR i IN 1 .. times LOOP PERFORM txid_current(); COMMIT; END LOOP; END'")
+        world.source.sql("CALL pass(10100)")
+        world.quiet_cycle()
+        long.commit()
+    wait_until(lambda: world.target.sql("SELECT FROM visits WHERE legacy_id = 21"), 30, "the long one")
