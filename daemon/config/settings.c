@@ -34,7 +34,7 @@ const struct setting setting_table[] = {
 	{ "control", "socket", "MIGRATED_SOCKET", SETTING_TEXT, MEMBER(control_socket),
 	  "/run/migrated/control", 0, 0, false, "the Unix socket that migratectl talks to",
 	  EFFECT_RESTART },
-	{ "settings", "batch_size", "BATCH_SIZE", SETTING_COUNT, MEMBER(batch_size), "20000", 1,
+	{ "settings", "batch_size", "BATCH_SIZE", SETTING_COUNT, MEMBER(batch_size), "50000", 1,
 	  1000000, false, "most rows of a batch, which is one transaction on the target",
 	  EFFECT_NEXT },
 	{ "settings", "batch_time", NULL, SETTING_DURATION, MEMBER(batch_time_ms), "500ms", 0,

@@ -307,6 +307,7 @@ static void write_rows(struct batch *batch, enum write_way way, bool again)
 								     &batch->place, way, again);
 
 	batch->way = way;
+	batch->result.loaded |= way == WRITE_LOAD;
 	if (way == WRITE_ISOLATE)
 		fault_point("batch.isolated");
 	pg_continue(lane_target(batch->lane), sql, on_written, batch);

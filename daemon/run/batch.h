@@ -75,6 +75,7 @@ struct batch_result {
 	int64_t rows; /* shipped */
 	int64_t bytes;
 	int64_t elapsed_ms;
+	bool loaded;  /* as rows of which nothing was carried */
 	bool refused; /* as it was tried first, and written another way */
 };
 

@@ -88,8 +88,8 @@ struct entity_run {
 	struct batch_spec *deletes;
 	size_t delete_count;
 	size_t active; /* batches under way */
-	/* Batches that were done as they were tried first, and that were not, in this life. */
-	size_t accepted;
+	/* Batches in this life that were written as a first load, and that were refused as they were tried first. */
+	size_t loaded;
 	size_t refused;
 
 	/* Bulk mode (bulk.c). */
@@ -142,7 +142,7 @@ bool entity_run_is_over(const struct entity_run *run);
 /* Is nothing of its rows carried yet, as far as one can see: also not by how its batches fare? */
 bool entity_run_is_first(const struct entity_run *run);
 
-/* Has carried its rows, so children may go. */
+/* Has carried its rows, so children may go, also while indexes are put back. */
 bool entity_run_has_moved(const struct entity_run *run);
 
 /* Is being checked, before or after. */

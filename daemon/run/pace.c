@@ -8,7 +8,7 @@
 
 /* Rows of the first batch, of which nothing is known, and the least that time makes of a batch: a transaction has its own
    costs. What memory, or a batch that did not get through, makes of it may be less. */
-#define FIRST_ROWS 5000
+#define FIRST_ROWS 10000
 #define LEAST_ROWS 100
 
 static int64_t smaller(int64_t a, int64_t b)

@@ -340,7 +340,7 @@ static void batch_succeeded(struct entity_run *run, const struct batch_spec *spe
 		pace_measured(pace, &limits, rows > result->rows ? rows : result->rows,
 			      result->bytes, result->elapsed_ms);
 	run->refused += result->refused;
-	run->accepted += !result->refused;
+	run->loaded += result->loaded && !result->refused;
 	entity_run_count(run, &result->counts);
 	tally_batch(run->session->means.tally, name_of(run), result);
 	if (result->counts.failed > 0)
