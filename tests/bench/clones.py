@@ -41,7 +41,7 @@ def clones(bench):
     runs = {"pgcopydb": pgcopydb, "pgloader": pgloader}
     there = [name for name in runs if shutil.which(name)]
     for name in sorted(runs.keys() - there):
-        bench.leave_out(f"{name} is not installed")
+        bench.note(f"{name} is not installed, so it is left out")
     results = interleaved(bench.repeat, {OURS: ours, **{name: (lambda name=name: peer(runs[name])) for name in there}})
     rows = world.legacy.value("SELECT (SELECT count(*) FROM office) + (SELECT count(*) FROM patient) + (SELECT count(*) FROM dispatch_instruction)")
     return [Line(f"everything into an empty database, {bench.rows(rows)}", "s", results[OURS], GOALS.get(name), PEERS.get(name),

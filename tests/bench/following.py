@@ -7,6 +7,7 @@ import contextlib
 
 from initial import WORK_MEMORY
 from measured import OURS, check, interleaved, sql_file
+from processor import Account
 from report import Goal, Line
 from world import ORDERS, contents, migrate, peak_memory_kb, settle, stopwatch
 
@@ -16,7 +17,7 @@ DELETED_PERCENT = 1
 
 def changes(bench):
     """Updates of 1 % of the rows; with --all, of more and of fewer."""
-    return [changes_of(bench, share, goal) for share, goal in ((0.01, None), (1, GOAL), (10, None)) if bench.all or goal]
+    return [line for share, goal in ((0.01, None), (1, GOAL), (10, None)) if bench.all or goal for line in changes_of(bench, share, goal)]
 
 
 def changes_of(bench, share, goal):
@@ -25,14 +26,15 @@ def changes_of(bench, share, goal):
 
 def deletes(bench):
     """A sweep finds 1 % of the rows gone, which are deleted in the target."""
-    return [following(bench, f"detect and delete {DELETED_PERCENT}% of", "postgres_fdw DELETE … NOT EXISTS", "delete.sql",
-                      DELETED_PERCENT, "deletions.sql", on_delete="delete")]
+    return following(bench, f"detect and delete {DELETED_PERCENT}% of", "postgres_fdw DELETE … NOT EXISTS", "delete.sql",
+                     DELETED_PERCENT, "deletions.sql", on_delete="delete")
 
 
 def following(bench, what, peer_name, by_hand, share, happening, goal=None, on_delete=None):
     """`happening` does something to a share of the source's rows, and `by_hand` is what carries it over without us."""
     world = bench.world()
     details = {"changed_rows": [], "detect": [], "apply": []}
+    account, by_hands = Account(bench.servers), Account(bench.servers)
     with both_targets(bench, world, on_delete) as (legacy, target, peer, connection, daemon):
 
         def prepare(repetition):
@@ -42,17 +44,18 @@ def following(bench, what, peer_name, by_hand, share, happening, goal=None, on_d
             settle(legacy, target, peer)
 
         def ours():
-            with stopwatch() as detecting:
-                analysis = daemon.call("Detect", entities=ORDERS)["analysis"]
-            with stopwatch() as applying:
-                session = migrate(daemon, ORDERS, analysis=analysis["analysis"])
+            with account.of(daemon):
+                with stopwatch() as detecting:
+                    analysis = daemon.call("Detect", entities=ORDERS)["analysis"]
+                with stopwatch() as applying:
+                    session = migrate(daemon, ORDERS, analysis=analysis["analysis"])
             check(session["total"] == details["changed_rows"][-1], "what was changed is not what was carried over")
             details["detect"] += detecting
             details["apply"] += applying
             return detecting[0] + applying[0]
 
         def hand():
-            with stopwatch() as wall:
+            with by_hands.of(), stopwatch() as wall:
                 connection.execute(sql_file(by_hand))
             return wall[0]
 
@@ -60,8 +63,10 @@ def following(bench, what, peer_name, by_hand, share, happening, goal=None, on_d
         check(contents(target) == contents(peer), f"the target of {peer_name} and ours differ")
         left = legacy.value("SELECT count(*) FROM dispatch_instruction")
         check(contents(target)[0] == left, "the target has more rows, or fewer, than the source")
-        return Line(f"{what} {bench.rows(world.orders)}", "s", results[OURS], goal, peer_name, results[peer_name],
-                    peak_memory_kb(daemon), details=details)
+        peak = peak_memory_kb(daemon)
+        return [Line(f"{what} {bench.rows(world.orders)}", "s", results[OURS], goal, peer_name, results[peer_name], peak, details=details),
+                Line("  its processor time, servers and daemon", "s", account.totals(), None, peer_name, by_hands.totals(), peak,
+                     details=account.details(), in_readme=False)]
 
 
 @contextlib.contextmanager

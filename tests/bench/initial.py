@@ -7,6 +7,7 @@ postgres_fdw, with joins for the references; it too leaves nothing behind that k
 """
 
 from measured import OURS, check, interleaved, sql_file
+from processor import Account
 from report import Goal, Line
 from world import ORDERS, contents, migrate, peak_memory_kb, stopwatch
 
@@ -17,14 +18,13 @@ WORK_MEMORY = "64MB"
 def initial_load(bench):
     world = bench.world()
     expected = contents(world.full)
-    samples = {name: {"session_elapsed": [], "peak_memory_kb": [], "servers_processor_s": []} for name in (OURS, "bulk")}
+    samples = {name: {"session_elapsed": [], "peak_memory_kb": []} for name in (OURS, "bulk")}
+    accounts = {name: Account(bench.servers) for name in (OURS, "bulk", "COPY", "insert")}
 
     def ours(name, **settings):
         with world.scratch(world.empty) as target, world.daemon(target, **{**bench.settings, **settings}) as daemon:
-            before = world.servers.processor_s()
-            with stopwatch() as wall:
+            with accounts[name].of(daemon), stopwatch() as wall:
                 session = migrate(daemon, ORDERS)
-            samples[name]["servers_processor_s"].append(world.servers.processor_s() - before)
             check(contents(target) == expected, "the load is not complete")
             check(("set aside until" in daemon.log()) == (name == "bulk"), "bulk mode is not as it was meant to be")
             samples[name]["peak_memory_kb"].append(peak_memory_kb(daemon))
@@ -34,7 +34,7 @@ def initial_load(bench):
     def copy():
         path = world.floor_file
         with world.scratch(world.empty) as target, target.connect() as connection:
-            with stopwatch() as wall:
+            with accounts["COPY"].of(), stopwatch() as wall:
                 connection.execute(f"COPY orders FROM '{path}' (FORMAT binary)")
             return wall[0]
 
@@ -42,7 +42,7 @@ def initial_load(bench):
         with world.scratch(world.empty) as target, target.connect() as connection:
             world.make_foreign(target, world.legacy)
             connection.execute(f"SET work_mem = '{WORK_MEMORY}'")
-            with stopwatch() as wall:
+            with accounts["insert"].of(), stopwatch() as wall:
                 connection.execute(sql_file("insert.sql"))
             check(contents(target) == expected, "the hand-written load is not complete")
             return wall[0]
@@ -54,8 +54,14 @@ def initial_load(bench):
         return Line(f"{measure}, {bench.rows(world.orders)}", "s", results[name], goal, peer, results[key],
                     max(samples[name]["peak_memory_kb"]), details=samples[name])
 
+    def cost(name, peer, key):
+        return Line("  its processor time, servers and daemon", "s", accounts[name].totals(), None, peer, accounts[key].totals(),
+                    max(samples[name]["peak_memory_kb"]), details=accounts[name].details(), in_readme=False)
+
     copied, inserted = ("COPY of the finished rows", "COPY"), ("postgres_fdw INSERT … SELECT", "insert")
     return [line("initial load, constraints in place", OURS, Goal(ratio=1.15), *copied),
             line("initial load, constraints in place", OURS, None, *inserted),
+            cost(OURS, *copied), cost(OURS, *inserted),
             line("initial load, bulk mode", "bulk", None, *copied),
-            line("initial load, bulk mode", "bulk", None, *inserted)]
+            line("initial load, bulk mode", "bulk", None, *inserted),
+            cost("bulk", *copied)]

@@ -61,7 +61,7 @@ def sweep(bench):
                 OURS: ours, "hash": lambda: query("hash.sql"), "plain": lambda: query("hash_plain.sql")})
             return [Line(
                 f"sweep, nothing changed of {bench.rows(world.orders)}", "s", results[OURS], Goal(ratio=1.1),
-                "hash query", results["hash"], peak_memory_kb(daemon), details={"plain": results["plain"]})]
+                "the source's own hash query", results["hash"], peak_memory_kb(daemon), details={"plain": results["plain"]})]
 
 
 # --- memory ---

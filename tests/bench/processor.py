@@ -1,5 +1,6 @@
 """Processor time, as the kernel's scheduler has counted it: of processes, and of whole servers, whose backends come and go."""
 
+import contextlib
 import os
 import pathlib
 
@@ -26,6 +27,32 @@ def spent_of_some(pids):
         except (FileNotFoundError, ProcessLookupError):
             pass
     return spent
+
+
+class Account:
+    """Where processor time goes: samples in seconds for the source's server, the target's, and the daemon."""
+
+    def __init__(self, servers):
+        self.servers = servers
+        self.samples = {"source": [], "target": [], "daemon": []}
+
+    @contextlib.contextmanager
+    def of(self, daemon=None):
+        """What the block takes, in which the daemon neither begins nor ends."""
+        before = self._look(daemon)
+        yield
+        for name, spent in self._look(daemon).items():
+            self.samples[name].append((spent - before[name]) / 1000)
+
+    def _look(self, daemon):
+        return {"source": server_spent_ms(self.servers.source), "target": server_spent_ms(self.servers.target),
+                "daemon": spent_ms([daemon.pid]) if daemon else 0}
+
+    def totals(self):
+        return [sum(each) for each in zip(*self.samples.values())]
+
+    def details(self):
+        return {f"{name}_processor_s": samples for name, samples in self.samples.items()}
 
 
 def children_of(pid):

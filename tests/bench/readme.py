@@ -28,8 +28,8 @@ def write_markdown(path, run, plot):
 
 def markdown(run, plot):
     text = machine(run) + "\n\n" + HEADINGS + "".join(row(line) for line in run["measures"] if line["in_readme"])
-    if run["left_out"]:
-        text += f"\nLeft out: {'; '.join(run['left_out'])}.\n"
+    if run["notes"]:
+        text += f"\nNotes: {'; '.join(run['notes'])}.\n"
     if run["curves"]:
         text += f"\n![Seconds by rows: initial load and sweep, each with the line of proportional growth]({plot})\n"
     return text

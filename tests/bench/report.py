@@ -163,6 +163,7 @@ def read_json(paths):
             if first[fact] != other[fact]:
                 raise SystemExit(f"these runs differ in {fact}: {first[fact]} and {other[fact]}")
         first["measures"] += other["measures"]
-        first["left_out"] += other["left_out"]
+        first["notes"] += other["notes"]
+        first["failed"] |= other["failed"]
         first["curves"].update(other["curves"])
     return first

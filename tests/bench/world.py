@@ -17,8 +17,6 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "integration"))
 
-from processor import server_spent_ms  # noqa: E402
-
 from daemon import BUILD_DIR, Daemon, program  # noqa: E402
 from servers import Server, Servers, short_temporary_directory, throwaway  # noqa: E402
 from waiting import wait_until  # noqa: E402
@@ -67,10 +65,6 @@ class BenchServers(Servers):
     def disk_kilobytes(self):
         """What both have on the disk now, with the log of changes that they keep."""
         return int(subprocess.run(["du", "-sk", self.directory], capture_output=True, text=True, check=False).stdout.split()[0])
-
-    def processor_s(self):
-        """What both servers have used so far."""
-        return sum(server_spent_ms(server) for server in (self.source, self.target)) / 1000
 
 
 class BenchServer(Server):

@@ -39,7 +39,7 @@ def line(measure, ours, peer=None, goal=None, **more):
 RUN = {
     "version": 2, "finished": "2026-02-03T04:05:06+00:00", "cores": 2, "processor": "Some Processor", "memory_mb": 16384,
     "load_average": {"before": [0, 0, 0], "after": [0, 0, 0]}, "postgresql": "15.18 (Debian)", "scale": 1, "repeat": 3,
-    "left_out": ["pgloader is not installed"],
+    "failed": False, "notes": ["pgloader is not installed, so it is left out"],
     "curves": {"initial load": [[100_000, 2.0], [1_000_000, 20.0], [10_000_000, 230.0]], "sweep": [[100_000, 0.1], [1_000_000, 0.9]]},
     "measures": [line("initial load", 21.0, 20.0, 1.15), line("sweep", 3.0, 2.0, 1.1), line("aside", 1.0, in_readme=False)],
 }
@@ -82,7 +82,7 @@ def test_a_document_without_marks_is_not_written_to(tmp_path, run_file):
 
 def test_several_runs_are_shown_as_one_unless_their_machines_differ(tmp_path, run_file):
     other, foreign = tmp_path / "other.json", tmp_path / "foreign.json"
-    other.write_text(json.dumps({**RUN, "measures": [line("quiet", 0.5)], "left_out": [], "curves": {}}))
+    other.write_text(json.dumps({**RUN, "measures": [line("quiet", 0.5)], "notes": [], "curves": {}}))
     foreign.write_text(json.dumps({**RUN, "cores": 64}))
     table = bench("--from", run_file, "--from", other, "--plot", tmp_path / "growth.svg")
     assert [row.split("  ")[0] for row in table.splitlines()] == ["Measure", "initial load", "sweep", "aside", "quiet"]
