@@ -176,8 +176,9 @@ static void look_by(struct detect_run *run, const struct strategy_kind *kind)
 
 	run->detected.strategy = strategy_names[kind->strategy];
 	run->detected.rows = estimated_rows(run);
-	rows_compare(run,
-		     &(struct rows_comparison){ .read = read, .join = "LEFT", .seen = "TRUE" });
+	rows_compare(run, &(struct rows_comparison){ .read = read,
+						     .join = "LEFT",
+						     .seen = run->request.bound->seen });
 }
 
 static void look(struct detect_run *run)

@@ -66,7 +66,8 @@ struct rows_comparison {
 	const char *read; /* COPY of key and hashes from the source */
 	const char *
 		join; /* "FULL": what was seen and is not read is gone; "LEFT": that says nothing */
-	const char *seen;    /* condition on what was seen */
+	const char *seen;    /* what was seen: the relation that they are compared with */
+	const char *first;   /* what the target does while the source reads; NULL: nothing */
 	bool in_transaction; /* the target's is open already */
 	bool further;	     /* these rows are added to those that were shipped before */
 	bool all;	     /* every row of the source is read */

@@ -18,7 +18,7 @@ struct comparison {
 /* The holes of the source's statements, those of the target's, and the caller's own. */
 #define SOURCE_HOLES 7
 #define TARGET_HOLES 10
-#define MORE_HOLES 8
+#define MORE_HOLES 12
 
 static size_t append_holes(struct text_hole *holes, size_t count, const struct text_hole *more)
 {
@@ -136,7 +136,8 @@ void rows_compare(struct detect_run *run, const struct rows_comparison *wanted)
 		{ "empty", empty },
 		{ "end", run->transaction->end },
 		{ "join", wanted->join },
-		{ "seen_only", wanted->seen },
+		{ "compared", wanted->seen },
+		{ "first", wanted->first != NULL ? wanted->first : "" },
 		{ NULL, NULL },
 	};
 	_cleanup_free_ char *begin = rows_fill(run, sql_detect_rows_begin, holes);

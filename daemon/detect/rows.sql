@@ -28,10 +28,10 @@ SET LOCAL work_mem = '{work_memory}kB';
 CREATE TEMPORARY TABLE IF NOT EXISTS sweep_{entity} (
   {columns}
 ) ON COMMIT DELETE ROWS;
-{empty}COPY pg_temp.sweep_{entity} FROM STDIN (FORMAT binary);
+{empty}{first}COPY pg_temp.sweep_{entity} FROM STDIN (FORMAT binary);
 
 -- name: rows_compare
--- Target. The change set: deletions after the rest, and only with a FULL {join}. {seen_only}: a condition on what was seen.
+-- Target. The change set: deletions after the rest, and only with a FULL {join}.
 WITH found AS (
   SELECT ARRAY[{key_texts}] AS legacy_key,
          {keys},
@@ -39,7 +39,7 @@ WITH found AS (
               WHEN s.k1 IS NULL THEN 'deleted'
               ELSE 'modified' END AS kind
     FROM pg_temp.sweep_{entity} AS s
-    {join} JOIN (SELECT * FROM {seen} WHERE {seen_only}) AS m
+    {join} JOIN {compared} AS m
       ON {m_is_s}
    WHERE m.k1 IS NULL
       OR s.k1 IS NULL

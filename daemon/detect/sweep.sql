@@ -20,7 +20,7 @@ SELECT h.leaf,
        pg_catalog.sum(h.h1),
        pg_catalog.sum(h.h2),
        pg_catalog.sum((h.h1 & {bits})::integer),
-       pg_catalog.sum((h.h1 & {bits}) * h.place)
+       pg_catalog.sum(((h.h1 & {bits}) * h.place)::{factor})::numeric
   FROM (
 SELECT s.leaf,
        s.place,
@@ -66,7 +66,7 @@ SELECT m.k1::bigint >> {shift},
        pg_catalog.sum(m.h1),
        pg_catalog.sum(m.h2),
        pg_catalog.sum((m.h1 & {bits})::integer),
-       pg_catalog.sum((m.h1 & {bits}) * (m.k1::bigint & {mask}))
+       pg_catalog.sum(((m.h1 & {bits}) * (m.k1::bigint & {mask}))::{factor})
   FROM {seen} AS m
  GROUP BY 1;
 COPY pg_temp.sweep_leaf FROM STDIN (FORMAT binary);
@@ -116,11 +116,36 @@ ROWS FROM (pg_catalog.unnest({lows}::bigint[]), pg_catalog.unnest({highs}::bigin
     ON {key} BETWEEN wanted.low AND wanted.high
 
 -- name: leaves_seen
--- Target, a part: a condition on what was seen, that it is in one of these ranges.
-EXISTS (SELECT
-          FROM pg_temp.sweep_differing AS d
-         WHERE d.leaf = k1::bigint >> {shift}
-           AND k1 BETWEEN d.low AND d.high)
+-- Target, while the source reads them. What was seen in these ranges, as the view of it has it (store.sql): what was set aside, by its leaf, and
+-- the id map by its index, however many of its rows the planner takes a range to hold.
+CREATE TEMPORARY TABLE IF NOT EXISTS seen_{entity} (
+  {columns}
+) ON COMMIT DELETE ROWS;
+TRUNCATE pg_temp.seen_{entity};
+INSERT INTO pg_temp.seen_{entity}
+SELECT a.*
+  FROM (SELECT legacy_key[1]::{key_type} AS k1, h1, h2
+          FROM migrated.dead_letter
+         WHERE entity = '{entity}'
+           AND state IN ('open', 'discarded')
+           AND NOT mapped
+         UNION ALL
+        SELECT legacy_key[1]::{key_type}, h1, h2
+          FROM migrated.parked
+         WHERE entity = '{entity}'
+           AND NOT mapped) AS a
+ WHERE EXISTS (SELECT
+                 FROM pg_temp.sweep_differing AS d
+                WHERE d.leaf = a.k1::bigint >> {shift}
+                  AND a.k1 BETWEEN d.low AND d.high);
+SET LOCAL enable_seqscan = off;
+INSERT INTO pg_temp.seen_{entity}
+SELECT m.k1, m.h1, m.h2
+  FROM pg_temp.sweep_differing AS d
+  JOIN {id_map} AS m
+    ON m.k1 BETWEEN d.low AND d.high
+ WHERE m.gone IS NULL;
+SET LOCAL enable_seqscan TO DEFAULT;
 
 -- name: leaves_doubted
 -- Target. A row that is read alone must explain all by which its leaf differed, in number and by both hashes; or else
@@ -130,7 +155,7 @@ WITH doubted AS (
     FROM pg_temp.sweep_differing AS d
     LEFT JOIN pg_temp.sweep_{entity} AS s
       ON s.k1 = d.low
-    LEFT JOIN {seen} AS m
+    LEFT JOIN pg_temp.seen_{entity} AS m
       ON m.k1 = d.low
    WHERE d.low = d.high
      AND {mask} > 0
