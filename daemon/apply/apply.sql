@@ -31,8 +31,10 @@ SELECT {keys}
 -- name: begin
 -- Target. Opens the batch; the rows follow. Compiling a statement of this size takes longer than running it.
 {begin}
+SET LOCAL seq_page_cost = 0.2;
 SET LOCAL random_page_cost = 0.3;
 SET LOCAL work_mem = '{work_memory}kB';
+SET LOCAL enable_mergejoin = off;
 SET LOCAL jit = off;
 SET CONSTRAINTS ALL IMMEDIATE;
 SELECT migrated.claim_batch('{session}', '{entity}', {batch}, {epoch});
@@ -81,12 +83,13 @@ WITH {resolved} AS MATERIALIZED (
          m.w1,
          {standing} AS standing,
          {differs} AS differs,
-         t.xmin AS version{more},
+         t.xmin AS version,
+         t.ctid AS place{more},
          {old_keys},
          {new_keys},
          {values},
          {missing}
-         {fault} AS fault
+         {fault} AS fault{passed}
     FROM {stage} AS s
     LEFT JOIN {id_map} AS m
       ON {m_is_s}
@@ -111,6 +114,7 @@ updated AS (
     FROM resolved AS r
    WHERE {t_is_old}
      AND {overwrites}
+     AND t.ctid = r.place
      AND t.xmin = r.version
   RETURNING {r_o}, {r_k}, {t_keys}, {written_hash} AS w1{updates_returned}
 ),

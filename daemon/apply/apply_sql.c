@@ -64,10 +64,12 @@ static char *joins(const struct binding *binding, const struct bound_entity *bou
 	text_append(&text, references);
 	if (!adopts(bound))
 		return text_steal(&text);
-	text_appendf(&text, "    LEFT JOIN %s AS a\n      ON m.t1 IS NULL", bound->target_relation);
-	for (size_t i = 0; i < bound->written_count; i++)
+	/* A CASE, so that of a row that is mapped no index is asked. */
+	text_appendf(&text, "    LEFT JOIN %s AS a\n      ON ", bound->target_relation);
+	for (size_t i = 0, n = 0; i < bound->written_count; i++)
 		if (bound->written[i].column == NULL)
-			text_appendf(&text, " AND a.%s = %s", bound->written[i].quoted,
+			text_appendf(&text, "%sa.%s = CASE WHEN m.t1 IS NULL THEN %s END",
+				     n++ > 0 ? " AND " : "", bound->written[i].quoted,
 				     bound->written[i].expression);
 	text_append(&text, "\n");
 	return text_steal(&text);
@@ -479,11 +481,13 @@ static void add_conflicts(struct holes *holes, const struct bound_entity *bound,
 static void add_log(struct holes *holes, const struct logged *logged)
 {
 	holes_give(holes, "inserts_returned", logged_returned(logged, LOGGED_INSERTED, NULL));
-	holes_give(holes, "updates_returned", logged_returned(logged, LOGGED_UPDATED, NULL));
+	holes_give(holes, "updates_returned",
+		   logged_returned(logged, LOGGED_UPDATED_RESOLVED, "r"));
+	holes_give(holes, "passed", logged_resolved(logged));
 	holes_give(holes, "inserts_logged",
 		   logged_ctes(logged, LOGGED_INSERTED, "placed", "inserted", NULL));
 	holes_give(holes, "updates_logged",
-		   logged_ctes(logged, LOGGED_UPDATED, "updated", "updated", "w.o"));
+		   logged_ctes(logged, LOGGED_UPDATED_RESOLVED, "updated", "updated", NULL));
 }
 
 /* Which rows are written as they are, and what becomes of the others: fault, parent that is waited for, column that is. */

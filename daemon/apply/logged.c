@@ -39,12 +39,14 @@ static bool is_deletion(enum logged_change change)
 
 static bool is_update(enum logged_change change)
 {
-	return change == LOGGED_UPDATED || change == LOGGED_UPDATED_LOCKED;
+	return change == LOGGED_UPDATED || change == LOGGED_UPDATED_LOCKED ||
+	       change == LOGGED_UPDATED_RESOLVED;
 }
 
 static bool is_locked(enum logged_change change)
 {
-	return change == LOGGED_UPDATED_LOCKED || change == LOGGED_DELETED_LOCKED;
+	return change == LOGGED_UPDATED_LOCKED || change == LOGGED_UPDATED_RESOLVED ||
+	       change == LOGGED_DELETED_LOCKED;
 }
 
 /* --- columns ------------------------------------------------------------------------------------- */
@@ -145,6 +147,15 @@ char *logged_standing(const struct logged *logged)
 					    : text_copy("");
 }
 
+char *logged_resolved(const struct logged *logged)
+{
+	_cleanup_free_ char *columns = logged_standing(logged);
+
+	return logged->place->before_images ? text_format("%s,\n         (m.*)::%s AS map", columns,
+							  logged->bound->id_map)
+					    : text_copy("");
+}
+
 char *logged_returned(const struct logged *logged, enum logged_change change, const char *row)
 {
 	struct text text = TEXT_INIT;
@@ -155,6 +166,8 @@ char *logged_returned(const struct logged *logged, enum logged_change change, co
 	text_append(&text, ", " NUMBERED);
 	if (logged->place->before_images && is_locked(change))
 		text_appendf(&text, ",\n            %s.%s", row, passed);
+	if (logged->place->before_images && change == LOGGED_UPDATED_RESOLVED)
+		text_appendf(&text, ", %s.map", row);
 	if (logged->place->before_images && is_update(change))
 		text_appendf(&text, ",\n            %s", left);
 	return text_steal(&text);
@@ -223,14 +236,25 @@ static char *before(const struct logged *logged, enum logged_change change)
 	return text_copy("NULL");
 }
 
+/* What the id map said of it before. */
+static char *mapping(const struct logged *logged, enum logged_change change)
+{
+	_cleanup_free_ char *m_is_w = parts_equal_keys(logged->bound->entity->source_key.count,
+						       "m.k", "w.k");
+
+	if (change == LOGGED_UPDATED_RESOLVED)
+		return text_copy("pg_catalog.to_jsonb(w.map)");
+	return text_format("(SELECT pg_catalog.to_jsonb(m) FROM %s AS m WHERE %s)",
+			   logged->bound->id_map, m_is_w);
+}
+
 static void append_image(struct text *text, const struct logged *logged, enum logged_change change,
 			 const char *old_key, const struct text_hole *holes)
 {
 	_cleanup_free_ char *row = standing(logged, change, old_key);
 	_cleanup_free_ char *columns = differing(logged, change);
 	_cleanup_free_ char *was = before(logged, change);
-	_cleanup_free_ char *m_is_w = parts_equal_keys(logged->bound->entity->source_key.count,
-						       "m.k", "w.k");
+	_cleanup_free_ char *mapped = mapping(logged, change);
 
 	append_part(text, sql_apply_imaged,
 		    (const struct text_hole[]){
@@ -239,8 +263,7 @@ static void append_image(struct text *text, const struct logged *logged, enum lo
 			    { "entity", logged->bound->entity->name },
 			    { "before", was },
 			    { "after", is_update(change) ? "d.after" : "NULL" },
-			    { "id_map", logged->bound->id_map },
-			    { "m_is_w", m_is_w },
+			    { "mapping", mapped },
 			    { "standing", row },
 			    { "differing", columns },
 			    { "only", change == LOGGED_INSERTED ? "\n   WHERE w.mapped" : "" },

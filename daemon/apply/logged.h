@@ -18,6 +18,7 @@ enum logged_change {
 	LOGGED_UPDATED, /* as the statement has seen it; its key then is oN, or tN where the key stays */
 	LOGGED_DELETED,
 	LOGGED_UPDATED_LOCKED, /* as a CTE of the statement has locked it */
+	LOGGED_UPDATED_RESOLVED, /* as logged_resolved() has kept it; what it was read as must be what is written */
 	LOGGED_DELETED_LOCKED,
 	LOGGED_REMAPPED, /* the id map alone was changed */
 };
@@ -31,6 +32,9 @@ struct logged {
 
 /* ", t.name AS b1": what a CTE that locks the target row `t` passes on; "" without before-images. */
 char *logged_standing(const struct logged *logged);
+
+/* The same of the CTE that resolves, and what the id map says of the row. */
+char *logged_resolved(const struct logged *logged);
 
 /* ", … AS change, r.b1, t.name AS a1": what a statement that writes `t` returns. `row` is what passes on how it was; NULL where
    nothing does. */

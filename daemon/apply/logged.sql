@@ -15,7 +15,7 @@
 {written}_imaged AS (
   INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
   SELECT w.change, {session_number}, '{entity}', {before}, {after},
-         (SELECT pg_catalog.to_jsonb(m) FROM {id_map} AS m WHERE {m_is_w})
+         {mapping}
     FROM {written} AS w{standing}{differing}{only}
 )
 

@@ -23,8 +23,10 @@ OFFSET bigint '0'
 -- stage, target
 
 BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL seq_page_cost = 0.2;
 SET LOCAL random_page_cost = 0.3;
 SET LOCAL work_mem = '65536kB';
+SET LOCAL enable_mergejoin = off;
 SET LOCAL jit = off;
 SET CONSTRAINTS ALL IMMEDIATE;
 SELECT migrated.claim_batch('00000000-0000-0000-0000-000000000000', 'doctor_offices', 1, 0);
@@ -261,6 +263,7 @@ WITH resolved AS MATERIALIZED (
          CASE WHEN t."doctor_id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."doctor_id", t."office_id", t."is_primary"), 0) END AS standing,
          CASE WHEN t."doctor_id" IS NULL THEN TRUE ELSE (t."doctor_id", t."office_id", t."is_primary") IS DISTINCT FROM (coalesce(r1_1.t1), coalesce(r2_1.t1), CAST(s.c3 AS boolean)) END AS differs,
          t.xmin AS version,
+         t.ctid AS place,
          coalesce(m.t1, coalesce(r1_1.t1)) AS o1,
          coalesce(m.t2, coalesce(r2_1.t1)) AS o2,
          coalesce(r1_1.t1) AS t1,
@@ -273,7 +276,9 @@ WITH resolved AS MATERIALIZED (
          CASE WHEN s.f2_1 IS NOT NULL AND coalesce(r2_1.t1) IS NULL THEN ARRAY[s.f2_1::text] END AS p2,
          'offices' AS q2,
 
-         CASE WHEN coalesce(r1_1.t1) IS NULL AND NOT (s.f1_1 IS NOT NULL AND coalesce(r1_1.t1) IS NULL) THEN 1 WHEN coalesce(r2_1.t1) IS NULL AND NOT (s.f2_1 IS NOT NULL AND coalesce(r2_1.t1) IS NULL) THEN 2 WHEN s.c3 IS NULL THEN 3 END AS fault
+         CASE WHEN coalesce(r1_1.t1) IS NULL AND NOT (s.f1_1 IS NOT NULL AND coalesce(r1_1.t1) IS NULL) THEN 1 WHEN coalesce(r2_1.t1) IS NULL AND NOT (s.f2_1 IS NOT NULL AND coalesce(r2_1.t1) IS NULL) THEN 2 WHEN s.c3 IS NULL THEN 3 END AS fault,
+         t."doctor_id" AS b1, t."office_id" AS b2, t."is_primary" AS b3,
+         (m.*)::migrated.id_map_doctor_offices AS map
     FROM pg_temp.stage_doctor_offices AS s
     LEFT JOIN migrated.id_map_doctor_offices AS m
       ON m.k1 = s.k1 AND m.k2 = s.k2
@@ -301,8 +306,10 @@ updated AS (
     FROM resolved AS r
    WHERE t."doctor_id" = r.o1 AND t."office_id" = r.o2
      AND CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
+     AND t.ctid = r.place
      AND t.xmin = r.version
   RETURNING r.o1, r.o2, r.k1, r.k2, t."doctor_id" AS t1, t."office_id" AS t2, pg_catalog.hash_record_extended(ROW(t."doctor_id", t."office_id", t."is_primary"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            r.b1, r.b2, r.b3, r.map,
             t."doctor_id" AS a1, t."office_id" AS a2, t."is_primary" AS a3
 ),
 placed AS (
@@ -331,9 +338,9 @@ updated_logged AS (
 updated_imaged AS (
   INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
   SELECT w.change, 0, 'doctor_offices', d.before, d.after,
-         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_doctor_offices AS m WHERE m.k1 = w.k1 AND m.k2 = w.k2)
+         pg_catalog.to_jsonb(w.map)
     FROM updated AS w
-   CROSS JOIN LATERAL (SELECT t."doctor_id" AS b1, t."office_id" AS b2, t."is_primary" AS b3 FROM "public"."doctor_offices" AS t WHERE t."doctor_id" = w.o1 AND t."office_id" = w.o2 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT w.b1, w.b2, w.b3) AS b
 
    CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, b.b3 IS DISTINCT FROM w.a3 AS d3 OFFSET 0) AS c
    CROSS JOIN LATERAL (SELECT pg_catalog.array_remove(ARRAY[CASE WHEN NOT c.d1 THEN 'doctor_id'::text END, CASE WHEN NOT c.d2 THEN 'office_id'::text END, CASE WHEN NOT c.d3 THEN 'is_primary'::text END], NULL) AS names OFFSET 0) AS alike

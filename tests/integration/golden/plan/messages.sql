@@ -30,8 +30,10 @@ OFFSET bigint '0'
 -- stage, target
 
 BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL seq_page_cost = 0.2;
 SET LOCAL random_page_cost = 0.3;
 SET LOCAL work_mem = '65536kB';
+SET LOCAL enable_mergejoin = off;
 SET LOCAL jit = off;
 SET CONSTRAINTS ALL IMMEDIATE;
 SELECT migrated.claim_batch('00000000-0000-0000-0000-000000000000', 'messages', 1, 0);
@@ -334,6 +336,7 @@ WITH resolved AS MATERIALIZED (
          CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."order_id", t."patient_id", t."parent_message_id", (t."sender")::text COLLATE "C", (t."subject")::text COLLATE "C", (t."body")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."read_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_record_id"), 0) END AS standing,
          CASE WHEN t."id" IS NULL THEN TRUE ELSE (t."order_id", t."patient_id", t."parent_message_id", t."sender", t."subject", t."body", t."context"::text COLLATE "C", t."metadata"::text COLLATE "C", t."sent_at", t."read_at", t."updated_at", t."legacy_record_id") IS DISTINCT FROM (coalesce(r1_1.t1), coalesce(r2_1.t1), coalesce(r3_1.t1), CAST(CASE s.c4 WHEN '0' THEN 'doctor' WHEN '1' THEN 'lab' WHEN '2' THEN 'system' END AS sender_kind), CAST(s.c5 AS text), CAST(s.c6 AS text), CAST(coalesce(migrated.json_or_null(s.c7), pg_catalog.to_jsonb(s.c7)) AS jsonb)::text COLLATE "C", CAST(s.c8 AS jsonb)::text COLLATE "C", CAST(s.c9 AS timestamp with time zone), CAST(s.c10 AS timestamp with time zone), CAST(s.c11 AS timestamp with time zone), CAST(s.k1 AS integer)) END AS differs,
          t.xmin AS version,
+         t.ctid AS place,
          coalesce(m.t1, a."id") AS o1,
          coalesce(coalesce(m.t1, a."id"), pg_catalog.gen_random_uuid()) AS t1,
          coalesce(r1_1.t1) AS v1,
@@ -355,7 +358,9 @@ WITH resolved AS MATERIALIZED (
          CASE WHEN s.f3_1 IS NOT NULL AND coalesce(r3_1.t1) IS NULL THEN ARRAY[s.f3_1::text] END AS p3,
          'messages' AS q3,
 
-         CASE WHEN s.c4 NOT IN ('0', '1', '2') THEN 1 WHEN CASE s.c4 WHEN '0' THEN 'doctor' WHEN '1' THEN 'lab' WHEN '2' THEN 'system' END IS NULL THEN 2 WHEN s.c6 IS NULL THEN 3 WHEN s.c8 IS NULL THEN 4 WHEN s.c9 IS NULL THEN 5 END AS fault
+         CASE WHEN s.c4 NOT IN ('0', '1', '2') THEN 1 WHEN CASE s.c4 WHEN '0' THEN 'doctor' WHEN '1' THEN 'lab' WHEN '2' THEN 'system' END IS NULL THEN 2 WHEN s.c6 IS NULL THEN 3 WHEN s.c8 IS NULL THEN 4 WHEN s.c9 IS NULL THEN 5 END AS fault,
+         t."id" AS b1, t."legacy_record_id" AS b2, t."order_id" AS b3, t."patient_id" AS b4, t."parent_message_id" AS b5, t."sender" AS b6, t."subject" AS b7, t."body" AS b8, t."context" AS b9, t."metadata" AS b10, t."sent_at" AS b11, t."read_at" AS b12, t."is_active" AS b13, t."updated_at" AS b14,
+         (m.*)::migrated.id_map_messages AS map
     FROM pg_temp.stage_messages AS s
     LEFT JOIN migrated.id_map_messages AS m
       ON m.k1 = s.k1
@@ -366,7 +371,7 @@ WITH resolved AS MATERIALIZED (
     LEFT JOIN migrated.id_map_messages AS r3_1
       ON r3_1.k1 = s.f3_1::integer
     LEFT JOIN "public"."messages" AS a
-      ON m.t1 IS NULL AND a."legacy_record_id" = CAST(s.k1 AS integer)
+      ON a."legacy_record_id" = CASE WHEN m.t1 IS NULL THEN CAST(s.k1 AS integer) END
     LEFT JOIN "public"."messages" AS t
       ON t."id" = coalesce(m.t1, a."id")
    WHERE TRUE
@@ -396,8 +401,10 @@ updated AS (
     FROM resolved AS r
    WHERE t."id" = r.o1
      AND CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
+     AND t.ctid = r.place
      AND t.xmin = r.version
   RETURNING r.o1, r.k1, t."id" AS t1, pg_catalog.hash_record_extended(ROW(t."order_id", t."patient_id", t."parent_message_id", (t."sender")::text COLLATE "C", (t."subject")::text COLLATE "C", (t."body")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."read_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_record_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            r.b1, r.b2, r.b3, r.b4, r.b5, r.b6, r.b7, r.b8, r.b9, r.b10, r.b11, r.b12, r.b13, r.b14, r.map,
             t."id" AS a1, t."legacy_record_id" AS a2, t."order_id" AS a3, t."patient_id" AS a4, t."parent_message_id" AS a5, t."sender" AS a6, t."subject" AS a7, t."body" AS a8, t."context" AS a9, t."metadata" AS a10, t."sent_at" AS a11, t."read_at" AS a12, t."is_active" AS a13, t."updated_at" AS a14
 ),
 placed AS (
@@ -426,9 +433,9 @@ updated_logged AS (
 updated_imaged AS (
   INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
   SELECT w.change, 0, 'messages', d.before, d.after,
-         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_messages AS m WHERE m.k1 = w.k1)
+         pg_catalog.to_jsonb(w.map)
     FROM updated AS w
-   CROSS JOIN LATERAL (SELECT t."id" AS b1, t."legacy_record_id" AS b2, t."order_id" AS b3, t."patient_id" AS b4, t."parent_message_id" AS b5, t."sender" AS b6, t."subject" AS b7, t."body" AS b8, t."context" AS b9, t."metadata" AS b10, t."sent_at" AS b11, t."read_at" AS b12, t."is_active" AS b13, t."updated_at" AS b14 FROM "public"."messages" AS t WHERE t."id" = w.o1 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT w.b1, w.b2, w.b3, w.b4, w.b5, w.b6, w.b7, w.b8, w.b9, w.b10, w.b11, w.b12, w.b13, w.b14) AS b
 
    CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, b.b3 IS DISTINCT FROM w.a3 AS d3, b.b4 IS DISTINCT FROM w.a4 AS d4, b.b5 IS DISTINCT FROM w.a5 AS d5, ROW(b.b6)::record OPERATOR(pg_catalog.*<>) ROW(w.a6)::record AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, ROW(b.b9)::record OPERATOR(pg_catalog.*<>) ROW(w.a9)::record AS d9, ROW(b.b10)::record OPERATOR(pg_catalog.*<>) ROW(w.a10)::record AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11, ROW(b.b12)::record OPERATOR(pg_catalog.*<>) ROW(w.a12)::record AS d12, b.b13 IS DISTINCT FROM w.a13 AS d13, ROW(b.b14)::record OPERATOR(pg_catalog.*<>) ROW(w.a14)::record AS d14 OFFSET 0) AS c
    CROSS JOIN LATERAL (SELECT pg_catalog.array_remove(ARRAY[CASE WHEN NOT c.d1 THEN 'id'::text END, CASE WHEN NOT c.d2 THEN 'legacy_record_id'::text END, CASE WHEN NOT c.d3 THEN 'order_id'::text END, CASE WHEN NOT c.d4 THEN 'patient_id'::text END, CASE WHEN NOT c.d5 THEN 'parent_message_id'::text END, CASE WHEN NOT c.d6 THEN 'sender'::text END, CASE WHEN NOT c.d7 THEN 'subject'::text END, CASE WHEN NOT c.d8 THEN 'body'::text END, CASE WHEN NOT c.d9 THEN 'context'::text END, CASE WHEN NOT c.d10 THEN 'metadata'::text END, CASE WHEN NOT c.d11 THEN 'sent_at'::text END, CASE WHEN NOT c.d12 THEN 'read_at'::text END, CASE WHEN NOT c.d13 THEN 'is_active'::text END, CASE WHEN NOT c.d14 THEN 'updated_at'::text END], NULL) AS names OFFSET 0) AS alike

@@ -27,8 +27,10 @@ OFFSET bigint '0'
 -- stage, target
 
 BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL seq_page_cost = 0.2;
 SET LOCAL random_page_cost = 0.3;
 SET LOCAL work_mem = '65536kB';
+SET LOCAL enable_mergejoin = off;
 SET LOCAL jit = off;
 SET CONSTRAINTS ALL IMMEDIATE;
 SELECT migrated.claim_batch('00000000-0000-0000-0000-000000000000', 'offices', 1, 0);
@@ -313,6 +315,7 @@ WITH resolved AS MATERIALIZED (
          CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW((t."name")::text COLLATE "C", pg_catalog.jsonb_send(t."address"), pg_catalog.bpcharsend(t."country_code"), (t."phone")::text COLLATE "C", (t."timezone")::text COLLATE "C", pg_catalog.jsonb_send(t."settings"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_office_id"), 0) END AS standing,
          CASE WHEN t."id" IS NULL THEN TRUE ELSE (t."name", t."address"::text COLLATE "C", t."country_code", t."phone", t."timezone", t."settings"::text COLLATE "C", t."created_at", t."updated_at", t."legacy_office_id") IS DISTINCT FROM (CAST(s.c1 AS text), CAST(s.c2 AS jsonb)::text COLLATE "C", CAST(CASE s.c3 WHEN 'Germany' THEN 'DE' WHEN 'Deutschland' THEN 'DE' WHEN 'Austria' THEN 'AT' WHEN 'France' THEN 'FR' WHEN 'Poland' THEN 'PL' ELSE 'XX' END AS bpchar), CAST(s.c4 AS text), CAST(s.c5 AS text), CAST(migrated.json_or_null(s.c6) AS jsonb)::text COLLATE "C", CAST(s.c7 AS timestamp with time zone), CAST(s.c8 AS timestamp with time zone), CAST(s.k1 AS integer)) END AS differs,
          t.xmin AS version,
+         t.ctid AS place,
          coalesce(m.t1, a."id") AS o1,
          coalesce(coalesce(m.t1, a."id"), pg_catalog.gen_random_uuid()) AS t1,
          CAST(s.c1 AS text) AS v1,
@@ -325,12 +328,14 @@ WITH resolved AS MATERIALIZED (
          CAST(s.c8 AS timestamp with time zone) AS v8,
          CAST(s.k1 AS integer) AS v9,
 
-         CASE WHEN s.c1 IS NULL THEN 1 WHEN s.c2 IS NULL THEN 2 WHEN CASE s.c3 WHEN 'Germany' THEN 'DE' WHEN 'Deutschland' THEN 'DE' WHEN 'Austria' THEN 'AT' WHEN 'France' THEN 'FR' WHEN 'Poland' THEN 'PL' ELSE 'XX' END IS NULL THEN 3 WHEN s.c5 IS NULL THEN 4 WHEN s.c7 IS NULL THEN 5 END AS fault
+         CASE WHEN s.c1 IS NULL THEN 1 WHEN s.c2 IS NULL THEN 2 WHEN CASE s.c3 WHEN 'Germany' THEN 'DE' WHEN 'Deutschland' THEN 'DE' WHEN 'Austria' THEN 'AT' WHEN 'France' THEN 'FR' WHEN 'Poland' THEN 'PL' ELSE 'XX' END IS NULL THEN 3 WHEN s.c5 IS NULL THEN 4 WHEN s.c7 IS NULL THEN 5 END AS fault,
+         t."id" AS b1, t."legacy_office_id" AS b2, t."name" AS b3, t."address" AS b4, t."country_code" AS b5, t."phone" AS b6, t."timezone" AS b7, t."settings" AS b8, t."is_active" AS b9, t."created_at" AS b10, t."updated_at" AS b11,
+         (m.*)::migrated.id_map_offices AS map
     FROM pg_temp.stage_offices AS s
     LEFT JOIN migrated.id_map_offices AS m
       ON m.k1 = s.k1
     LEFT JOIN "public"."offices" AS a
-      ON m.t1 IS NULL AND a."legacy_office_id" = CAST(s.k1 AS integer)
+      ON a."legacy_office_id" = CASE WHEN m.t1 IS NULL THEN CAST(s.k1 AS integer) END
     LEFT JOIN "public"."offices" AS t
       ON t."id" = coalesce(m.t1, a."id")
    WHERE TRUE
@@ -357,8 +362,10 @@ updated AS (
     FROM resolved AS r
    WHERE t."id" = r.o1
      AND CASE WHEN r.fault IS NULL AND NOT FALSE THEN TRUE ELSE FALSE END AND r.present AND r.differs
+     AND t.ctid = r.place
      AND t.xmin = r.version
   RETURNING r.o1, r.k1, t."id" AS t1, pg_catalog.hash_record_extended(ROW((t."name")::text COLLATE "C", pg_catalog.jsonb_send(t."address"), pg_catalog.bpcharsend(t."country_code"), (t."phone")::text COLLATE "C", (t."timezone")::text COLLATE "C", pg_catalog.jsonb_send(t."settings"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_office_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            r.b1, r.b2, r.b3, r.b4, r.b5, r.b6, r.b7, r.b8, r.b9, r.b10, r.b11, r.map,
             t."id" AS a1, t."legacy_office_id" AS a2, t."name" AS a3, t."address" AS a4, t."country_code" AS a5, t."phone" AS a6, t."timezone" AS a7, t."settings" AS a8, t."is_active" AS a9, t."created_at" AS a10, t."updated_at" AS a11
 ),
 placed AS (
@@ -387,9 +394,9 @@ updated_logged AS (
 updated_imaged AS (
   INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
   SELECT w.change, 0, 'offices', d.before, d.after,
-         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_offices AS m WHERE m.k1 = w.k1)
+         pg_catalog.to_jsonb(w.map)
     FROM updated AS w
-   CROSS JOIN LATERAL (SELECT t."id" AS b1, t."legacy_office_id" AS b2, t."name" AS b3, t."address" AS b4, t."country_code" AS b5, t."phone" AS b6, t."timezone" AS b7, t."settings" AS b8, t."is_active" AS b9, t."created_at" AS b10, t."updated_at" AS b11 FROM "public"."offices" AS t WHERE t."id" = w.o1 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT w.b1, w.b2, w.b3, w.b4, w.b5, w.b6, w.b7, w.b8, w.b9, w.b10, w.b11) AS b
 
    CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, ROW(b.b3)::record OPERATOR(pg_catalog.*<>) ROW(w.a3)::record AS d3, ROW(b.b4)::record OPERATOR(pg_catalog.*<>) ROW(w.a4)::record AS d4, ROW(b.b5)::record OPERATOR(pg_catalog.*<>) ROW(w.a5)::record AS d5, ROW(b.b6)::record OPERATOR(pg_catalog.*<>) ROW(w.a6)::record AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, b.b9 IS DISTINCT FROM w.a9 AS d9, ROW(b.b10)::record OPERATOR(pg_catalog.*<>) ROW(w.a10)::record AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11 OFFSET 0) AS c
    CROSS JOIN LATERAL (SELECT pg_catalog.array_remove(ARRAY[CASE WHEN NOT c.d1 THEN 'id'::text END, CASE WHEN NOT c.d2 THEN 'legacy_office_id'::text END, CASE WHEN NOT c.d3 THEN 'name'::text END, CASE WHEN NOT c.d4 THEN 'address'::text END, CASE WHEN NOT c.d5 THEN 'country_code'::text END, CASE WHEN NOT c.d6 THEN 'phone'::text END, CASE WHEN NOT c.d7 THEN 'timezone'::text END, CASE WHEN NOT c.d8 THEN 'settings'::text END, CASE WHEN NOT c.d9 THEN 'is_active'::text END, CASE WHEN NOT c.d10 THEN 'created_at'::text END, CASE WHEN NOT c.d11 THEN 'updated_at'::text END], NULL) AS names OFFSET 0) AS alike

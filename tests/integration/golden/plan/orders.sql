@@ -30,8 +30,10 @@ OFFSET bigint '0'
 -- stage, target
 
 BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL seq_page_cost = 0.2;
 SET LOCAL random_page_cost = 0.3;
 SET LOCAL work_mem = '65536kB';
+SET LOCAL enable_mergejoin = off;
 SET LOCAL jit = off;
 SET CONSTRAINTS ALL IMMEDIATE;
 SELECT migrated.claim_batch('00000000-0000-0000-0000-000000000000', 'orders', 1, 0);
@@ -330,6 +332,7 @@ WITH resolved AS MATERIALIZED (
          CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."patient_id", t."office_id", (t."status")::text COLLATE "C", t."priority", (t."reference")::text COLLATE "C", pg_catalog.numeric_send(t."total"), t."due_date", (t."notes")::text COLLATE "C", pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_instruction_id"), 0) END AS standing,
          CASE WHEN t."id" IS NULL THEN TRUE ELSE (t."patient_id", t."office_id", t."status", t."priority", t."reference", t."total", t."due_date", t."notes", t."metadata"::text COLLATE "C", t."created_at", t."updated_at", t."legacy_instruction_id") IS DISTINCT FROM (coalesce(r1_1.t1), coalesce(r2_1.t1), CAST(CASE s.c3 WHEN '0' THEN 'draft' WHEN '1' THEN 'sent' WHEN '2' THEN 'accepted' WHEN '3' THEN 'in_production' WHEN '4' THEN 'shipped' WHEN '5' THEN 'cancelled' ELSE 'unknown' END AS order_status), CAST(s.c4 AS smallint), CAST(s.c5 AS text), CAST(s.c6 AS numeric(12,2)), CAST(s.c7 AS date), CAST(s.c8 AS text), CAST(s.c9 AS jsonb)::text COLLATE "C", CAST(s.c10 AS timestamp with time zone), CAST(s.c11 AS timestamp with time zone), CAST(s.k1 AS integer)) END AS differs,
          t.xmin AS version,
+         t.ctid AS place,
          coalesce(m.t1, a."id") AS o1,
          coalesce(coalesce(m.t1, a."id"), pg_catalog.gen_random_uuid()) AS t1,
          coalesce(r1_1.t1) AS v1,
@@ -349,7 +352,9 @@ WITH resolved AS MATERIALIZED (
          CASE WHEN s.f2_1 IS NOT NULL AND coalesce(r2_1.t1) IS NULL THEN ARRAY[s.f2_1::text] END AS p2,
          'offices' AS q2,
 
-         CASE WHEN coalesce(r1_1.t1) IS NULL AND NOT (s.f1_1 IS NOT NULL AND coalesce(r1_1.t1) IS NULL) THEN 1 WHEN coalesce(r2_1.t1) IS NULL AND NOT (s.f2_1 IS NOT NULL AND coalesce(r2_1.t1) IS NULL) THEN 2 WHEN CASE s.c3 WHEN '0' THEN 'draft' WHEN '1' THEN 'sent' WHEN '2' THEN 'accepted' WHEN '3' THEN 'in_production' WHEN '4' THEN 'shipped' WHEN '5' THEN 'cancelled' ELSE 'unknown' END IS NULL THEN 3 WHEN s.c4 IS NULL THEN 4 WHEN s.c9 IS NULL THEN 5 WHEN s.c10 IS NULL THEN 6 END AS fault
+         CASE WHEN coalesce(r1_1.t1) IS NULL AND NOT (s.f1_1 IS NOT NULL AND coalesce(r1_1.t1) IS NULL) THEN 1 WHEN coalesce(r2_1.t1) IS NULL AND NOT (s.f2_1 IS NOT NULL AND coalesce(r2_1.t1) IS NULL) THEN 2 WHEN CASE s.c3 WHEN '0' THEN 'draft' WHEN '1' THEN 'sent' WHEN '2' THEN 'accepted' WHEN '3' THEN 'in_production' WHEN '4' THEN 'shipped' WHEN '5' THEN 'cancelled' ELSE 'unknown' END IS NULL THEN 3 WHEN s.c4 IS NULL THEN 4 WHEN s.c9 IS NULL THEN 5 WHEN s.c10 IS NULL THEN 6 END AS fault,
+         t."id" AS b1, t."legacy_instruction_id" AS b2, t."patient_id" AS b3, t."office_id" AS b4, t."status" AS b5, t."priority" AS b6, t."reference" AS b7, t."total" AS b8, t."due_date" AS b9, t."notes" AS b10, t."metadata" AS b11, t."is_active" AS b12, t."created_at" AS b13, t."updated_at" AS b14,
+         (m.*)::migrated.id_map_orders AS map
     FROM pg_temp.stage_orders AS s
     LEFT JOIN migrated.id_map_orders AS m
       ON m.k1 = s.k1
@@ -358,7 +363,7 @@ WITH resolved AS MATERIALIZED (
     LEFT JOIN migrated.id_map_offices AS r2_1
       ON r2_1.k1 = s.f2_1::integer
     LEFT JOIN "public"."orders" AS a
-      ON m.t1 IS NULL AND a."legacy_instruction_id" = CAST(s.k1 AS integer)
+      ON a."legacy_instruction_id" = CASE WHEN m.t1 IS NULL THEN CAST(s.k1 AS integer) END
     LEFT JOIN "public"."orders" AS t
       ON t."id" = coalesce(m.t1, a."id")
    WHERE TRUE
@@ -388,8 +393,10 @@ updated AS (
     FROM resolved AS r
    WHERE t."id" = r.o1
      AND CASE WHEN r.fault IS NULL AND NOT (r.p1 IS NOT NULL OR r.p2 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
+     AND t.ctid = r.place
      AND t.xmin = r.version
   RETURNING r.o1, r.k1, t."id" AS t1, pg_catalog.hash_record_extended(ROW(t."patient_id", t."office_id", (t."status")::text COLLATE "C", t."priority", (t."reference")::text COLLATE "C", pg_catalog.numeric_send(t."total"), t."due_date", (t."notes")::text COLLATE "C", pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_instruction_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            r.b1, r.b2, r.b3, r.b4, r.b5, r.b6, r.b7, r.b8, r.b9, r.b10, r.b11, r.b12, r.b13, r.b14, r.map,
             t."id" AS a1, t."legacy_instruction_id" AS a2, t."patient_id" AS a3, t."office_id" AS a4, t."status" AS a5, t."priority" AS a6, t."reference" AS a7, t."total" AS a8, t."due_date" AS a9, t."notes" AS a10, t."metadata" AS a11, t."is_active" AS a12, t."created_at" AS a13, t."updated_at" AS a14
 ),
 placed AS (
@@ -418,9 +425,9 @@ updated_logged AS (
 updated_imaged AS (
   INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
   SELECT w.change, 0, 'orders', d.before, d.after,
-         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_orders AS m WHERE m.k1 = w.k1)
+         pg_catalog.to_jsonb(w.map)
     FROM updated AS w
-   CROSS JOIN LATERAL (SELECT t."id" AS b1, t."legacy_instruction_id" AS b2, t."patient_id" AS b3, t."office_id" AS b4, t."status" AS b5, t."priority" AS b6, t."reference" AS b7, t."total" AS b8, t."due_date" AS b9, t."notes" AS b10, t."metadata" AS b11, t."is_active" AS b12, t."created_at" AS b13, t."updated_at" AS b14 FROM "public"."orders" AS t WHERE t."id" = w.o1 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT w.b1, w.b2, w.b3, w.b4, w.b5, w.b6, w.b7, w.b8, w.b9, w.b10, w.b11, w.b12, w.b13, w.b14) AS b
 
    CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, b.b3 IS DISTINCT FROM w.a3 AS d3, b.b4 IS DISTINCT FROM w.a4 AS d4, ROW(b.b5)::record OPERATOR(pg_catalog.*<>) ROW(w.a5)::record AS d5, b.b6 IS DISTINCT FROM w.a6 AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, b.b9 IS DISTINCT FROM w.a9 AS d9, ROW(b.b10)::record OPERATOR(pg_catalog.*<>) ROW(w.a10)::record AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11, b.b12 IS DISTINCT FROM w.a12 AS d12, ROW(b.b13)::record OPERATOR(pg_catalog.*<>) ROW(w.a13)::record AS d13, ROW(b.b14)::record OPERATOR(pg_catalog.*<>) ROW(w.a14)::record AS d14 OFFSET 0) AS c
    CROSS JOIN LATERAL (SELECT pg_catalog.array_remove(ARRAY[CASE WHEN NOT c.d1 THEN 'id'::text END, CASE WHEN NOT c.d2 THEN 'legacy_instruction_id'::text END, CASE WHEN NOT c.d3 THEN 'patient_id'::text END, CASE WHEN NOT c.d4 THEN 'office_id'::text END, CASE WHEN NOT c.d5 THEN 'status'::text END, CASE WHEN NOT c.d6 THEN 'priority'::text END, CASE WHEN NOT c.d7 THEN 'reference'::text END, CASE WHEN NOT c.d8 THEN 'total'::text END, CASE WHEN NOT c.d9 THEN 'due_date'::text END, CASE WHEN NOT c.d10 THEN 'notes'::text END, CASE WHEN NOT c.d11 THEN 'metadata'::text END, CASE WHEN NOT c.d12 THEN 'is_active'::text END, CASE WHEN NOT c.d13 THEN 'created_at'::text END, CASE WHEN NOT c.d14 THEN 'updated_at'::text END], NULL) AS names OFFSET 0) AS alike

@@ -32,8 +32,10 @@ OFFSET bigint '0'
 -- stage, target
 
 BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL seq_page_cost = 0.2;
 SET LOCAL random_page_cost = 0.3;
 SET LOCAL work_mem = '65536kB';
+SET LOCAL enable_mergejoin = off;
 SET LOCAL jit = off;
 SET CONSTRAINTS ALL IMMEDIATE;
 SELECT migrated.claim_batch('00000000-0000-0000-0000-000000000000', 'system_messages', 1, 0);
@@ -292,6 +294,7 @@ WITH resolved AS MATERIALIZED (
          CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW((t."item_type")::text COLLATE "C", t."item_id", t."order_id", t."case_id", (t."template_key")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), (t."channel")::text COLLATE "C", t."is_read", pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.int8send(t."legacy_notification_id")), 0) END AS standing,
          CASE WHEN t."id" IS NULL THEN TRUE ELSE (t."item_type", t."item_id", t."order_id", t."case_id", t."template_key", t."context"::text COLLATE "C", t."channel", t."is_read", t."sent_at", t."created_at", t."legacy_notification_id") IS DISTINCT FROM (CAST(CASE s.c1 WHEN '7' THEN 'order' WHEN '8' THEN 'case' ELSE NULL END AS text), coalesce(r2_1.t1, r2_2.t1), coalesce(r3_1.t1), coalesce(r4_1.t1), CAST(s.c5 AS text), CAST(migrated.json_or_null(s.c6) AS jsonb)::text COLLATE "C", CAST(CASE s.c7 WHEN '0' THEN 'email' WHEN '1' THEN 'sms' WHEN '2' THEN 'push' WHEN '3' THEN 'in_app' END AS message_channel), CAST(s.c8 AS boolean), CAST(s.c9 AS timestamp with time zone), CAST(s.c10 AS timestamp with time zone), CAST(s.k1 AS bigint)) END AS differs,
          t.xmin AS version,
+         t.ctid AS place,
          coalesce(m.t1, a."id") AS o1,
          coalesce(coalesce(m.t1, a."id"), pg_catalog.gen_random_uuid()) AS t1,
          CAST(CASE s.c1 WHEN '7' THEN 'order' WHEN '8' THEN 'case' ELSE NULL END AS text) AS v1,
@@ -312,7 +315,9 @@ WITH resolved AS MATERIALIZED (
          CASE WHEN s.f4_1 IS NOT NULL AND s.w4 IS NOT NULL AND coalesce(r4_1.t1) IS NULL THEN ARRAY[s.f4_1::text] END AS p4,
          CASE s.w4 WHEN 1 THEN 'cases' END AS q4,
 
-         CASE WHEN s.c5 IS NULL THEN 1 WHEN s.c7 NOT IN ('0', '1', '2', '3') THEN 2 WHEN CASE s.c7 WHEN '0' THEN 'email' WHEN '1' THEN 'sms' WHEN '2' THEN 'push' WHEN '3' THEN 'in_app' END IS NULL THEN 3 WHEN s.c8 IS NULL THEN 4 WHEN s.c10 IS NULL THEN 5 END AS fault
+         CASE WHEN s.c5 IS NULL THEN 1 WHEN s.c7 NOT IN ('0', '1', '2', '3') THEN 2 WHEN CASE s.c7 WHEN '0' THEN 'email' WHEN '1' THEN 'sms' WHEN '2' THEN 'push' WHEN '3' THEN 'in_app' END IS NULL THEN 3 WHEN s.c8 IS NULL THEN 4 WHEN s.c10 IS NULL THEN 5 END AS fault,
+         t."id" AS b1, t."legacy_notification_id" AS b2, t."item_type" AS b3, t."item_id" AS b4, t."order_id" AS b5, t."case_id" AS b6, t."template_key" AS b7, t."context" AS b8, t."channel" AS b9, t."is_read" AS b10, t."sent_at" AS b11, t."created_at" AS b12,
+         (m.*)::migrated.id_map_system_messages AS map
     FROM pg_temp.stage_system_messages AS s
     LEFT JOIN migrated.id_map_system_messages AS m
       ON m.k1 = s.k1
@@ -325,7 +330,7 @@ WITH resolved AS MATERIALIZED (
     LEFT JOIN migrated.id_map_cases AS r4_1
       ON r4_1.k1 = s.f4_1::integer AND s.w4 = 1
     LEFT JOIN "public"."system_messages" AS a
-      ON m.t1 IS NULL AND a."legacy_notification_id" = CAST(s.k1 AS bigint)
+      ON a."legacy_notification_id" = CASE WHEN m.t1 IS NULL THEN CAST(s.k1 AS bigint) END
     LEFT JOIN "public"."system_messages" AS t
       ON t."id" = coalesce(m.t1, a."id")
    WHERE TRUE
@@ -354,8 +359,10 @@ updated AS (
     FROM resolved AS r
    WHERE t."id" = r.o1
      AND CASE WHEN r.fault IS NULL AND NOT (r.p2 IS NOT NULL OR r.p3 IS NOT NULL OR r.p4 IS NOT NULL) THEN TRUE ELSE FALSE END AND r.present AND r.differs
+     AND t.ctid = r.place
      AND t.xmin = r.version
   RETURNING r.o1, r.k1, t."id" AS t1, pg_catalog.hash_record_extended(ROW((t."item_type")::text COLLATE "C", t."item_id", t."order_id", t."case_id", (t."template_key")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), (t."channel")::text COLLATE "C", t."is_read", pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.int8send(t."legacy_notification_id")), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            r.b1, r.b2, r.b3, r.b4, r.b5, r.b6, r.b7, r.b8, r.b9, r.b10, r.b11, r.b12, r.map,
             t."id" AS a1, t."legacy_notification_id" AS a2, t."item_type" AS a3, t."item_id" AS a4, t."order_id" AS a5, t."case_id" AS a6, t."template_key" AS a7, t."context" AS a8, t."channel" AS a9, t."is_read" AS a10, t."sent_at" AS a11, t."created_at" AS a12
 ),
 placed AS (
@@ -384,9 +391,9 @@ updated_logged AS (
 updated_imaged AS (
   INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
   SELECT w.change, 0, 'system_messages', d.before, d.after,
-         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_system_messages AS m WHERE m.k1 = w.k1)
+         pg_catalog.to_jsonb(w.map)
     FROM updated AS w
-   CROSS JOIN LATERAL (SELECT t."id" AS b1, t."legacy_notification_id" AS b2, t."item_type" AS b3, t."item_id" AS b4, t."order_id" AS b5, t."case_id" AS b6, t."template_key" AS b7, t."context" AS b8, t."channel" AS b9, t."is_read" AS b10, t."sent_at" AS b11, t."created_at" AS b12 FROM "public"."system_messages" AS t WHERE t."id" = w.o1 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT w.b1, w.b2, w.b3, w.b4, w.b5, w.b6, w.b7, w.b8, w.b9, w.b10, w.b11, w.b12) AS b
 
    CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, ROW(b.b3)::record OPERATOR(pg_catalog.*<>) ROW(w.a3)::record AS d3, b.b4 IS DISTINCT FROM w.a4 AS d4, b.b5 IS DISTINCT FROM w.a5 AS d5, b.b6 IS DISTINCT FROM w.a6 AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, ROW(b.b9)::record OPERATOR(pg_catalog.*<>) ROW(w.a9)::record AS d9, b.b10 IS DISTINCT FROM w.a10 AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11, ROW(b.b12)::record OPERATOR(pg_catalog.*<>) ROW(w.a12)::record AS d12 OFFSET 0) AS c
    CROSS JOIN LATERAL (SELECT pg_catalog.array_remove(ARRAY[CASE WHEN NOT c.d1 THEN 'id'::text END, CASE WHEN NOT c.d2 THEN 'legacy_notification_id'::text END, CASE WHEN NOT c.d3 THEN 'item_type'::text END, CASE WHEN NOT c.d4 THEN 'item_id'::text END, CASE WHEN NOT c.d5 THEN 'order_id'::text END, CASE WHEN NOT c.d6 THEN 'case_id'::text END, CASE WHEN NOT c.d7 THEN 'template_key'::text END, CASE WHEN NOT c.d8 THEN 'context'::text END, CASE WHEN NOT c.d9 THEN 'channel'::text END, CASE WHEN NOT c.d10 THEN 'is_read'::text END, CASE WHEN NOT c.d11 THEN 'sent_at'::text END, CASE WHEN NOT c.d12 THEN 'created_at'::text END], NULL) AS names OFFSET 0) AS alike
