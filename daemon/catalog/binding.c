@@ -28,6 +28,9 @@ struct binder {
 	struct binding *binding;
 	struct pg_connection *source;
 	struct pg_connection *target;
+	int catalogs;	    /* so many are still being read */
+	struct error error; /* of the first that could not be */
+	bool failed;
 	binding_on_done *on_done;
 	void *arg;
 };
@@ -413,15 +416,10 @@ static void on_rules_described(void *arg, const struct error *err)
 	describe_source(binder->binding, binder->source, on_described, binder);
 }
 
-static void on_target_catalog(void *arg, const struct error *err)
+static void bind_entities(struct binder *binder)
 {
-	struct binder *binder = arg;
 	struct binding *binding = binder->binding;
 
-	if (err != NULL) {
-		finish(binder, err);
-		return;
-	}
 	for (size_t i = 0; i < binding->set->count; i++) {
 		struct bound_entity *bound = &binding->entities[i];
 
@@ -440,15 +438,23 @@ static void on_target_catalog(void *arg, const struct error *err)
 	rules_describe(binding, binder->target, on_rules_described, binder);
 }
 
-static void on_source_catalog(void *arg, const struct error *err)
+/* Both are read at once. What cannot go on waits for the other, which still answers to it. */
+static void on_catalog(void *arg, const struct error *err)
 {
 	struct binder *binder = arg;
 
-	if (err != NULL) {
-		finish(binder, err);
+	if (err != NULL && !binder->failed)
+		binder->error = *err;
+	binder->failed |= err != NULL;
+	if (--binder->catalogs > 0)
 		return;
+	if (binder->failed) {
+		struct error error = binder->error;
+
+		finish(binder, &error);
+	} else {
+		bind_entities(binder);
 	}
-	catalog_read(&binder->binding->target, binder->target, on_target_catalog, binder);
 }
 
 struct binding *binding_of_names(const struct entity_set *set)
@@ -490,5 +496,7 @@ void binding_make(const struct entity_set *set, struct pg_connection *source,
 		catalog_want(&binding->target, entity->target_schema, entity->target_table);
 		binding->target.uuid_functions |= entity->uuid == UUID_V5;
 	}
-	catalog_read(&binding->source, source, on_source_catalog, binder);
+	binder->catalogs = 2;
+	catalog_read(&binding->source, source, on_catalog, binder);
+	catalog_read(&binding->target, target, on_catalog, binder);
 }

@@ -25,6 +25,7 @@ SELECT pg_catalog.count(*)
 -- Target. Opens a transaction unless the comparison of leaves has.
 {begin}
 SET LOCAL work_mem = '{work_memory}kB';
+SET LOCAL enable_mergejoin = off;
 CREATE TEMPORARY TABLE IF NOT EXISTS sweep_{entity} (
   {columns}
 ) ON COMMIT DELETE ROWS;

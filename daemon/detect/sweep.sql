@@ -40,9 +40,11 @@ OFFSET bigint '0'
 ) TO STDOUT (FORMAT binary)
 
 -- name: leaves_begin
--- Target. While the source hashes its rows, what is known of them is summed up.
+-- Target. While the source hashes its rows, what is known of them is summed up. Nothing is known to the planner of temporary tables, and it would
+-- sort both where a hash is to be had.
 {begin}
 SET LOCAL work_mem = '{work_memory}kB';
+SET LOCAL enable_mergejoin = off;
 CREATE TEMPORARY TABLE IF NOT EXISTS sweep_leaf (
   leaf bigint,
   count bigint,

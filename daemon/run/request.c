@@ -284,6 +284,17 @@ static void on_detection_done(void *arg, struct detection *detection, const stru
 	pg_submit(request->engine->target, sql_store_entity_states, 0, NULL, on_states, request);
 }
 
+/* No more than there are entities to look at. */
+static size_t lanes_for(const struct engine *engine, const bool *selected)
+{
+	size_t most = engine_lane_count(engine, NULL);
+	size_t count = 0;
+
+	for (size_t i = 0; i < engine->config->entities.count; i++)
+		count += selected[i];
+	return count < most ? count : most;
+}
+
 static void begin_detection(struct request *request)
 {
 	struct engine *engine = request->engine;
@@ -297,7 +308,7 @@ static void begin_detection(struct request *request)
 		return;
 	}
 	pg_submit(engine->target, sql_store_analyses_expire, 0, NULL, NULL, NULL);
-	lane_pool_resize(engine->lanes, engine_lane_count(engine, NULL));
+	lane_pool_resize(engine->lanes, lanes_for(engine, selected));
 	engine->detection = detection_new(
 		&(struct detection_request){
 			.base = engine->base,
