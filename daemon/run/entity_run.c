@@ -38,8 +38,7 @@ bool entity_run_is_over(const struct entity_run *run)
 
 bool entity_run_is_first(const struct entity_run *run)
 {
-	return run->whole && !session_is_full(run->session) &&
-	       run->refused <= MOST_REFUSED + run->loaded / LOADED_EACH_REFUSED;
+	return run->first && run->refused <= MOST_REFUSED + run->loaded / LOADED_EACH_REFUSED;
 }
 
 bool entity_run_has_moved(const struct entity_run *run)

@@ -56,6 +56,7 @@ struct entity_run {
 	enum entity_state state;
 	size_t level; /* parents are below */
 	bool whole;   /* ranges of the whole source relation, instead of the keys of a change set */
+	bool first;   /* and it has never been carried to its end, with any mapping */
 	bool paused;
 	bool unkept;	  /* its state could not be kept in the store yet */
 	char reason[512]; /* why it failed, or what it waits for */
@@ -139,7 +140,7 @@ const char *entity_run_status(const struct entity_run *run);
 
 bool entity_run_is_over(const struct entity_run *run);
 
-/* Is nothing of its rows carried yet, as far as one can see: also not by how its batches fare? */
+/* Is nothing of the rows to come carried yet? Most likely, also by how its batches fare. */
 bool entity_run_is_first(const struct entity_run *run);
 
 /* Has carried its rows, so children may go, also while indexes are put back. */

@@ -102,6 +102,7 @@ static void on_stands(void *arg, const struct pg_answer *answer)
 	run->moves_planned = PQgetvalue(result, 0, 4)[0] == 't';
 	run->deletes_planned = PQgetvalue(result, 0, 5)[0] == 't';
 	run->aside = strtoll(PQgetvalue(result, 0, 6), NULL, 10);
+	run->first = PQgetvalue(result, 0, 7)[0] == 't';
 	pg_submit(run->session->means.target, sql_store_batches_to_do, 2,
 		  (const char *const[]){ run->session->id, entity_name(run) }, on_batches, run);
 }

@@ -531,7 +531,10 @@ SELECT e.total,
                       AND c.ordinal > e.deletes_to AND c.kind = 'deleted') AS deletes_planned,
        (SELECT pg_catalog.count(*)
           FROM migrated.set_aside AS a
-         WHERE a.entity = e.entity) AS aside
+         WHERE a.entity = e.entity) AS aside,
+       e.whole
+       AND NOT EXISTS (SELECT FROM migrated.entity AS n
+                        WHERE n.entity = e.entity AND n.fingerprint IS NOT NULL) AS first
   FROM migrated.session_entity AS e
  WHERE e.session = $1
    AND e.entity = $2

@@ -98,3 +98,13 @@ def test_what_a_trigger_does_to_its_rows_is_known(things):
     migrate(pair.daemon)
     assert pair.target_sql("SELECT count(*) FROM migrated.conflict") == [(0,)]
     assert pair.target_sql("SELECT value FROM things WHERE legacy_id = 5") == [("changed",)]
+
+
+def test_rows_that_are_read_again_for_another_mapping_are_no_first_load(things):
+    pair = things()
+    pair.migrate()
+    before = pair.databases.servers.target.log().count("duplicate key")
+    pair.change_mapping([{**PLAIN, "columns": {"value": {"sql": "upper(value)"}}}])
+    session = pair.migrate()
+    assert counts(pair.databases, session.session) == {"things": (0, ROWS, 0, 0, 0)}
+    assert pair.databases.servers.target.log().count("duplicate key") == before
