@@ -9,7 +9,7 @@ postgres_fdw, with joins for the references; it too leaves nothing behind that k
 from measured import OURS, check, interleaved, sql_file
 from processor import Account
 from report import Goal, Line
-from world import ORDERS, contents, migrate, peak_memory_kb, stopwatch
+from world import ORDERS, contents, migrate, peak_memory_kb, stopwatch, wanted
 
 # As much as the daemon's own work_memory.
 WORK_MEMORY = "64MB"
@@ -17,7 +17,7 @@ WORK_MEMORY = "64MB"
 
 def initial_load(bench):
     world = bench.world()
-    expected = contents(world.full)
+    expected = wanted(world.legacy)
     samples = {name: {"session_elapsed": [], "peak_memory_kb": []} for name in (OURS, "bulk")}
     accounts = {name: Account(bench.servers) for name in (OURS, "bulk", "COPY", "insert")}
 

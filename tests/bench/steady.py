@@ -14,7 +14,7 @@ import time
 from measured import OURS, check, interleaved
 from processor import server_spent_ms, spent_ms
 from report import Line
-from world import contents, peak_memory_kb, settle, wait_until
+from world import contents, peak_memory_kb, settle, wait_until, wanted
 
 TRANSACTIONS_A_SECOND = 100
 UPDATES, INSERTS = 8, 2  # rows of a transaction
@@ -66,7 +66,7 @@ def steady(bench):
                 settle(target)
                 delays = bursts(world, legacy, target, THERE.format(table="orders", key="legacy_instruction_id"), taken[OURS], daemon)
                 memory.append(peak_memory_kb(daemon))
-            check(contents(target)[0] == legacy.value("SELECT count(*) FROM dispatch_instruction"), "the target has not as many rows")
+            check(contents(target) == wanted(legacy), "our target differs from what it should be")
             return delays
 
     def replication():

@@ -237,6 +237,11 @@ def contents(database):
     return database.sql((HERE / "contents.sql").read_text())[0]
 
 
+def wanted(legacy):
+    """The same of what a target should hold that is in step with this source."""
+    return legacy.sql((HERE / "wanted.sql").read_text())[0]
+
+
 @contextlib.contextmanager
 def stopwatch():
     """Yields a list that holds the elapsed seconds when the block is over."""

@@ -145,13 +145,13 @@ def test_interrupted_it_leaves_neither_server_nor_daemon_nor_file(tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize("arguments, named", [
-    ([], ["initial load", "bulk", "sweep", "apply 1%", "delete 1%", "rows/s changed", "quiet cycle", "away", "validation", "rollback",
+    (["--repeat", "1"], ["initial load", "bulk", "sweep", "apply 1%", "delete 1%", "rows/s changed", "quiet cycle", "away", "validation", "rollback",
           "before-images", "bad rows", "watchers", "growth: sweep", "peak memory"]),
-    (["--all", "--only", "changes,growth"], ["apply 0.01%", "apply 10%", "measured once"]),
+    (["--repeat", "2", "--all", "--only", "changes,growth"], ["apply 0.01%", "apply 10%", "measured once"]),
 ], ids=["all measures", "their long variants"])
 def test_every_measure_measures(tmp_path, arguments, named):
     with room() as directory:
-        bench("--repeat", "2", "--json", tmp_path / "bench.json", "--plot", tmp_path / "growth.svg", *arguments,
+        bench("--json", tmp_path / "bench.json", "--plot", tmp_path / "growth.svg", *arguments,
               SCALE="0.005", TMPDIR=str(directory))
         assert os.listdir(directory) == []
     run = json.loads((tmp_path / "bench.json").read_text())
