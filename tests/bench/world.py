@@ -44,9 +44,9 @@ WATCH_INTERVAL_MS = 1000
 class BenchServers(Servers):
     """The throw-away pair with settings for benchmarks; gone with this process."""
 
-    def __init__(self):
+    def __init__(self, further_settings=None):
         self.directory = tempfile.mkdtemp(prefix="migrated-", dir=short_temporary_directory())
-        settings = [f"{name}={value}" for name, value in SERVER_SETTINGS.items()]
+        settings = [f"{name}={value}" for name, value in {**SERVER_SETTINGS, **(further_settings or {})}.items()]
         throwaway("start", "--owner", os.getpid(), self.directory, *settings)
         environment = self._environment()
         self.programs = environment["PG_PROGRAMS"]
