@@ -467,6 +467,7 @@ struct pg_connection *pg_connection_new(struct event_base *base,
 	connection->timer = evtimer_new(base, on_timer, connection);
 	connection->kick = evtimer_new(base, on_kick, connection);
 	connection->tick = evtimer_new(base, on_tick, connection);
+	TAILQ_INIT(&connection->sent);
 	TAILQ_INIT(&connection->queue);
 	TAILQ_INIT(&connection->deferred);
 	TAILQ_INIT(&connection->finished);
@@ -569,6 +570,11 @@ int64_t pg_connection_away_us(const struct pg_connection *connection)
 int64_t pg_connection_times_made(const struct pg_connection *connection)
 {
 	return pg_host(connection)->times_made;
+}
+
+int64_t pg_connection_round_trip_ms(const struct pg_connection *connection)
+{
+	return pg_host(connection)->round_trip_ms;
 }
 
 int pg_connection_backend_pid(const struct pg_connection *connection)

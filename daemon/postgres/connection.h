@@ -108,6 +108,8 @@ int64_t pg_connection_since_us(const struct pg_connection *connection);
 int64_t pg_connection_away_us(const struct pg_connection *connection);
 /* How often it has become READY since it was made. */
 int64_t pg_connection_times_made(const struct pg_connection *connection);
+/* How long its setup took to be answered, which is hardly any work: the way there and back. */
+int64_t pg_connection_round_trip_ms(const struct pg_connection *connection);
 int pg_connection_backend_pid(const struct pg_connection *connection);
 const struct error *pg_connection_last_error(const struct pg_connection *connection);
 const char *pg_connection_name(const struct pg_connection *connection);
@@ -132,6 +134,9 @@ typedef void pg_on_answer(void *arg, const struct pg_answer *answer);
  * with values as one parameterised statement, each value text (NULL for SQL NULL), its type
  * inferred by the server. `sql` and the values are copied. May be called in any state but CLOSED;
  * queries wait until the connection is READY.
+ *
+ * What was submitted before the first of it could be sent goes in one round trip, where each is a single statement: they are
+ * carried out in order, each in a transaction of its own, whatever became of those before it.
  */
 void pg_submit(struct pg_connection *connection, const char *sql, size_t value_count,
 	       const char *const *values, pg_on_answer *on_answer, void *arg);

@@ -56,8 +56,10 @@ struct pg_connection {
 	int64_t attempt_ms; /* when the last attempt began */
 	int64_t ready_ms;   /* when it was last made */
 	int64_t times_made;
-	int64_t since_us; /* when it came into its state, READY and BUSY being one */
-	int64_t away_us;  /* since when there is none; 0: it is up */
+	int64_t setup_sent_ms;
+	int64_t round_trip_ms; /* of the setup; no more than that is known of the way */
+	int64_t since_us;      /* when it came into its state, READY and BUSY being one */
+	int64_t away_us;       /* since when there is none; 0: it is up */
 
 	PGconn *link;		/* NULL in DOWN, WAITING and CLOSED */
 	struct event *io_event; /* for both directions: see watch() in link.c */
@@ -92,6 +94,8 @@ struct pg_connection {
 	bool reserved; /* what guests submit waits in `deferred` */
 
 	struct query *running;
+	struct query_list sent;	    /* behind it, in a pipeline: they are answered next */
+	bool piped;		    /* the running one is in a pipeline */
 	struct query_list queue;    /* submitted */
 	struct query_list deferred; /* submitted by guests while it is reserved */
 	struct query_list finished; /* their answers are known, their callbacks not called yet */

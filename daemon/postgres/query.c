@@ -7,7 +7,12 @@
  *
  * Where a transaction is around all others, a query that is one of its own is sent in three steps: a
  * savepoint, the query, and what ends or undoes it.
+ *
+ * Queries that wait together need not wait for each other's answers: those of one statement are sent as
+ * a pipeline, with a point of synchronisation behind each, so that each is a transaction of its
+ * own and fails alone.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,6 +202,8 @@ static void take_result(struct pg_connection *connection, struct query *query, P
 	case PGRES_COPY_BOTH:
 		refuse_copy(connection, query, status);
 		break;
+	case PGRES_PIPELINE_ABORTED: /* by the error before, which is the query's */
+		break;
 	default:
 		pg_note_fatal(connection, result);
 		if (query->error.kind == ERROR_NONE)
@@ -231,12 +238,136 @@ static void query_finish(struct pg_connection *connection)
 	pg_queue_advance(connection);
 }
 
+/* --- several at once -------------------------------------------------------------------------- */
+
+/* A server answers each before it reads the next, so what waits to be read must not grow too much. */
+#define MOST_PIPED 64
+
+static bool begins_with(const char *sql, const char *word)
+{
+	size_t length = strlen(word);
+
+	return strncmp(sql, word, length) == 0 && isspace((unsigned char)sql[length]);
+}
+
+/* The protocol of a pipeline takes one statement each. A semicolon in a literal is taken for the end of one. */
+static bool is_one_statement(const char *sql)
+{
+	static const char *const words[] = { "SELECT", "WITH", "INSERT", "UPDATE", "DELETE" };
+
+	while (isspace((unsigned char)*sql))
+		sql++;
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (begins_with(sql, words[i]))
+			return strchr(sql, ';') == NULL;
+	return false;
+}
+
+static bool may_be_piped(const struct pg_connection *connection, const struct query *query)
+{
+	if (!query || connection->within || query->continues)
+		return false;
+	return query->kind != QUERY_SIMPLE || is_one_statement(query->sql);
+}
+
+static bool pipe_query(PGconn *link, const struct query *query)
+{
+	bool sent = false;
+
+	switch (query->kind) {
+	case QUERY_SIMPLE:
+		sent = PQsendQueryParams(link, query->sql, 0, NULL, NULL, NULL, NULL, 0);
+		break;
+	case QUERY_WITH_VALUES:
+		sent = send_query(link, query);
+		break;
+	case QUERY_DESCRIBE:
+		sent = send_query(link, query) && PQsendDescribePrepared(link, "");
+		break;
+	}
+	return sent && PQpipelineSync(link);
+}
+
+/* The others follow the running one, unless libpq will not take one: that is told when it is its turn. */
+static void send_piped(struct pg_connection *connection)
+{
+	struct query *next = TAILQ_FIRST(&connection->queue);
+
+	for (int i = 1; i < MOST_PIPED && may_be_piped(connection, next); i++) {
+		if (!pipe_query(connection->link, next))
+			break;
+		TAILQ_REMOVE(&connection->queue, next, entry);
+		TAILQ_INSERT_TAIL(&connection->sent, next, entry);
+		next->step = STEP_QUERY;
+		next = TAILQ_FIRST(&connection->queue);
+	}
+	pg_flush(connection);
+}
+
+/* The running query is answered, and the next one in the pipeline runs. False: there is none, or the link is gone. */
+static bool piped_query_finish(struct pg_connection *connection)
+{
+	struct query *query = connection->running;
+	struct query *next = TAILQ_FIRST(&connection->sent);
+
+	connection->running = next;
+	TAILQ_INSERT_TAIL(&connection->finished, query, entry);
+	if (next) {
+		TAILQ_REMOVE(&connection->sent, next, entry);
+		pg_queue_answer(connection);
+		return connection->piped && connection->running == next;
+	}
+	connection->piped = false;
+	if (!PQexitPipelineMode(connection->link)) {
+		pg_connection_reset(connection, "a pipeline did not end");
+		return false;
+	}
+	pg_release(connection);
+	pg_queue_answer(connection);
+	pg_queue_advance(connection);
+	return false;
+}
+
+/* Each command's results end with a NULL, and each query with its point of synchronisation. */
+static void on_piped_input(struct pg_connection *connection)
+{
+	bool ended = false;
+
+	while (!PQisBusy(connection->link)) {
+		PGresult *result = PQgetResult(connection->link);
+		struct query *query = connection->running;
+
+		if (!result && ended)
+			return; /* nothing more is there */
+		ended = !result;
+		if (!result) {
+			if (query->kind == QUERY_DESCRIBE)
+				query->step = STEP_DESCRIPTION;
+		} else if (pg_is_made_up(connection, result)) {
+			PQclear(result);
+			return;
+		} else if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+			PQclear(result);
+			if (!piped_query_finish(connection))
+				return;
+		} else {
+			take_result(connection, query, result);
+		}
+	}
+}
+
+/* --- what has arrived ------------------------------------------------------------------------- */
+
 static void on_input(void *arg)
 {
 	struct pg_connection *connection = arg;
 	struct query *query = connection->running;
 	PGconn *link = connection->link;
 
+	if (connection->piped) {
+		on_piped_input(connection);
+		return;
+	}
 	for (;;) {
 		PGresult *result;
 
@@ -273,6 +404,21 @@ static bool is_free(const struct pg_connection *connection)
 	       !connection->driver && !connection->link_is_dead;
 }
 
+/* Alone it needs no pipeline; neither does one that libpq refuses there, and then anywhere. */
+static bool begin_pipeline(struct pg_connection *connection, const struct query *query)
+{
+	PGconn *link = connection->link;
+
+	if (!may_be_piped(connection, query) ||
+	    !may_be_piped(connection, TAILQ_FIRST(&connection->queue)) ||
+	    !PQenterPipelineMode(link))
+		return false;
+	if (pipe_query(link, query))
+		return true;
+	PQexitPipelineMode(link);
+	return false;
+}
+
 static void run(struct pg_connection *connection, struct query *query)
 {
 	connection->running = query;
@@ -281,7 +427,10 @@ static void run(struct pg_connection *connection, struct query *query)
 	pg_hold(connection, &query_driver, connection);
 	if (connection->running != query)
 		return; /* on_state has closed or reset the connection */
-	if (!query_send(connection, query))
+	connection->piped = connection->state == PG_BUSY && begin_pipeline(connection, query);
+	if (connection->piped)
+		send_piped(connection);
+	else if (!query_send(connection, query))
 		query_finish(connection);
 }
 
@@ -306,8 +455,11 @@ void pg_queue_fail(struct pg_connection *connection, const struct error *err)
 	struct query *query;
 
 	if (connection->running)
-		TAILQ_INSERT_HEAD(&connection->queue, connection->running, entry);
+		TAILQ_INSERT_HEAD(&connection->sent, connection->running, entry);
 	connection->running = NULL;
+	connection->piped = false;
+	TAILQ_CONCAT(&connection->sent, &connection->queue, entry);
+	TAILQ_CONCAT(&connection->queue, &connection->sent, entry);
 	TAILQ_CONCAT(&connection->queue, &connection->deferred, entry);
 	while ((query = TAILQ_FIRST(&connection->queue))) {
 		TAILQ_REMOVE(&connection->queue, query, entry);
@@ -404,6 +556,7 @@ void pg_forget(struct pg_connection *of, const void *arg)
 {
 	struct pg_connection *connection = pg_host(of);
 
+	forget_in(&connection->sent, arg);
 	forget_in(&connection->queue, arg);
 	forget_in(&connection->deferred, arg);
 	forget_in(&connection->finished, arg);

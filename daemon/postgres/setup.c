@@ -165,6 +165,7 @@ static void on_setup_answer(void *arg, const struct pg_answer *answer)
 		pg_setup_done(connection, answer->error);
 		return;
 	}
+	connection->round_trip_ms = clock_monotonic_ms() - connection->setup_sent_ms;
 	if (rows && PQntuples(rows) == 1)
 		connection->backend = (struct pg_backend){
 			atoi(PQgetvalue(rows, 0, 0)), strtoll(PQgetvalue(rows, 0, 1), NULL, 10)
@@ -178,6 +179,7 @@ static void say_setup(struct pg_connection *connection)
 	_cleanup_free_ char *sql = text_format("%s\n;\n%s", wanted ? wanted : "",
 					       sql_postgres_identity);
 
+	connection->setup_sent_ms = clock_monotonic_ms();
 	pg_queue_run_first(connection, sql, on_setup_answer, connection);
 }
 
