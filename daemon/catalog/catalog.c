@@ -17,6 +17,8 @@ struct reading {
 	void *arg;
 	char *schemas; /* array literals */
 	char *names;
+	size_t awaited; /* answers */
+	struct error error;
 };
 
 size_t catalog_want(struct catalog *catalog, const char *schema, const char *name)
@@ -129,6 +131,19 @@ static struct catalog_relation *relation_of_row(struct catalog *catalog, const P
 	return &catalog->relations[strtoul(PQgetvalue(result, row, 0), NULL, 10) - 1];
 }
 
+/* The first error counts; all are waited for. */
+static void answered(struct reading *reading, const struct error *err)
+{
+	struct error first;
+
+	if (err != NULL && reading->error.kind == ERROR_NONE)
+		reading->error = *err;
+	if (--reading->awaited > 0)
+		return;
+	first = reading->error;
+	finish(reading, first.kind != ERROR_NONE ? &first : NULL);
+}
+
 static void on_functions(void *arg, const struct pg_answer *answer)
 {
 	struct reading *reading = arg;
@@ -142,7 +157,7 @@ static void on_functions(void *arg, const struct pg_answer *answer)
 		else
 			reading->catalog->uuid_generate_v5 = function;
 	}
-	finish(reading, answer->error);
+	answered(reading, answer->error);
 }
 
 static void on_foreign_keys(void *arg, const struct pg_answer *answer)
@@ -167,11 +182,7 @@ static void on_foreign_keys(void *arg, const struct pg_answer *answer)
 			.parent_column = text_copy(PQgetvalue(result, row, 7)),
 		};
 	}
-	if (answer->error != NULL || !reading->catalog->uuid_functions)
-		finish(reading, answer->error);
-	else
-		pg_submit(reading->connection, sql_catalog_uuid_functions, 0, NULL, on_functions,
-			  reading);
+	answered(reading, answer->error);
 }
 
 static void on_keys(void *arg, const struct pg_answer *answer)
@@ -187,13 +198,7 @@ static void on_keys(void *arg, const struct pg_answer *answer)
 		take_key_column(relation_of_row(reading->catalog, result, row), first,
 				PQgetvalue(result, row, 2));
 	}
-	if (answer->error != NULL) {
-		finish(reading, answer->error);
-		return;
-	}
-	pg_submit(reading->connection, sql_catalog_foreign_keys, 2,
-		  (const char *const[]){ reading->schemas, reading->names }, on_foreign_keys,
-		  reading);
+	answered(reading, answer->error);
 }
 
 static void on_columns(void *arg, const struct pg_answer *answer)
@@ -201,14 +206,16 @@ static void on_columns(void *arg, const struct pg_answer *answer)
 	struct reading *reading = arg;
 	const PGresult *result = pg_answer_rows(answer);
 
-	if (answer->error != NULL) {
-		finish(reading, answer->error);
-		return;
-	}
-	for (int row = 0; row < PQntuples(result); row++)
+	for (int row = 0; answer->error == NULL && row < PQntuples(result); row++)
 		take_column(relation_of_row(reading->catalog, result, row), result, row);
-	pg_submit(reading->connection, sql_catalog_unique_keys, 2,
-		  (const char *const[]){ reading->schemas, reading->names }, on_keys, reading);
+	answered(reading, answer->error);
+}
+
+static void ask(struct reading *reading, const char *sql, pg_on_answer *on_answer)
+{
+	reading->awaited++;
+	pg_submit(reading->connection, sql, 2,
+		  (const char *const[]){ reading->schemas, reading->names }, on_answer, reading);
 }
 
 void catalog_read(struct catalog *catalog, struct pg_connection *connection,
@@ -224,8 +231,13 @@ void catalog_read(struct catalog *catalog, struct pg_connection *connection,
 		.schemas = array_literal(catalog, true),
 		.names = array_literal(catalog, false),
 	};
-	pg_submit(connection, sql_catalog_columns, 2,
-		  (const char *const[]){ reading->schemas, reading->names }, on_columns, reading);
+	ask(reading, sql_catalog_columns, on_columns);
+	ask(reading, sql_catalog_unique_keys, on_keys);
+	ask(reading, sql_catalog_foreign_keys, on_foreign_keys);
+	if (!catalog->uuid_functions)
+		return;
+	reading->awaited++;
+	pg_submit(connection, sql_catalog_uuid_functions, 0, NULL, on_functions, reading);
 }
 
 const struct catalog_relation *catalog_relation(const struct catalog *catalog, const char *schema,

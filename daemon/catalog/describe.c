@@ -1,6 +1,6 @@
 /*
- * See describe.h. The whole read is described at once; when it is refused each expression is asked for alone, to name every one that is at
- * fault.
+ * See describe.h. The whole reads of all entities are described at once; of one that is refused each expression is asked for alone, to
+ * name every one that is at fault.
  */
 #include "catalog/describe.h"
 
@@ -20,14 +20,23 @@ struct describer {
 	struct pg_connection *source;
 	describe_on_done *on_done;
 	void *arg;
-	size_t next;	     /* entity to be described */
-	size_t next_shipped; /* expression to be described alone, after the whole read was refused */
-	bool alone;
-	bool found;    /* one at fault */
-	char *refusal; /* of the whole */
+	struct whole *wholes; /* as many as the set has entities */
+	size_t awaited;	      /* answers about them */
+	struct error error;
+	size_t next;	     /* entity that was refused */
+	size_t next_shipped; /* expression to be described alone */
+	bool found;	     /* one at fault */
 };
 
-static void describe_next(struct describer *describer);
+/* The whole read of an entity. */
+struct whole {
+	struct describer *describer;
+	struct bound_entity *bound;
+	char *refusal; /* NULL: it was not refused */
+};
+
+static void describe_refused(struct describer *describer);
+static void describe_alone(struct describer *describer);
 
 static bool is_integer(const char *type)
 {
@@ -100,7 +109,9 @@ static void finish(struct describer *describer, const struct error *err)
 
 	if (err != NULL)
 		copy = *err;
-	free(describer->refusal);
+	for (size_t i = 0; i < describer->binding->set->count; i++)
+		free(describer->wholes[i].refusal);
+	free(describer->wholes);
 	free(describer);
 	on_done(arg, err != NULL ? &copy : NULL);
 }
@@ -147,11 +158,9 @@ static void refuse(struct describer *describer, const char *path, const char *me
 static void end_alone(struct describer *describer)
 {
 	if (!describer->found)
-		refuse(describer, "$.columns", describer->refusal);
-	free(describer->refusal);
-	describer->refusal = NULL;
-	describer->alone = false;
+		refuse(describer, "$.columns", describer->wholes[describer->next].refusal);
 	describer->next++;
+	describe_refused(describer);
 }
 
 /* The whole read was refused: ask for each expression alone, to name every one that is at fault. */
@@ -174,7 +183,8 @@ static void on_described_alone(void *arg, const struct pg_answer *answer)
 	while (expression_alone(describer, bound, &path) == NULL);
 	if (describer->next_shipped == bound->shipped_count + ALONE_COUNT)
 		end_alone(describer);
-	describe_next(describer);
+	else
+		describe_alone(describer);
 }
 
 /* As a condition, where there can be no aggregates: with others, one of these has the whole read refused, and alone it has not. */
@@ -193,13 +203,19 @@ static void describe_alone(struct describer *describer)
 	pg_describe(describer->source, sql, on_described_alone, describer);
 }
 
-static void begin_alone(struct describer *describer, const char *refusal)
+static void describe_refused(struct describer *describer)
 {
-	describer->binding->entities[describer->next].usable = false;
-	describer->alone = true;
+	size_t count = describer->binding->set->count;
+
+	while (describer->next < count && describer->wholes[describer->next].refusal == NULL)
+		describer->next++;
+	if (describer->next == count) {
+		finish(describer, NULL);
+		return;
+	}
 	describer->found = false;
-	describer->refusal = text_copy(refusal);
 	describer->next_shipped = 0;
+	describe_alone(describer);
 }
 
 /* Of the whole read. */
@@ -209,54 +225,64 @@ static int column_count(const struct bound_entity *bound)
 		     bound->entity->identity.count + (bound->source_time != NULL));
 }
 
+static const char *refusal_of(const struct bound_entity *bound, const struct pg_answer *answer)
+{
+	if (answer->error != NULL)
+		return answer->error->message;
+	if (PQnfields(answer->results[answer->count - 1]) != column_count(bound))
+		return "an expression is not one value";
+	return NULL;
+}
+
 static void on_described(void *arg, const struct pg_answer *answer)
 {
-	struct describer *describer = arg;
-	struct bound_entity *bound = &describer->binding->entities[describer->next];
+	struct whole *whole = arg;
+	struct describer *describer = whole->describer;
 
 	if (answer->error != NULL && !is_refusal(answer->error)) {
-		finish(describer, answer->error);
-		return;
-	}
-	if (answer->error != NULL) {
-		begin_alone(describer, answer->error->message);
-	} else if (PQnfields(answer->results[answer->count - 1]) != column_count(bound)) {
-		begin_alone(describer, "an expression is not one value");
+		if (describer->error.kind == ERROR_NONE)
+			describer->error = *answer->error;
+	} else if (refusal_of(whole->bound, answer) != NULL) {
+		whole->bound->usable = false;
+		whole->refusal = text_copy(refusal_of(whole->bound, answer));
 	} else {
-		finish_types(describer->binding, bound, answer->results[answer->count - 1]);
-		describer->next++;
+		finish_types(describer->binding, whole->bound, answer->results[answer->count - 1]);
 	}
-	describe_next(describer);
+	if (--describer->awaited > 0)
+		return;
+	if (describer->error.kind != ERROR_NONE)
+		finish(describer, &describer->error);
+	else
+		describe_refused(describer);
+}
+
+static void describe_whole(struct describer *describer, struct whole *whole)
+{
+	_cleanup_free_ char *sql = binding_read(whole->bound);
+
+	describer->awaited++;
+	pg_describe(describer->source, sql, on_described, whole);
 }
 
 /* Entities already known not to fit are not described: the source would only say again what is known. */
-static void describe_next(struct describer *describer)
-{
-	struct binding *binding = describer->binding;
-
-	if (describer->alone) {
-		describe_alone(describer);
-		return;
-	}
-	while (describer->next < binding->set->count && !binding->entities[describer->next].usable)
-		describer->next++;
-	if (describer->next == binding->set->count) {
-		finish(describer, NULL);
-		return;
-	}
-	_cleanup_free_ char *sql = binding_read(&binding->entities[describer->next]);
-
-	pg_describe(describer->source, sql, on_described, describer);
-}
-
 void describe_source(struct binding *binding, struct pg_connection *source,
 		     describe_on_done *on_done, void *arg)
 {
 	struct describer *describer = memory_new(sizeof(*describer));
 
-	*describer = (struct describer){ .binding = binding,
-					 .source = source,
-					 .on_done = on_done,
-					 .arg = arg };
-	describe_next(describer);
+	*describer = (struct describer){
+		.binding = binding,
+		.source = source,
+		.on_done = on_done,
+		.arg = arg,
+		.wholes = memory_new((binding->set->count + 1) * sizeof(struct whole)),
+	};
+	for (size_t i = 0; i < binding->set->count; i++) {
+		describer->wholes[i] = (struct whole){ .describer = describer,
+						       .bound = &binding->entities[i] };
+		if (binding->entities[i].usable)
+			describe_whole(describer, &describer->wholes[i]);
+	}
+	if (describer->awaited == 0)
+		finish(describer, NULL);
 }

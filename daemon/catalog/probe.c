@@ -1,6 +1,6 @@
 /*
- * See probe.h. One query an entity asks for everything; when it is refused each thing is asked for alone, to name every one that is at
- * fault. Constants are evaluated, so that a domain's CHECK counts; casts of types are only looked up.
+ * See probe.h. One query an entity asks for everything, all at once; when one is refused each thing in it is asked for alone, to name every
+ * one that is at fault. Constants are evaluated, so that a domain's CHECK counts; casts of types are only looked up.
  */
 #include "catalog/probe.h"
 
@@ -22,13 +22,22 @@ struct prober {
 	struct pg_connection *target;
 	probe_on_done *on_done;
 	void *arg;
-	size_t next; /* entity */
+	struct whole *wholes; /* as many as the set has entities */
+	size_t awaited;	      /* answers about them */
+	struct error error;
+	size_t next; /* entity that was refused */
 	struct question *questions;
 	size_t count;
-	size_t alone; /* question, after all together were refused */
+	size_t alone; /* question */
 };
 
-static void probe_next(struct prober *prober);
+/* All that is asked about one entity. */
+struct whole {
+	struct prober *prober;
+	bool refused;
+};
+
+static void probe_refused(struct prober *prober);
 
 /* `expression` and `value` go with it. */
 static void add(struct prober *prober, const char *path, char *expression, char *value)
@@ -200,6 +209,7 @@ static void finish(struct prober *prober, const struct error *err)
 	if (err != NULL)
 		copy = *err;
 	forget(prober);
+	free(prober->wholes);
 	free(prober);
 	on_done(arg, err != NULL ? &copy : NULL);
 }
@@ -228,7 +238,7 @@ static void ask_alone(struct prober *prober)
 	if (prober->alone == prober->count) {
 		forget(prober);
 		prober->next++;
-		probe_next(prober);
+		probe_refused(prober);
 		return;
 	}
 	sql = text_format("SELECT %s", prober->questions[prober->alone].expression);
@@ -249,42 +259,51 @@ static void on_answer_alone(void *arg, const struct pg_answer *answer)
 	ask_alone(prober);
 }
 
-static void on_answer(void *arg, const struct pg_answer *answer)
+static void probe_refused(struct prober *prober)
 {
-	struct prober *prober = arg;
+	size_t count = prober->binding->set->count;
 
-	if (answer->error != NULL && is_refusal(answer->error)) {
-		ask_alone(prober);
-	} else if (answer->error != NULL) {
-		finish(prober, answer->error);
-	} else {
-		forget(prober);
+	while (prober->next < count && !prober->wholes[prober->next].refused)
 		prober->next++;
-		probe_next(prober);
-	}
-}
-
-/* One SELECT has at most 1,664 columns, so that they are rows. */
-static void probe_next(struct prober *prober)
-{
-	struct binding *binding = prober->binding;
-	_cleanup_text_ struct text sql = TEXT_INIT;
-
-	for (; prober->next < binding->set->count; prober->next++) {
-		if (!binding->entities[prober->next].usable)
-			continue;
-		ask_all(prober, &binding->entities[prober->next]);
-		if (prober->count > 0)
-			break;
-	}
-	if (prober->next == binding->set->count) {
+	if (prober->next == count) {
 		finish(prober, NULL);
 		return;
 	}
+	ask_all(prober, &prober->binding->entities[prober->next]);
+	ask_alone(prober);
+}
+
+static void on_answer(void *arg, const struct pg_answer *answer)
+{
+	struct whole *whole = arg;
+	struct prober *prober = whole->prober;
+
+	if (answer->error != NULL && is_refusal(answer->error))
+		whole->refused = true;
+	else if (answer->error != NULL && prober->error.kind == ERROR_NONE)
+		prober->error = *answer->error;
+	if (--prober->awaited > 0)
+		return;
+	if (prober->error.kind != ERROR_NONE)
+		finish(prober, &prober->error);
+	else
+		probe_refused(prober);
+}
+
+/* One SELECT has at most 1,664 columns, so that they are rows. */
+static void probe_whole(struct prober *prober, size_t index)
+{
+	_cleanup_text_ struct text sql = TEXT_INIT;
+
+	ask_all(prober, &prober->binding->entities[index]);
 	for (size_t i = 0; i < prober->count; i++)
 		text_appendf(&sql, "%sSELECT (%s)::text", i > 0 ? "\nUNION ALL\n" : "",
 			     prober->questions[i].expression);
-	pg_submit(prober->target, text_string(&sql), 0, NULL, on_answer, prober);
+	forget(prober);
+	if (sql.length == 0)
+		return;
+	prober->awaited++;
+	pg_submit(prober->target, text_string(&sql), 0, NULL, on_answer, &prober->wholes[index]);
 }
 
 void probe_target(struct binding *binding, struct pg_connection *target, probe_on_done *on_done,
@@ -292,9 +311,18 @@ void probe_target(struct binding *binding, struct pg_connection *target, probe_o
 {
 	struct prober *prober = memory_new(sizeof(*prober));
 
-	*prober = (struct prober){ .binding = binding,
-				   .target = target,
-				   .on_done = on_done,
-				   .arg = arg };
-	probe_next(prober);
+	*prober = (struct prober){
+		.binding = binding,
+		.target = target,
+		.on_done = on_done,
+		.arg = arg,
+		.wholes = memory_new((binding->set->count + 1) * sizeof(struct whole)),
+	};
+	for (size_t i = 0; i < binding->set->count; i++) {
+		prober->wholes[i].prober = prober;
+		if (binding->entities[i].usable)
+			probe_whole(prober, i);
+	}
+	if (prober->awaited == 0)
+		finish(prober, NULL);
 }
