@@ -292,7 +292,7 @@ static void append_forget(struct text *text, const struct bound_entity *bound)
 					      { NULL, NULL } });
 }
 
-/* --- one entity after the other, then the view over all ------------------------------------------ */
+/* --- the entities, then the view over all ------------------------------------------ */
 
 static void finish(struct preparation *preparation, const struct error *err)
 {
@@ -356,6 +356,15 @@ static void prepare_overview(struct preparation *preparation)
 	pg_submit(preparation->target, text_string(&text), 0, NULL, on_overview, preparation);
 }
 
+static void append_entity(struct preparation *preparation, struct text *text,
+			  const struct bound_entity *bound)
+{
+	append_id_map(preparation, text, bound);
+	append_adoption(text, bound);
+	append_known(text, bound);
+	append_forget(text, bound);
+}
+
 static void on_prepared(void *arg, const struct pg_answer *answer)
 {
 	struct preparation *preparation = arg;
@@ -383,11 +392,53 @@ static void prepare_next(struct preparation *preparation)
 		return;
 	}
 	/* One query, and so one transaction. */
-	append_id_map(preparation, &text, &binding->entities[preparation->next]);
-	append_adoption(&text, &binding->entities[preparation->next]);
-	append_known(&text, &binding->entities[preparation->next]);
-	append_forget(&text, &binding->entities[preparation->next]);
+	append_entity(preparation, &text, &binding->entities[preparation->next]);
 	pg_submit(preparation->target, text_string(&text), 0, NULL, on_prepared, preparation);
+}
+
+static void on_undone(void *arg, const struct pg_answer *answer)
+{
+	if (answer->error != NULL)
+		fail(arg, answer->error, "id maps");
+	else
+		prepare_next(arg);
+}
+
+/* One of them could not be prepared. Which one, and why, is what is seen when they are prepared one by one. */
+static void on_all_prepared(void *arg, const struct pg_answer *answer)
+{
+	struct preparation *preparation = arg;
+	const struct binding *binding = preparation->binding;
+
+	if (answer->error != NULL) {
+		pg_submit(preparation->target, pg_transaction_alone.undo, 0, NULL, on_undone,
+			  preparation);
+		return;
+	}
+	for (; preparation->next < binding->set->count; preparation->next++)
+		if (binding->entities[preparation->next].usable)
+			fault_point("store.prepared");
+	prepare_overview(preparation);
+}
+
+/* Each is a transaction of its own, but they are sent together: that is one round trip instead of one each. */
+static void prepare_all(struct preparation *preparation)
+{
+	const struct binding *binding = preparation->binding;
+	_cleanup_text_ struct text text = TEXT_INIT;
+
+	for (size_t i = 0; i < binding->set->count; i++) {
+		if (!binding->entities[i].usable)
+			continue;
+		text_appendf(&text, "%s\n", pg_transaction_alone.begin);
+		append_entity(preparation, &text, &binding->entities[i]);
+		text_appendf(&text, ";\n%s\n", pg_transaction_alone.end);
+	}
+	if (text.length == 0)
+		prepare_overview(preparation);
+	else
+		pg_submit(preparation->target, text_string(&text), 0, NULL, on_all_prepared,
+			  preparation);
 }
 
 static void on_views(void *arg, const struct pg_answer *answer)
@@ -412,7 +463,7 @@ static void on_checked(void *arg, const struct error *err)
 	else if (pg_transaction_on(preparation->target)->within)
 		pg_submit(preparation->target, sql_store_views, 0, NULL, on_views, preparation);
 	else
-		prepare_next(preparation);
+		prepare_all(preparation);
 }
 
 void store_prepare(struct pg_connection *target, struct binding *binding, store_on_done *on_done,
