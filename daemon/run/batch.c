@@ -100,6 +100,18 @@ void batch_counts_add(struct batch_counts *counts, const struct batch_counts *fu
 	counts->held += further->held;
 }
 
+/* Round trips of a batch: to begin, to end the COPY, to write; and before them to ask for the keys, unless it is a range. */
+#define ROUND_TRIPS 3
+
+/* The measure is no more than an estimate, of which not more than half is believed. */
+static int64_t on_the_way_ms(const struct batch *batch, int64_t elapsed_ms)
+{
+	int trips = ROUND_TRIPS + (batch->spec->kind != BATCH_RANGE);
+	int64_t ms = trips * pg_connection_round_trip_ms(lane_target(batch->lane));
+
+	return ms < elapsed_ms / 2 ? ms : elapsed_ms / 2;
+}
+
 static void finish(struct batch *batch, const struct error *err)
 {
 	batch_on_done *on_done = batch->on_done;
@@ -109,6 +121,7 @@ static void finish(struct batch *batch, const struct error *err)
 	struct error copy = { 0 };
 
 	result.elapsed_ms = clock_monotonic_ms() - batch->started_ms;
+	result.on_the_way_ms = on_the_way_ms(batch, result.elapsed_ms);
 	result.warnings = warnings;
 	if (err != NULL)
 		copy = *err;

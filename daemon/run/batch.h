@@ -75,8 +75,9 @@ struct batch_result {
 	int64_t rows; /* shipped */
 	int64_t bytes;
 	int64_t elapsed_ms;
-	bool loaded;  /* as rows of which nothing was carried */
-	bool refused; /* as it was tried first, and written another way */
+	int64_t on_the_way_ms; /* of it: what is the distance's, however many rows there are */
+	bool loaded;	       /* as rows of which nothing was carried */
+	bool refused;	       /* as it was tried first, and written another way */
 };
 
 /* err is NULL when the batch is done. The lane is still the caller's, with no transaction open. */

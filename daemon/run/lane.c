@@ -144,6 +144,12 @@ static void open_more(struct lane_pool *pool)
 		add_lane(pool);
 }
 
+void lane_pool_expect(struct lane_pool *pool, int64_t count)
+{
+	while (pool->count < pool->wanted && (int64_t)pool->count < count)
+		add_lane(pool);
+}
+
 void lane_pool_resize(struct lane_pool *pool, size_t count)
 {
 	pool->wanted = count;

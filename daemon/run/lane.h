@@ -37,6 +37,10 @@ struct lane_pool *lane_pool_over(struct event_base *base, struct pg_connection *
    fall idle. */
 void lane_pool_resize(struct lane_pool *pool, size_t count);
 
+/* There is work for so many, or soon will be: as many as may be are opened now, and not only when others have been taken, since a
+   connection takes several round trips to make. */
+void lane_pool_expect(struct lane_pool *pool, int64_t count);
+
 /* Are lanes ready only when their connections to the source are, too? They are, at first. */
 void lane_pool_needs_source(struct lane_pool *pool, bool needs_source);
 

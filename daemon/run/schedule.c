@@ -124,11 +124,22 @@ bool schedule_may_plan(struct entity_run *run)
 	return recovery_may_plan(session) && !recovery_renews_connection(session);
 }
 
+/* Lanes for them are opened while they are planned. */
+static void expect_batches(const struct entity_run *run)
+{
+	struct pace_limits limits = entity_run_limits(run);
+	int64_t size = pace_size(&run->move_pace, &limits);
+
+	if (!run->bound->kin && !run->goes_alone && !session_is_rollback(run->session))
+		lane_pool_expect(run->session->means.lanes, (run->total + size - 1) / size);
+}
+
 void schedule_plan(struct entity_run *run)
 {
 	if (run->session->hold != HOLD_NONE)
 		recovery_probe(run->session, PROBING_PLAN);
 	schedule_set_state(run, ENTITY_PLANNING, NULL);
+	expect_batches(run);
 	schedule_keep(run);
 	plan_begin(run);
 }
@@ -338,7 +349,7 @@ static void batch_succeeded(struct entity_run *run, const struct batch_spec *spe
 
 	if (result->rows > 0 || spec->kind == BATCH_DELETES)
 		pace_measured(pace, &limits, rows > result->rows ? rows : result->rows,
-			      result->bytes, result->elapsed_ms);
+			      result->bytes, result->elapsed_ms - result->on_the_way_ms);
 	run->refused += result->refused;
 	run->loaded += result->loaded && !result->refused;
 	entity_run_count(run, &result->counts);
