@@ -99,8 +99,8 @@ def watched_load(bench):
              statistic="p99"),
         Line(f"initial load, {bench.rows(world.orders)}, {WATCHERS:,} watchers", "s", results["watched"],
              Goal(ratio=UNHARMED), "no watchers", results["alone"], max(peaks), details={"read_megabytes": megabytes}),
-        Line("  daemon's processor time", "s", spent["watched"], None, "no watchers", spent["alone"], in_readme=False),
-        Line("  the watchers' own processor time", "s", spent["crowd"], in_readme=False),
+        Line("  daemon's processor time", "s", spent["watched"], None, "no watchers", spent["alone"], max(peaks), in_readme=False),
+        Line("  the watchers' own processor time", "s", spent["crowd"], peak_memory_kb=max(peaks), in_readme=False),
     ]
 
 
@@ -156,8 +156,8 @@ def crowded_load(bench):
     return [
         Line(f"initial load, {CONNECTIONS:,} connect, {DESCRIPTORS:,} descriptors", "s", results["crowded"],
              Goal(ratio=UNHARMED), "nobody connects", results["alone"], max(peaks)),
-        Line("  connections refused", "", refused, in_readme=False),
-        Line("  daemon's processor time afterwards, idle", "%", idle, Goal(value=5), in_readme=False),
+        Line("  connections refused", "", refused, peak_memory_kb=max(peaks), in_readme=False),
+        Line("  daemon's processor time afterwards, idle", "%", idle, Goal(value=5), peak_memory_kb=max(peaks), in_readme=False),
     ]
 
 

@@ -39,9 +39,12 @@ def quiet_cycle(bench):
         wait_until_loaded(daemon, modern)
         peak = peak_memory_kb(daemon)
     with cycling_daemon(bench, legacy, modern) as daemon:
-        return [line
-                for others_write in (False, True)
-                for line in measure(daemon, legacy, modern, others_write, bench.rows(rows), peak)]
+        lines = [line
+                 for others_write in (False, True)
+                 for line in measure(daemon, legacy, modern, others_write, bench.rows(rows), peak)]
+    legacy.drop()
+    modern.drop()
+    return lines
 
 
 @contextlib.contextmanager
@@ -89,11 +92,12 @@ def measure(daemon, legacy, modern, others_write, rows, peak):
     if not settled(daemon):
         raise RuntimeError(f"not all cycles were quiet: {last}")
     what = "others write" if others_write else "source at rest"
+    peak = max(peak, peak_memory_kb(daemon))
     return [
         Line(f"quiet cycle, {rows}, {what}", "ms", [cycle["elapsed_ms"] for cycle in last], Goal(value=GOAL_MS),
-             peak_memory_kb=max(peak, peak_memory_kb(daemon))),
-        Line(f"  servers' processor time, {what}", "ms", [spent["servers"]], in_readme=False),
-        Line(f"  daemon's processor time, {what}", "ms", [spent["daemon"]], in_readme=False),
+             peak_memory_kb=peak),
+        Line(f"  servers' processor time, {what}", "ms", [spent["servers"]], peak_memory_kb=peak, in_readme=False),
+        Line(f"  daemon's processor time, {what}", "ms", [spent["daemon"]], peak_memory_kb=peak, in_readme=False),
     ]
 
 
