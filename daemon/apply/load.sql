@@ -4,9 +4,7 @@
 -- of apply.sql.
 
 -- name: load
--- Target. Resolves the staged rows, sets aside those that cannot be written, writes the others, and counts. What is joined by keys just
--- minted is joined by a hash: how many different ones there are is nothing the planner knows, and it would sort them.
-SET LOCAL enable_mergejoin = off;
+-- Target. Resolves the staged rows, sets aside those that cannot be written, writes the others, and counts.
 WITH {resolving} AS MATERIALIZED (
   SELECT s.ctid AS row_id,
          {stage_keys},

@@ -45,8 +45,6 @@ COPY pg_temp.stage_doctor_offices (k1, k2, f1_1, f2_1, c3, h1, h2) FROM STDIN (F
 -- load, target
 SAVEPOINT applying;
 
-
-SET LOCAL enable_mergejoin = off;
 WITH resolved AS MATERIALIZED (
   SELECT s.ctid AS row_id,
          s.k1, s.k2,

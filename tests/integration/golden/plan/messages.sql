@@ -59,8 +59,6 @@ COPY pg_temp.stage_messages (k1, f1_1, f2_1, f3_1, c4, c5, c6, c7, c8, c9, c10, 
 -- load, target
 SAVEPOINT applying;
 
-
-SET LOCAL enable_mergejoin = off;
 WITH resolved AS MATERIALIZED (
   SELECT s.ctid AS row_id,
          s.k1,

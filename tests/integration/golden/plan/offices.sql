@@ -53,8 +53,6 @@ COPY pg_temp.stage_offices (k1, c1, c2, c3, c4, c5, c6, c7, c8, h1, h2) FROM STD
 -- load, target
 SAVEPOINT applying;
 
-
-SET LOCAL enable_mergejoin = off;
 WITH resolved AS MATERIALIZED (
   SELECT s.ctid AS row_id,
          s.k1,

@@ -63,8 +63,6 @@ COPY pg_temp.stage_system_messages (k1, c1, f2_1, w2, f3_1, w3, f4_1, w4, c5, c6
 -- load, target
 SAVEPOINT applying;
 
-
-SET LOCAL enable_mergejoin = off;
 WITH resolved AS MATERIALIZED (
   SELECT s.ctid AS row_id,
          s.k1,
