@@ -485,9 +485,9 @@ static void add_log(struct holes *holes, const struct logged *logged)
 		   logged_returned(logged, LOGGED_UPDATED_RESOLVED, "r"));
 	holes_give(holes, "passed", logged_resolved(logged));
 	holes_give(holes, "inserts_logged",
-		   logged_ctes(logged, LOGGED_INSERTED, "placed", "inserted", NULL));
+		   logged_ctes(logged, LOGGED_INSERTED, "placed", "inserted"));
 	holes_give(holes, "updates_logged",
-		   logged_ctes(logged, LOGGED_UPDATED_RESOLVED, "updated", "updated", NULL));
+		   logged_ctes(logged, LOGGED_UPDATED_RESOLVED, "updated", "updated"));
 }
 
 /* Which rows are written as they are, and what becomes of the others: fault, parent that is waited for, column that is. */

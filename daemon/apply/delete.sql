@@ -20,7 +20,8 @@ SELECT
        ) AS locked;
 
 -- name: delete
--- Target. Keys that detection found gone and that the source, asked again, still does not have.
+-- Target. Keys that detection found gone and that the source, asked again, still does not have. How many there are the planner cannot know, and
+-- takes for one; so what was written of them is not joined, which would compare each with each, but put beside them by its key.
 WITH {found} AS MATERIALIZED (
   SELECT c.legacy_key,
          m.t1 IS NOT NULL AS mapped,
@@ -29,7 +30,7 @@ WITH {found} AS MATERIALIZED (
          m.w1,
          t.{any_target_key} IS NOT NULL AS present,
          {standing} AS standing,
-         CASE WHEN m.w1 <> {standing} THEN {before} END AS before
+         CASE WHEN m.w1 <> {standing} THEN {before} END AS before{passed}
     FROM migrated.change AS c
     LEFT JOIN {id_map} AS m
       ON {m_is_c}
@@ -49,12 +50,17 @@ written AS (
 unmapped AS (
   UPDATE {id_map} AS m
      SET gone = pg_catalog.now(),
-         w1 = CASE WHEN w.t1 IS NOT NULL THEN w.w1
+         w1 = CASE WHEN g.w1 IS NOT NULL THEN g.w1
                    WHEN NOT g.present THEN {no_row}
                    ELSE m.w1 END
-    FROM gone AS g
-    LEFT JOIN written AS w
-      ON {w_is_g}
+    FROM (SELECT {k_names},
+                 present,
+                 pg_catalog.max(w1) OVER (PARTITION BY {t_names}) AS w1
+            FROM (SELECT {g_k}, {g_t}, g.present, NULL::bigint AS w1
+                    FROM gone AS g
+                   UNION ALL
+                  SELECT {no_k}, {w_t}, NULL, w.w1
+                    FROM written AS w) AS both_of_them) AS g
    WHERE {m_is_g}
 ),
 contested AS (

@@ -82,7 +82,7 @@ static char *deletion(const struct logged *logged, enum logged_change change, co
 	_cleanup_free_ char *marks = parts_marks(bound);
 	_cleanup_free_ char *legacy = bound_key_list(bound, "g.k%zu", ", ");
 	_cleanup_free_ char *key = parts_target_keys(bound, "g.");
-	_cleanup_free_ char *returned = logged_returned(logged, change, NULL);
+	_cleanup_free_ char *returned = logged_returned(logged, change, "g");
 	const char *hash = bound->written_hash;
 
 	switch (bound->entity->on_delete) {
@@ -112,10 +112,9 @@ static char *delete_statement(const struct binding *binding, const struct bound_
 {
 	struct text text = TEXT_INIT;
 	size_t keys = bound->entity->source_key.count;
-	size_t target_keys = bound->entity->target_key.count;
 	bool holds = bound->entity->conflict.policy == ON_CONFLICT_HOLD;
 	bool deletes = bound->entity->on_delete == ON_DELETE_DELETE;
-	enum logged_change change = deletes ? LOGGED_DELETED : LOGGED_UPDATED;
+	enum logged_change change = deletes ? LOGGED_DELETED_RESOLVED : LOGGED_UPDATED_RESOLVED;
 	const struct logged logged = { .binding = binding, .bound = bound, .place = place };
 	_cleanup_free_ char *batch = text_format("%d", place->batch);
 	_cleanup_free_ char *m_k = bound_key_list(bound, "m.k%zu", ", ");
@@ -124,16 +123,21 @@ static char *delete_statement(const struct binding *binding, const struct bound_
 	_cleanup_free_ char *s_is_c = parts_keys_from_text(bound, "s", "c.legacy_key");
 	_cleanup_free_ char *m_is_g = parts_equal_keys(keys, "m.k", "g.k");
 	_cleanup_free_ char *t_is_m = parts_target_is(bound, "m.t");
-	_cleanup_free_ char *w_is_g = parts_equal_keys(target_keys, "w.t", "g.t");
+	_cleanup_free_ char *k_names = bound_key_list(bound, "k%zu", ", ");
+	_cleanup_free_ char *g_k = bound_key_list(bound, "g.k%zu", ", ");
+	_cleanup_free_ char *no_k = bound_key_list(bound, "NULL AS k%zu", ", ");
+	_cleanup_free_ char *t_names = parts_target_keys(bound, "");
+	_cleanup_free_ char *g_t = parts_target_keys(bound, "g.");
+	_cleanup_free_ char *w_t = parts_target_keys(bound, "w.");
 	_cleanup_free_ char *standing = conflict_standing(bound);
+	_cleanup_free_ char *passed = writes(bound) ? logged_resolved(&logged) : text_copy("");
 	_cleanup_free_ char *before = conflict_before(bound);
 	_cleanup_free_ char *is_edited = edited(bound);
 	_cleanup_free_ char *is_spared = spared(bound, is_edited);
 	_cleanup_free_ char *write = deletion(&logged, change, is_spared);
-	_cleanup_free_ char *ctes = writes(bound)
-					    ? logged_ctes(&logged, change, "written",
-							  deletes ? "deleted" : "marked", "w.t")
-					    : text_copy("");
+	_cleanup_free_ char *ctes = writes(bound) ? logged_ctes(&logged, change, "written",
+								deletes ? "deleted" : "marked")
+						  : text_copy("");
 	_cleanup_free_ char *held = referrers_held(binding, bound, place, is_spared);
 	_cleanup_free_ char *others = shared(bound);
 	const struct text_hole holes[] = {
@@ -146,9 +150,15 @@ static char *delete_statement(const struct binding *binding, const struct bound_
 		{ "s_is_c", s_is_c },
 		{ "m_is_g", m_is_g },
 		{ "t_is_m", t_is_m },
-		{ "w_is_g", w_is_g },
+		{ "k_names", k_names },
+		{ "g_k", g_k },
+		{ "no_k", no_k },
+		{ "t_names", t_names },
+		{ "g_t", g_t },
+		{ "w_t", w_t },
 		{ "standing", standing },
 		{ "before", before },
+		{ "passed", passed },
 		{ "no_row", CONFLICT_NO_ROW },
 		{ "edited", is_edited },
 		{ "spared", is_spared },

@@ -87,7 +87,7 @@ static void append_revive(struct text *text, const struct binding *binding,
 	_cleanup_free_ char *standing = logged_standing(&logged);
 	_cleanup_free_ char *returned = logged_returned(&logged, LOGGED_UPDATED_LOCKED, "r");
 	_cleanup_free_ char *ctes = logged_ctes(&logged, LOGGED_UPDATED_LOCKED, "unmarked",
-						"unmarked", NULL);
+						"unmarked");
 
 	if (bound->entity->on_delete != ON_DELETE_MARK)
 		return;

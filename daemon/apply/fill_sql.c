@@ -53,8 +53,7 @@ static void add_log(struct holes *holes, const struct logged *logged)
 {
 	holes_give(holes, "standing", logged_standing(logged));
 	holes_give(holes, "returned", logged_returned(logged, LOGGED_UPDATED_LOCKED, "r"));
-	holes_give(holes, "logged",
-		   logged_ctes(logged, LOGGED_UPDATED_LOCKED, "filled", "filled", NULL));
+	holes_give(holes, "logged", logged_ctes(logged, LOGGED_UPDATED_LOCKED, "filled", "filled"));
 }
 
 static void add_rules(struct holes *holes, const struct bound_entity *bound)
@@ -126,7 +125,7 @@ static void append_unlink(struct text *text, const struct binding *binding,
 	_cleanup_free_ char *standing = logged_standing(&logged);
 	_cleanup_free_ char *returned = logged_returned(&logged, LOGGED_UPDATED_LOCKED, "r");
 	_cleanup_free_ char *ctes = logged_ctes(&logged, LOGGED_UPDATED_LOCKED, "let_go",
-						"unlinked", NULL);
+						"unlinked");
 
 	text_fill(text, sql_apply_unlink,
 		  (const struct text_hole[]){ { "id_map", bound->id_map },

@@ -43,7 +43,7 @@ char *load_sql(const struct binding *binding, const struct bound_entity *bound,
 	holes_add(&holes, "made_dealt", keeps_dealt ? ", w.h1" : "");
 	holes_give(&holes, "w_k", bound_key_list(bound, "w.k%zu", ", "));
 	holes_give(&holes, "loads_logged",
-		   logged_ctes(&logged, LOGGED_LOADED, "placed", "inserted", NULL));
+		   logged_ctes(&logged, LOGGED_LOADED, "placed", "inserted"));
 	text_fill(&text, sql_apply_load, holes.list);
 	holes_done(&holes);
 	return text_steal(&text);

@@ -34,19 +34,17 @@ static bool is_kept(const struct catalog_column *column)
 
 static bool is_deletion(enum logged_change change)
 {
-	return change == LOGGED_DELETED || change == LOGGED_DELETED_LOCKED;
+	return change == LOGGED_DELETED_LOCKED || change == LOGGED_DELETED_RESOLVED;
 }
 
 static bool is_update(enum logged_change change)
 {
-	return change == LOGGED_UPDATED || change == LOGGED_UPDATED_LOCKED ||
-	       change == LOGGED_UPDATED_RESOLVED;
+	return change == LOGGED_UPDATED_LOCKED || change == LOGGED_UPDATED_RESOLVED;
 }
 
-static bool is_locked(enum logged_change change)
+static bool is_resolved(enum logged_change change)
 {
-	return change == LOGGED_UPDATED_LOCKED || change == LOGGED_UPDATED_RESOLVED ||
-	       change == LOGGED_DELETED_LOCKED;
+	return change == LOGGED_UPDATED_RESOLVED || change == LOGGED_DELETED_RESOLVED;
 }
 
 /* --- columns ------------------------------------------------------------------------------------- */
@@ -164,9 +162,9 @@ char *logged_returned(const struct logged *logged, enum logged_change change, co
 	_cleanup_free_ char *left = each_column(logged, ", ", write_left);
 
 	text_append(&text, ", " NUMBERED);
-	if (logged->place->before_images && is_locked(change))
+	if (logged->place->before_images && (is_update(change) || is_deletion(change)))
 		text_appendf(&text, ",\n            %s.%s", row, passed);
-	if (logged->place->before_images && change == LOGGED_UPDATED_RESOLVED)
+	if (logged->place->before_images && is_resolved(change))
 		text_appendf(&text, ", %s.map", row);
 	if (logged->place->before_images && is_update(change))
 		text_appendf(&text, ",\n            %s", left);
@@ -182,25 +180,13 @@ static void append_part(struct text *text, const char *template, const struct te
 	text->data[--text->length] = '\0'; /* the newline that ends every template */
 }
 
-static char *standing(const struct logged *logged, enum logged_change change, const char *old_key)
+static char *standing(const struct logged *logged, enum logged_change change)
 {
-	struct text text = TEXT_INIT;
-	_cleanup_free_ char *columns = each_column(logged, ", ", write_standing);
 	_cleanup_free_ char *passed = each_column(logged, ", w.", write_passed);
 
-	if (is_locked(change)) {
-		text_appendf(&text, "\n   CROSS JOIN LATERAL (SELECT w.%s) AS b", passed);
-	} else if (is_update(change) || is_deletion(change)) {
-		_cleanup_free_ char *t_is_w = parts_target_is(logged->bound, old_key);
-
-		append_part(&text, sql_apply_standing,
-			    (const struct text_hole[]){
-				    { "columns", columns },
-				    { "target", logged->bound->target_relation },
-				    { "t_is_w", t_is_w },
-				    { NULL, NULL } });
-	}
-	return text_steal(&text);
+	if (!is_update(change) && !is_deletion(change))
+		return text_copy("");
+	return text_format("\n   CROSS JOIN LATERAL (SELECT w.%s) AS b", passed);
 }
 
 static char *differing(const struct logged *logged, enum logged_change change)
@@ -242,16 +228,16 @@ static char *mapping(const struct logged *logged, enum logged_change change)
 	_cleanup_free_ char *m_is_w = parts_equal_keys(logged->bound->entity->source_key.count,
 						       "m.k", "w.k");
 
-	if (change == LOGGED_UPDATED_RESOLVED)
+	if (is_resolved(change))
 		return text_copy("pg_catalog.to_jsonb(w.map)");
 	return text_format("(SELECT pg_catalog.to_jsonb(m) FROM %s AS m WHERE %s)",
 			   logged->bound->id_map, m_is_w);
 }
 
 static void append_image(struct text *text, const struct logged *logged, enum logged_change change,
-			 const char *old_key, const struct text_hole *holes)
+			 const struct text_hole *holes)
 {
-	_cleanup_free_ char *row = standing(logged, change, old_key);
+	_cleanup_free_ char *row = standing(logged, change);
 	_cleanup_free_ char *columns = differing(logged, change);
 	_cleanup_free_ char *was = before(logged, change);
 	_cleanup_free_ char *mapped = mapping(logged, change);
@@ -271,7 +257,7 @@ static void append_image(struct text *text, const struct logged *logged, enum lo
 }
 
 char *logged_ctes(const struct logged *logged, enum logged_change change, const char *written,
-		  const char *kind, const char *old_key)
+		  const char *kind)
 {
 	struct text text = TEXT_INIT;
 	const struct bound_entity *bound = logged->bound;
@@ -297,6 +283,6 @@ char *logged_ctes(const struct logged *logged, enum logged_change change, const 
 
 	append_part(&text, sql_apply_logged, holes);
 	if (logged->place->before_images && change != LOGGED_LOADED)
-		append_image(&text, logged, change, old_key, holes);
+		append_image(&text, logged, change, holes);
 	return text_steal(&text);
 }

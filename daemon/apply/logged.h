@@ -3,8 +3,8 @@
  * is undone is not logged, and what is done, is. With before-images, it keeps what the rows were before, too.
  *
  * A statement that writes (a CTE) returns of each row kN, tN, and logged_returned(). Behind it stand logged_ctes(). What the
- * row was is what the statement sees of it, which is right when the row was locked before, or is written only as it was seen;
- * otherwise it is locked by a CTE of the same statement, which passes it on (logged_standing()).
+ * row was is passed on by a CTE of the same statement: by the one that resolves (logged_resolved()), which is right when the row was locked
+ * before, or is written only as it was seen; or by one that locks it (logged_standing()).
  */
 #ifndef DAEMON_APPLY_LOGGED_H
 #define DAEMON_APPLY_LOGGED_H
@@ -14,12 +14,11 @@
 /* What a statement did to its rows, and where it is known from what they were. */
 enum logged_change {
 	LOGGED_LOADED, /* inserted, where the id map had nothing of it; `change` is NULL where nothing was */
-	LOGGED_INSERTED, /* returns `mapped`, too: whether the id map has the row already */
-	LOGGED_UPDATED, /* as the statement has seen it; its key then is oN, or tN where the key stays */
-	LOGGED_DELETED,
+	LOGGED_INSERTED,       /* returns `mapped`, too: whether the id map has the row already */
 	LOGGED_UPDATED_LOCKED, /* as a CTE of the statement has locked it */
 	LOGGED_UPDATED_RESOLVED, /* as logged_resolved() has kept it; what it was read as must be what is written */
 	LOGGED_DELETED_LOCKED,
+	LOGGED_DELETED_RESOLVED,
 	LOGGED_REMAPPED, /* the id map alone was changed */
 };
 
@@ -40,9 +39,8 @@ char *logged_resolved(const struct logged *logged);
    nothing does. */
 char *logged_returned(const struct logged *logged, enum logged_change change, const char *row);
 
-/* The CTEs behind the statement `written`: `kind` is what the log calls it. `old_key` is the prefix of the key that the row was seen
-   by: "w.o". */
+/* The CTEs behind the statement `written`: `kind` is what the log calls it. */
 char *logged_ctes(const struct logged *logged, enum logged_change change, const char *written,
-		  const char *kind, const char *old_key);
+		  const char *kind);
 
 #endif

@@ -19,10 +19,6 @@
     FROM {written} AS w{standing}{differing}{only}
 )
 
--- name: standing
--- The row as the statement has seen it.
-   CROSS JOIN LATERAL (SELECT {columns} FROM {target} AS t WHERE {t_is_w} OFFSET 0) AS b
-
 -- name: differing
 -- To the bit, whatever its type calls equal; no text is made of what does not differ. Objects of all columns without those that are alike
 -- cost half of what aggregating those that differ does.

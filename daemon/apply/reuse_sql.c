@@ -99,10 +99,9 @@ static char *released(const struct logged *logged, const char *rows, bool take_b
 	_cleanup_free_ char *write = release_write(bound, take_back);
 	_cleanup_free_ char *standing = logged_standing(logged);
 	_cleanup_free_ char *returned = logged_returned(logged, change, "r");
-	_cleanup_free_ char *ctes = logged_ctes(logged, change, "released", kind, NULL);
+	_cleanup_free_ char *ctes = logged_ctes(logged, change, "released", kind);
 	_cleanup_free_ char *alone_returned = logged_returned(logged, LOGGED_REMAPPED, NULL);
-	_cleanup_free_ char *alone_ctes = logged_ctes(logged, LOGGED_REMAPPED, "alone", "remapped",
-						      NULL);
+	_cleanup_free_ char *alone_ctes = logged_ctes(logged, LOGGED_REMAPPED, "alone", "remapped");
 	_cleanup_free_ char *unreleased =
 		text_format("\n   WHERE NOT EXISTS (SELECT FROM released AS o WHERE %s)", o_is_r);
 
@@ -320,7 +319,7 @@ static void append_repoint(struct text *text, const struct binding *binding,
 	_cleanup_free_ char *t_keys = parts_written_keys(child);
 	_cleanup_free_ char *returned = logged_returned(&logged, LOGGED_UPDATED_LOCKED, "moved");
 	_cleanup_free_ char *ctes = logged_ctes(&logged, LOGGED_UPDATED_LOCKED, "pointed",
-						"repointed", NULL);
+						"repointed");
 
 	text_append(text, ";\n");
 	text_fill(text, sql_apply_repoint,
@@ -391,7 +390,7 @@ static void append_leave(struct text *text, const struct logged *logged,
 	_cleanup_free_ char *standing = logged_standing(logged);
 	_cleanup_free_ char *returned = logged_returned(logged, change, "r");
 	_cleanup_free_ char *ctes = logged_ctes(logged, change, "abandoned",
-						deletes ? "deleted" : "marked", NULL);
+						deletes ? "deleted" : "marked");
 	_cleanup_free_ char *write =
 		deletes ? text_format("DELETE FROM %s AS t\n   USING standing AS r",
 				      bound->target_relation)

@@ -600,6 +600,7 @@ SELECT
    FOR UPDATE OF t
        ) AS locked;
 
+
 WITH gone AS MATERIALIZED (
   SELECT c.legacy_key,
          m.t1 IS NOT NULL AS mapped,
@@ -608,7 +609,9 @@ WITH gone AS MATERIALIZED (
          m.w1,
          t."doctor_id" IS NOT NULL AS present,
          CASE WHEN t."doctor_id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."doctor_id", t."office_id", t."is_primary"), 0) END AS standing,
-         CASE WHEN m.w1 <> CASE WHEN t."doctor_id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."doctor_id", t."office_id", t."is_primary"), 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."doctor_id" AS "doctor_id", t."office_id" AS "office_id", t."is_primary" AS "is_primary") AS c) END AS before
+         CASE WHEN m.w1 <> CASE WHEN t."doctor_id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."doctor_id", t."office_id", t."is_primary"), 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."doctor_id" AS "doctor_id", t."office_id" AS "office_id", t."is_primary" AS "is_primary") AS c) END AS before,
+         t."doctor_id" AS b1, t."office_id" AS b2, t."is_primary" AS b3,
+         (m.*)::migrated.id_map_doctor_offices AS map
     FROM migrated.change AS c
     LEFT JOIN migrated.id_map_doctor_offices AS m
       ON m.k1 = c.legacy_key[1]::integer AND m.k2 = c.legacy_key[2]::integer
@@ -637,7 +640,8 @@ written AS (
    WHERE t."doctor_id" = g.t1 AND t."office_id" = g.t2
      AND NOT EXISTS (SELECT FROM shared AS o WHERE o.t1 = g.t1 AND o.t2 = g.t2)
      AND NOT (FALSE)
-  RETURNING g.k1, g.k2, g.t1, g.t2, 0 AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change
+  RETURNING g.k1, g.k2, g.t1, g.t2, 0 AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            g.b1, g.b2, g.b3, g.map
 ),
 written_logged AS (
   INSERT INTO migrated.change_log_doctor_offices (change, session, batch, kind, k1, k2, t1, t2)
@@ -647,19 +651,24 @@ written_logged AS (
 written_imaged AS (
   INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
   SELECT w.change, 0, 'doctor_offices', pg_catalog.jsonb_object(ARRAY['doctor_id', 'office_id', 'is_primary']::text[], ARRAY[b.b1::text, b.b2::text, b.b3::text]), NULL,
-         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_doctor_offices AS m WHERE m.k1 = w.k1 AND m.k2 = w.k2)
+         pg_catalog.to_jsonb(w.map)
     FROM written AS w
-   CROSS JOIN LATERAL (SELECT t."doctor_id" AS b1, t."office_id" AS b2, t."is_primary" AS b3 FROM "public"."doctor_offices" AS t WHERE t."doctor_id" = w.t1 AND t."office_id" = w.t2 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT w.b1, w.b2, w.b3) AS b
 ),
 unmapped AS (
   UPDATE migrated.id_map_doctor_offices AS m
      SET gone = pg_catalog.now(),
-         w1 = CASE WHEN w.t1 IS NOT NULL THEN w.w1
+         w1 = CASE WHEN g.w1 IS NOT NULL THEN g.w1
                    WHEN NOT g.present THEN 0
                    ELSE m.w1 END
-    FROM gone AS g
-    LEFT JOIN written AS w
-      ON w.t1 = g.t1 AND w.t2 = g.t2
+    FROM (SELECT k1, k2,
+                 present,
+                 pg_catalog.max(w1) OVER (PARTITION BY t1, t2) AS w1
+            FROM (SELECT g.k1, g.k2, g.t1, g.t2, g.present, NULL::bigint AS w1
+                    FROM gone AS g
+                   UNION ALL
+                  SELECT NULL AS k1, NULL AS k2, w.t1, w.t2, NULL, w.w1
+                    FROM written AS w) AS both_of_them) AS g
    WHERE m.k1 = g.k1 AND m.k2 = g.k2
 ),
 contested AS (

@@ -687,6 +687,7 @@ SELECT
    FOR UPDATE OF t
        ) AS locked;
 
+
 WITH gone AS MATERIALIZED (
   SELECT c.legacy_key,
          m.t1 IS NOT NULL AS mapped,
@@ -695,7 +696,9 @@ WITH gone AS MATERIALIZED (
          m.w1,
          t."id" IS NOT NULL AS present,
          CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."order_id", t."patient_id", t."parent_message_id", (t."sender")::text COLLATE "C", (t."subject")::text COLLATE "C", (t."body")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."read_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_record_id"), 0) END AS standing,
-         CASE WHEN m.w1 <> CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."order_id", t."patient_id", t."parent_message_id", (t."sender")::text COLLATE "C", (t."subject")::text COLLATE "C", (t."body")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."read_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_record_id"), 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."order_id" AS "order_id", t."patient_id" AS "patient_id", t."parent_message_id" AS "parent_message_id", t."sender" AS "sender", t."subject" AS "subject", t."body" AS "body", t."context" AS "context", t."metadata" AS "metadata", t."sent_at" AS "sent_at", t."read_at" AS "read_at", t."updated_at" AS "updated_at", t."legacy_record_id" AS "legacy_record_id") AS c) END AS before
+         CASE WHEN m.w1 <> CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."order_id", t."patient_id", t."parent_message_id", (t."sender")::text COLLATE "C", (t."subject")::text COLLATE "C", (t."body")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."read_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_record_id"), 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."order_id" AS "order_id", t."patient_id" AS "patient_id", t."parent_message_id" AS "parent_message_id", t."sender" AS "sender", t."subject" AS "subject", t."body" AS "body", t."context" AS "context", t."metadata" AS "metadata", t."sent_at" AS "sent_at", t."read_at" AS "read_at", t."updated_at" AS "updated_at", t."legacy_record_id" AS "legacy_record_id") AS c) END AS before,
+         t."id" AS b1, t."legacy_record_id" AS b2, t."order_id" AS b3, t."patient_id" AS b4, t."parent_message_id" AS b5, t."sender" AS b6, t."subject" AS b7, t."body" AS b8, t."context" AS b9, t."metadata" AS b10, t."sent_at" AS b11, t."read_at" AS b12, t."is_active" AS b13, t."updated_at" AS b14,
+         (m.*)::migrated.id_map_messages AS map
     FROM migrated.change AS c
     LEFT JOIN migrated.id_map_messages AS m
       ON m.k1 = c.legacy_key[1]::integer
@@ -716,6 +719,7 @@ written AS (
    WHERE t."id" = g.t1
      AND NOT (FALSE)
   RETURNING g.k1, g.t1, pg_catalog.hash_record_extended(ROW(t."order_id", t."patient_id", t."parent_message_id", (t."sender")::text COLLATE "C", (t."subject")::text COLLATE "C", (t."body")::text COLLATE "C", pg_catalog.jsonb_send(t."context"), pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."sent_at"), pg_catalog.timestamptz_send(t."read_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_record_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            g.b1, g.b2, g.b3, g.b4, g.b5, g.b6, g.b7, g.b8, g.b9, g.b10, g.b11, g.b12, g.b13, g.b14, g.map,
             t."id" AS a1, t."legacy_record_id" AS a2, t."order_id" AS a3, t."patient_id" AS a4, t."parent_message_id" AS a5, t."sender" AS a6, t."subject" AS a7, t."body" AS a8, t."context" AS a9, t."metadata" AS a10, t."sent_at" AS a11, t."read_at" AS a12, t."is_active" AS a13, t."updated_at" AS a14
 ),
 written_logged AS (
@@ -726,9 +730,9 @@ written_logged AS (
 written_imaged AS (
   INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
   SELECT w.change, 0, 'messages', d.before, d.after,
-         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_messages AS m WHERE m.k1 = w.k1)
+         pg_catalog.to_jsonb(w.map)
     FROM written AS w
-   CROSS JOIN LATERAL (SELECT t."id" AS b1, t."legacy_record_id" AS b2, t."order_id" AS b3, t."patient_id" AS b4, t."parent_message_id" AS b5, t."sender" AS b6, t."subject" AS b7, t."body" AS b8, t."context" AS b9, t."metadata" AS b10, t."sent_at" AS b11, t."read_at" AS b12, t."is_active" AS b13, t."updated_at" AS b14 FROM "public"."messages" AS t WHERE t."id" = w.t1 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT w.b1, w.b2, w.b3, w.b4, w.b5, w.b6, w.b7, w.b8, w.b9, w.b10, w.b11, w.b12, w.b13, w.b14) AS b
 
    CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, b.b3 IS DISTINCT FROM w.a3 AS d3, b.b4 IS DISTINCT FROM w.a4 AS d4, b.b5 IS DISTINCT FROM w.a5 AS d5, ROW(b.b6)::record OPERATOR(pg_catalog.*<>) ROW(w.a6)::record AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, ROW(b.b9)::record OPERATOR(pg_catalog.*<>) ROW(w.a9)::record AS d9, ROW(b.b10)::record OPERATOR(pg_catalog.*<>) ROW(w.a10)::record AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11, ROW(b.b12)::record OPERATOR(pg_catalog.*<>) ROW(w.a12)::record AS d12, b.b13 IS DISTINCT FROM w.a13 AS d13, ROW(b.b14)::record OPERATOR(pg_catalog.*<>) ROW(w.a14)::record AS d14 OFFSET 0) AS c
    CROSS JOIN LATERAL (SELECT pg_catalog.array_remove(ARRAY[CASE WHEN NOT c.d1 THEN 'id'::text END, CASE WHEN NOT c.d2 THEN 'legacy_record_id'::text END, CASE WHEN NOT c.d3 THEN 'order_id'::text END, CASE WHEN NOT c.d4 THEN 'patient_id'::text END, CASE WHEN NOT c.d5 THEN 'parent_message_id'::text END, CASE WHEN NOT c.d6 THEN 'sender'::text END, CASE WHEN NOT c.d7 THEN 'subject'::text END, CASE WHEN NOT c.d8 THEN 'body'::text END, CASE WHEN NOT c.d9 THEN 'context'::text END, CASE WHEN NOT c.d10 THEN 'metadata'::text END, CASE WHEN NOT c.d11 THEN 'sent_at'::text END, CASE WHEN NOT c.d12 THEN 'read_at'::text END, CASE WHEN NOT c.d13 THEN 'is_active'::text END, CASE WHEN NOT c.d14 THEN 'updated_at'::text END], NULL) AS names OFFSET 0) AS alike
@@ -739,12 +743,17 @@ written_imaged AS (
 unmapped AS (
   UPDATE migrated.id_map_messages AS m
      SET gone = pg_catalog.now(),
-         w1 = CASE WHEN w.t1 IS NOT NULL THEN w.w1
+         w1 = CASE WHEN g.w1 IS NOT NULL THEN g.w1
                    WHEN NOT g.present THEN 0
                    ELSE m.w1 END
-    FROM gone AS g
-    LEFT JOIN written AS w
-      ON w.t1 = g.t1
+    FROM (SELECT k1,
+                 present,
+                 pg_catalog.max(w1) OVER (PARTITION BY t1) AS w1
+            FROM (SELECT g.k1, g.t1, g.present, NULL::bigint AS w1
+                    FROM gone AS g
+                   UNION ALL
+                  SELECT NULL AS k1, w.t1, NULL, w.w1
+                    FROM written AS w) AS both_of_them) AS g
    WHERE m.k1 = g.k1
 ),
 contested AS (

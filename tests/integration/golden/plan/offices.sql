@@ -648,6 +648,7 @@ SELECT
    FOR UPDATE OF t
        ) AS locked;
 
+
 WITH gone AS MATERIALIZED (
   SELECT c.legacy_key,
          m.t1 IS NOT NULL AS mapped,
@@ -656,7 +657,9 @@ WITH gone AS MATERIALIZED (
          m.w1,
          t."id" IS NOT NULL AS present,
          CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW((t."name")::text COLLATE "C", pg_catalog.jsonb_send(t."address"), pg_catalog.bpcharsend(t."country_code"), (t."phone")::text COLLATE "C", (t."timezone")::text COLLATE "C", pg_catalog.jsonb_send(t."settings"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_office_id"), 0) END AS standing,
-         CASE WHEN m.w1 <> CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW((t."name")::text COLLATE "C", pg_catalog.jsonb_send(t."address"), pg_catalog.bpcharsend(t."country_code"), (t."phone")::text COLLATE "C", (t."timezone")::text COLLATE "C", pg_catalog.jsonb_send(t."settings"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_office_id"), 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."name" AS "name", t."address" AS "address", t."country_code" AS "country_code", t."phone" AS "phone", t."timezone" AS "timezone", t."settings" AS "settings", t."created_at" AS "created_at", t."updated_at" AS "updated_at", t."legacy_office_id" AS "legacy_office_id") AS c) END AS before
+         CASE WHEN m.w1 <> CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW((t."name")::text COLLATE "C", pg_catalog.jsonb_send(t."address"), pg_catalog.bpcharsend(t."country_code"), (t."phone")::text COLLATE "C", (t."timezone")::text COLLATE "C", pg_catalog.jsonb_send(t."settings"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_office_id"), 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."name" AS "name", t."address" AS "address", t."country_code" AS "country_code", t."phone" AS "phone", t."timezone" AS "timezone", t."settings" AS "settings", t."created_at" AS "created_at", t."updated_at" AS "updated_at", t."legacy_office_id" AS "legacy_office_id") AS c) END AS before,
+         t."id" AS b1, t."legacy_office_id" AS b2, t."name" AS b3, t."address" AS b4, t."country_code" AS b5, t."phone" AS b6, t."timezone" AS b7, t."settings" AS b8, t."is_active" AS b9, t."created_at" AS b10, t."updated_at" AS b11,
+         (m.*)::migrated.id_map_offices AS map
     FROM migrated.change AS c
     LEFT JOIN migrated.id_map_offices AS m
       ON m.k1 = c.legacy_key[1]::integer
@@ -677,6 +680,7 @@ written AS (
    WHERE t."id" = g.t1
      AND NOT (FALSE)
   RETURNING g.k1, g.t1, pg_catalog.hash_record_extended(ROW((t."name")::text COLLATE "C", pg_catalog.jsonb_send(t."address"), pg_catalog.bpcharsend(t."country_code"), (t."phone")::text COLLATE "C", (t."timezone")::text COLLATE "C", pg_catalog.jsonb_send(t."settings"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_office_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            g.b1, g.b2, g.b3, g.b4, g.b5, g.b6, g.b7, g.b8, g.b9, g.b10, g.b11, g.map,
             t."id" AS a1, t."legacy_office_id" AS a2, t."name" AS a3, t."address" AS a4, t."country_code" AS a5, t."phone" AS a6, t."timezone" AS a7, t."settings" AS a8, t."is_active" AS a9, t."created_at" AS a10, t."updated_at" AS a11
 ),
 written_logged AS (
@@ -687,9 +691,9 @@ written_logged AS (
 written_imaged AS (
   INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
   SELECT w.change, 0, 'offices', d.before, d.after,
-         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_offices AS m WHERE m.k1 = w.k1)
+         pg_catalog.to_jsonb(w.map)
     FROM written AS w
-   CROSS JOIN LATERAL (SELECT t."id" AS b1, t."legacy_office_id" AS b2, t."name" AS b3, t."address" AS b4, t."country_code" AS b5, t."phone" AS b6, t."timezone" AS b7, t."settings" AS b8, t."is_active" AS b9, t."created_at" AS b10, t."updated_at" AS b11 FROM "public"."offices" AS t WHERE t."id" = w.t1 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT w.b1, w.b2, w.b3, w.b4, w.b5, w.b6, w.b7, w.b8, w.b9, w.b10, w.b11) AS b
 
    CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, ROW(b.b3)::record OPERATOR(pg_catalog.*<>) ROW(w.a3)::record AS d3, ROW(b.b4)::record OPERATOR(pg_catalog.*<>) ROW(w.a4)::record AS d4, ROW(b.b5)::record OPERATOR(pg_catalog.*<>) ROW(w.a5)::record AS d5, ROW(b.b6)::record OPERATOR(pg_catalog.*<>) ROW(w.a6)::record AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, b.b9 IS DISTINCT FROM w.a9 AS d9, ROW(b.b10)::record OPERATOR(pg_catalog.*<>) ROW(w.a10)::record AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11 OFFSET 0) AS c
    CROSS JOIN LATERAL (SELECT pg_catalog.array_remove(ARRAY[CASE WHEN NOT c.d1 THEN 'id'::text END, CASE WHEN NOT c.d2 THEN 'legacy_office_id'::text END, CASE WHEN NOT c.d3 THEN 'name'::text END, CASE WHEN NOT c.d4 THEN 'address'::text END, CASE WHEN NOT c.d5 THEN 'country_code'::text END, CASE WHEN NOT c.d6 THEN 'phone'::text END, CASE WHEN NOT c.d7 THEN 'timezone'::text END, CASE WHEN NOT c.d8 THEN 'settings'::text END, CASE WHEN NOT c.d9 THEN 'is_active'::text END, CASE WHEN NOT c.d10 THEN 'created_at'::text END, CASE WHEN NOT c.d11 THEN 'updated_at'::text END], NULL) AS names OFFSET 0) AS alike
@@ -700,12 +704,17 @@ written_imaged AS (
 unmapped AS (
   UPDATE migrated.id_map_offices AS m
      SET gone = pg_catalog.now(),
-         w1 = CASE WHEN w.t1 IS NOT NULL THEN w.w1
+         w1 = CASE WHEN g.w1 IS NOT NULL THEN g.w1
                    WHEN NOT g.present THEN 0
                    ELSE m.w1 END
-    FROM gone AS g
-    LEFT JOIN written AS w
-      ON w.t1 = g.t1
+    FROM (SELECT k1,
+                 present,
+                 pg_catalog.max(w1) OVER (PARTITION BY t1) AS w1
+            FROM (SELECT g.k1, g.t1, g.present, NULL::bigint AS w1
+                    FROM gone AS g
+                   UNION ALL
+                  SELECT NULL AS k1, w.t1, NULL, w.w1
+                    FROM written AS w) AS both_of_them) AS g
    WHERE m.k1 = g.k1
 ),
 contested AS (

@@ -679,6 +679,7 @@ SELECT
    FOR UPDATE OF t
        ) AS locked;
 
+
 WITH gone AS MATERIALIZED (
   SELECT c.legacy_key,
          m.t1 IS NOT NULL AS mapped,
@@ -687,7 +688,9 @@ WITH gone AS MATERIALIZED (
          m.w1,
          t."id" IS NOT NULL AS present,
          CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."patient_id", t."office_id", (t."status")::text COLLATE "C", t."priority", (t."reference")::text COLLATE "C", pg_catalog.numeric_send(t."total"), t."due_date", (t."notes")::text COLLATE "C", pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_instruction_id"), 0) END AS standing,
-         CASE WHEN m.w1 <> CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."patient_id", t."office_id", (t."status")::text COLLATE "C", t."priority", (t."reference")::text COLLATE "C", pg_catalog.numeric_send(t."total"), t."due_date", (t."notes")::text COLLATE "C", pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_instruction_id"), 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."patient_id" AS "patient_id", t."office_id" AS "office_id", t."status" AS "status", t."priority" AS "priority", t."reference" AS "reference", t."total" AS "total", t."due_date" AS "due_date", t."notes" AS "notes", t."metadata" AS "metadata", t."created_at" AS "created_at", t."updated_at" AS "updated_at", t."legacy_instruction_id" AS "legacy_instruction_id") AS c) END AS before
+         CASE WHEN m.w1 <> CASE WHEN t."id" IS NULL THEN 0 ELSE pg_catalog.hash_record_extended(ROW(t."patient_id", t."office_id", (t."status")::text COLLATE "C", t."priority", (t."reference")::text COLLATE "C", pg_catalog.numeric_send(t."total"), t."due_date", (t."notes")::text COLLATE "C", pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_instruction_id"), 0) END THEN (SELECT pg_catalog.to_jsonb(c) FROM (SELECT t."patient_id" AS "patient_id", t."office_id" AS "office_id", t."status" AS "status", t."priority" AS "priority", t."reference" AS "reference", t."total" AS "total", t."due_date" AS "due_date", t."notes" AS "notes", t."metadata" AS "metadata", t."created_at" AS "created_at", t."updated_at" AS "updated_at", t."legacy_instruction_id" AS "legacy_instruction_id") AS c) END AS before,
+         t."id" AS b1, t."legacy_instruction_id" AS b2, t."patient_id" AS b3, t."office_id" AS b4, t."status" AS b5, t."priority" AS b6, t."reference" AS b7, t."total" AS b8, t."due_date" AS b9, t."notes" AS b10, t."metadata" AS b11, t."is_active" AS b12, t."created_at" AS b13, t."updated_at" AS b14,
+         (m.*)::migrated.id_map_orders AS map
     FROM migrated.change AS c
     LEFT JOIN migrated.id_map_orders AS m
       ON m.k1 = c.legacy_key[1]::integer
@@ -708,6 +711,7 @@ written AS (
    WHERE t."id" = g.t1
      AND NOT (FALSE)
   RETURNING g.k1, g.t1, pg_catalog.hash_record_extended(ROW(t."patient_id", t."office_id", (t."status")::text COLLATE "C", t."priority", (t."reference")::text COLLATE "C", pg_catalog.numeric_send(t."total"), t."due_date", (t."notes")::text COLLATE "C", pg_catalog.jsonb_send(t."metadata"), pg_catalog.timestamptz_send(t."created_at"), pg_catalog.timestamptz_send(t."updated_at"), t."legacy_instruction_id"), 0) AS w1, pg_catalog.nextval('migrated.change_number'::regclass) AS change,
+            g.b1, g.b2, g.b3, g.b4, g.b5, g.b6, g.b7, g.b8, g.b9, g.b10, g.b11, g.b12, g.b13, g.b14, g.map,
             t."id" AS a1, t."legacy_instruction_id" AS a2, t."patient_id" AS a3, t."office_id" AS a4, t."status" AS a5, t."priority" AS a6, t."reference" AS a7, t."total" AS a8, t."due_date" AS a9, t."notes" AS a10, t."metadata" AS a11, t."is_active" AS a12, t."created_at" AS a13, t."updated_at" AS a14
 ),
 written_logged AS (
@@ -718,9 +722,9 @@ written_logged AS (
 written_imaged AS (
   INSERT INTO migrated.before_image (change, session, entity, before, after, mapping)
   SELECT w.change, 0, 'orders', d.before, d.after,
-         (SELECT pg_catalog.to_jsonb(m) FROM migrated.id_map_orders AS m WHERE m.k1 = w.k1)
+         pg_catalog.to_jsonb(w.map)
     FROM written AS w
-   CROSS JOIN LATERAL (SELECT t."id" AS b1, t."legacy_instruction_id" AS b2, t."patient_id" AS b3, t."office_id" AS b4, t."status" AS b5, t."priority" AS b6, t."reference" AS b7, t."total" AS b8, t."due_date" AS b9, t."notes" AS b10, t."metadata" AS b11, t."is_active" AS b12, t."created_at" AS b13, t."updated_at" AS b14 FROM "public"."orders" AS t WHERE t."id" = w.t1 OFFSET 0) AS b
+   CROSS JOIN LATERAL (SELECT w.b1, w.b2, w.b3, w.b4, w.b5, w.b6, w.b7, w.b8, w.b9, w.b10, w.b11, w.b12, w.b13, w.b14) AS b
 
    CROSS JOIN LATERAL (SELECT b.b1 IS DISTINCT FROM w.a1 AS d1, b.b2 IS DISTINCT FROM w.a2 AS d2, b.b3 IS DISTINCT FROM w.a3 AS d3, b.b4 IS DISTINCT FROM w.a4 AS d4, ROW(b.b5)::record OPERATOR(pg_catalog.*<>) ROW(w.a5)::record AS d5, b.b6 IS DISTINCT FROM w.a6 AS d6, ROW(b.b7)::record OPERATOR(pg_catalog.*<>) ROW(w.a7)::record AS d7, ROW(b.b8)::record OPERATOR(pg_catalog.*<>) ROW(w.a8)::record AS d8, b.b9 IS DISTINCT FROM w.a9 AS d9, ROW(b.b10)::record OPERATOR(pg_catalog.*<>) ROW(w.a10)::record AS d10, ROW(b.b11)::record OPERATOR(pg_catalog.*<>) ROW(w.a11)::record AS d11, b.b12 IS DISTINCT FROM w.a12 AS d12, ROW(b.b13)::record OPERATOR(pg_catalog.*<>) ROW(w.a13)::record AS d13, ROW(b.b14)::record OPERATOR(pg_catalog.*<>) ROW(w.a14)::record AS d14 OFFSET 0) AS c
    CROSS JOIN LATERAL (SELECT pg_catalog.array_remove(ARRAY[CASE WHEN NOT c.d1 THEN 'id'::text END, CASE WHEN NOT c.d2 THEN 'legacy_instruction_id'::text END, CASE WHEN NOT c.d3 THEN 'patient_id'::text END, CASE WHEN NOT c.d4 THEN 'office_id'::text END, CASE WHEN NOT c.d5 THEN 'status'::text END, CASE WHEN NOT c.d6 THEN 'priority'::text END, CASE WHEN NOT c.d7 THEN 'reference'::text END, CASE WHEN NOT c.d8 THEN 'total'::text END, CASE WHEN NOT c.d9 THEN 'due_date'::text END, CASE WHEN NOT c.d10 THEN 'notes'::text END, CASE WHEN NOT c.d11 THEN 'metadata'::text END, CASE WHEN NOT c.d12 THEN 'is_active'::text END, CASE WHEN NOT c.d13 THEN 'created_at'::text END, CASE WHEN NOT c.d14 THEN 'updated_at'::text END], NULL) AS names OFFSET 0) AS alike
@@ -731,12 +735,17 @@ written_imaged AS (
 unmapped AS (
   UPDATE migrated.id_map_orders AS m
      SET gone = pg_catalog.now(),
-         w1 = CASE WHEN w.t1 IS NOT NULL THEN w.w1
+         w1 = CASE WHEN g.w1 IS NOT NULL THEN g.w1
                    WHEN NOT g.present THEN 0
                    ELSE m.w1 END
-    FROM gone AS g
-    LEFT JOIN written AS w
-      ON w.t1 = g.t1
+    FROM (SELECT k1,
+                 present,
+                 pg_catalog.max(w1) OVER (PARTITION BY t1) AS w1
+            FROM (SELECT g.k1, g.t1, g.present, NULL::bigint AS w1
+                    FROM gone AS g
+                   UNION ALL
+                  SELECT NULL AS k1, w.t1, NULL, w.w1
+                    FROM written AS w) AS both_of_them) AS g
    WHERE m.k1 = g.k1
 ),
 contested AS (

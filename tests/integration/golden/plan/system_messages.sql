@@ -629,6 +629,7 @@ COMMIT;
 -- delete, target
 SAVEPOINT applying;
 
+
 WITH gone AS MATERIALIZED (
   SELECT c.legacy_key,
          m.t1 IS NOT NULL AS mapped,
@@ -657,12 +658,17 @@ written AS (
 unmapped AS (
   UPDATE migrated.id_map_system_messages AS m
      SET gone = pg_catalog.now(),
-         w1 = CASE WHEN w.t1 IS NOT NULL THEN w.w1
+         w1 = CASE WHEN g.w1 IS NOT NULL THEN g.w1
                    WHEN NOT g.present THEN 0
                    ELSE m.w1 END
-    FROM gone AS g
-    LEFT JOIN written AS w
-      ON w.t1 = g.t1
+    FROM (SELECT k1,
+                 present,
+                 pg_catalog.max(w1) OVER (PARTITION BY t1) AS w1
+            FROM (SELECT g.k1, g.t1, g.present, NULL::bigint AS w1
+                    FROM gone AS g
+                   UNION ALL
+                  SELECT NULL AS k1, w.t1, NULL, w.w1
+                    FROM written AS w) AS both_of_them) AS g
    WHERE m.k1 = g.k1
 ),
 contested AS (
