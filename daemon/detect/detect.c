@@ -168,9 +168,24 @@ static int64_t estimated_rows(const struct detect_run *run)
 	return rows > 0 ? rows : 0;
 }
 
+/* What an overlap shows again was handled, unless it was written since: where rows say by whom they were written, it is not read. A row
+   that was visible at the watermark was so when it was read, and its time is within this overlap only if it was within that one. */
+static char *condition_of(const struct detect_run *run, const struct strategy_kind *kind)
+{
+	_cleanup_free_ char *written = NULL;
+	_cleanup_free_ char *condition = NULL;
+
+	if (kind == &strategy_xmin || !run->request.bound->heap ||
+	    watermark_xmin_misfit(&run->kept, run->request.moment) != NULL)
+		return kind->condition(run->request.bound, &run->kept);
+	condition = kind->condition(run->request.bound, &run->kept);
+	written = watermark_xmin_condition(&run->kept);
+	return text_format("%s AND %s", condition, written);
+}
+
 static void look_by(struct detect_run *run, const struct strategy_kind *kind)
 {
-	_cleanup_free_ char *condition = kind->condition(run->request.bound, &run->kept);
+	_cleanup_free_ char *condition = condition_of(run, kind);
 	_cleanup_free_ char *read = hashed_copy(run->request.binding, run->request.bound, NULL,
 						condition);
 

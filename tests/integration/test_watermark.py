@@ -284,6 +284,19 @@ def test_keys_that_come_late_are_found_by_id(world):
     world.in_step()
 
 
+@pytest.mark.parametrize("detect", [{"strategy": "timestamp"}, {}], ids=["timestamp", "hybrid"])
+def test_what_the_overlap_shows_again_is_not_read_again(world, detect):
+    """Were it read, it would differ from what the id map is made to say here."""
+    world = world(detect={**detect, "overlap": "1h"})
+    world.source.sql("INSERT INTO visits (note) SELECT 'x' FROM generate_series(1, 20)")
+    world.loaded()
+    world.target.sql("UPDATE migrated.id_map_visits SET h1 = 0 WHERE k1 > 5")
+    assert found(world.look()) == (0, 0, 0)
+    world.source.sql("UPDATE visits SET note = 'y', updated_at = updated_at - interval '1 minute' WHERE id IN (3, 7)")
+    assert found(world.look()) == (0, 2, 0)
+    assert found(world.look("sweep")) == (0, 16, 0)
+
+
 # --- what is left to the sweep --------------------------------------------------------------------
 
 def test_what_the_timestamp_does_not_show_the_sweep_does(world):
