@@ -32,6 +32,9 @@ static size_t ahead(const struct entity_run *run)
 	return 2 * lanes > FEWEST_AHEAD ? 2 * lanes : FEWEST_AHEAD;
 }
 
+/* Rows of a change set for which a further lane pays. */
+#define SMALLEST_SHARE 5000
+
 /* --- batches as the store tells them ----------------------------------------------------------- */
 
 static char **key_value(const PGresult *result, int row, int column, size_t *ret_parts)
@@ -213,14 +216,25 @@ static void on_deletes(void *arg, const struct pg_answer *answer)
 	on_more(run, answer);
 }
 
+/* A batch is one lane's work: what would fit into one is given to all of them, unless that is hardly worth their while. */
+static int64_t shared_out(const struct entity_run *run, int64_t size)
+{
+	int64_t lanes = (int64_t)lane_pool_size(run->session->means.lanes);
+	int64_t share = lanes > 0 ? (run->total + lanes - 1) / lanes : size;
+
+	if (share < SMALLEST_SHARE)
+		share = SMALLEST_SHARE;
+	return share < size ? share : size;
+}
+
 static void plan_slices(struct entity_run *run, bool deletes)
 {
 	struct pace_limits limits = entity_run_limits(run);
 	_cleanup_free_ char *after = text_format("%" PRId64,
 						 deletes ? run->deletes_to : run->keys_to);
-	_cleanup_free_ char *size = text_format("%" PRId64, pace_size(deletes ? &run->delete_pace
-									      : &run->move_pace,
-								      &limits));
+	_cleanup_free_ char *size = text_format(
+		"%" PRId64,
+		shared_out(run, pace_size(deletes ? &run->delete_pace : &run->move_pace, &limits)));
 	_cleanup_free_ char *slices = text_format("%zu", ahead(run));
 
 	run->planning_more = true;
