@@ -45,7 +45,7 @@ static void test_defaults(void **state)
 	const struct settings *settings = &files.config.settings;
 
 	assert_string_equal(settings->control_socket, "/run/migrated/control");
-	assert_int_equal(settings->batch_size, 20000);
+	assert_int_equal(settings->batch_size, 50000);
 	assert_int_equal(settings->max_concurrent_entities, 4);
 	assert_int_equal(settings->connection_pool_size, 10);
 	assert_int_equal(settings->max_retry_attempts, 5);
