@@ -191,8 +191,8 @@ static struct wait entity_wait(const struct entity_run *run)
 {
 	struct wait wait = { .kind = WAIT_NONE };
 
-	if (entity_run_is_over(run))
-		return wait;
+	if (entity_run_is_over(run) || run->session->phase == SESSION_ENDED)
+		return wait; /* the connections of a dry run have gone with it */
 	if (all_stands_still(run->session, &wait))
 		return wait;
 	return entity_alone(run);

@@ -80,14 +80,14 @@ def test_what_does_not_depend_on_an_answer_is_asked_together(world):
     wait_until_ended(world.daemon)
 
 
-def test_a_session_whose_end_was_sent_is_over_although_the_daemon_was_killed(world):
-    """The end is sent with what comes before it. The next daemon finds nothing to resume, and all in its place."""
+def test_a_session_whose_daemon_is_killed_as_it_sends_its_end_comes_to_it(world):
+    """By itself, since the end is sent with what comes before it, or by the next daemon, if not all of it was on its way."""
     world.source.sql("INSERT INTO things SELECT i, 'x' FROM generate_series(1, 95) AS i")
     trap = world.daemon.proxies["target"].when(
         lambda kind, body: kind == "P" and b"INSERT INTO migrated.source" in body, lambda connection: world.daemon.kill())
     session = start_migration(world.daemon)
     trap.wait()
+    world.daemon.start()
     wait_until(lambda: world.target.sql("SELECT FROM migrated.session WHERE session = %s AND state = 'completed'", [session]), 30,
                "the store says that it is over")
-    world.daemon.start()
     world.finds_nothing()
