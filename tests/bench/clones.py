@@ -63,7 +63,8 @@ def pgloader(legacy, target, directory):
     command = f"{directory}/command.load"
     with open(command, "w", encoding="utf-8") as file:
         file.write(f"LOAD DATABASE FROM {uri(legacy)} INTO {uri(target)}\n"
-                   "WITH include drop, create tables, create indexes, foreign keys;\n")
+                   "WITH include drop, create tables, create indexes, foreign keys,"
+                   " prefetch rows = 10000;\n")  # with more its heap of 1 GB runs full now and then
     quietly("pgloader", command)
 
 
