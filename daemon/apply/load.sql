@@ -1,5 +1,5 @@
 -- A batch of a first load: rows of which nothing has been carried yet, so that neither the id map nor the target has to be asked
--- for them. What apply.sql does for any row, for half of the work. Should a row be there after all, a key of the id map or of the target
+-- for them. What apply.sql does for any row, for less. Should a row be there after all, a key of the id map or of the target
 -- refuses the statement, and the batch is applied as any other. {holes} are filled by load_sql.c; the words for tables of ours are those
 -- of apply.sql.
 

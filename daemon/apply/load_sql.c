@@ -4,7 +4,6 @@
 #include "apply/load_sql.h"
 
 #include "apply/apply_sql.h"
-#include "apply/conflict.h"
 #include "apply/kin_sql.h"
 #include "apply/logged.h"
 #include "apply/parts.h"
