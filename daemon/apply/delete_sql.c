@@ -7,6 +7,7 @@
 
 #include "apply/conflict.h"
 #include "apply/fill_sql.h"
+#include "apply/holes.h"
 #include "apply/logged.h"
 #include "apply/parts.h"
 #include "apply/referrers.h"
@@ -107,82 +108,90 @@ static char *deletion(const struct logged *logged, enum logged_change change, co
 
 #define FAILED ",\n       failed = b.failed + (SELECT pg_catalog.count(*) FROM refused)"
 
+static void add_keys(struct holes *holes, const struct bound_entity *bound)
+{
+	holes_give(holes, "m_k", bound_key_list(bound, "m.k%zu", ", "));
+	holes_give(holes, "m_t", parts_target_keys(bound, "m."));
+	holes_give(holes, "m_is_c", parts_keys_from_text(bound, "m", "c.legacy_key"));
+	holes_give(holes, "s_is_c", parts_keys_from_text(bound, "s", "c.legacy_key"));
+	holes_give(holes, "m_is_g",
+		   parts_equal_keys(bound->entity->source_key.count, "m.k", "g.k"));
+	holes_give(holes, "t_is_m", parts_target_is(bound, "m.t"));
+	holes_give(holes, "k_names", bound_key_list(bound, "k%zu", ", "));
+	holes_give(holes, "g_k", bound_key_list(bound, "g.k%zu", ", "));
+	holes_give(holes, "no_k", bound_key_list(bound, "NULL AS k%zu", ", "));
+	holes_give(holes, "t_names", parts_target_keys(bound, ""));
+	holes_give(holes, "g_t", parts_target_keys(bound, "g."));
+	holes_give(holes, "w_t", parts_target_keys(bound, "w."));
+	holes_add(holes, "any_target_key", bound->target_key_quoted[0]);
+}
+
+static void add_place(struct holes *holes, const struct bound_entity *bound,
+		      const struct batch_place *place, bool isolate)
+{
+	holes_add(holes, "id_map", bound->id_map);
+	holes_add(holes, "target", bound->target_relation);
+	holes_add(holes, "stage", bound->stage);
+	holes_add(holes, "rows", isolate ? "c.ctid = ANY ($1)" : "TRUE");
+	holes_add(holes, "analysis", place->analysis);
+	holes_add(holes, "entity", bound->entity->name);
+	holes_add(holes, "low", place->low);
+	holes_add(holes, "high", place->high);
+	holes_add(holes, "session", place->session);
+	holes_give(holes, "batch", text_format("%d", place->batch));
+}
+
+/* Which rows are spared because they were edited, and what is recorded of that. */
+static void add_conflicts(struct holes *holes, const struct bound_entity *bound,
+			  const char *is_edited, const char *is_spared)
+{
+	bool holds = bound->entity->conflict.policy == ON_CONFLICT_HOLD;
+
+	holes_give(holes, "standing", conflict_standing(bound));
+	holes_give(holes, "before", conflict_before(bound));
+	holes_add(holes, "no_row", CONFLICT_NO_ROW);
+	holes_give(holes, "edited", text_copy(is_edited));
+	holes_give(holes, "spared", text_copy(is_spared));
+	holes_add(holes, "policy", on_conflict_names[bound->entity->conflict.policy]);
+	holes_add(holes, "state", holds ? "held" : "overwritten");
+	holes_add(holes, "conflict_again", sql_apply_conflict_again);
+}
+
+/* What is written, what is logged of it, and what stands in its way. */
+static void add_deletion(struct holes *holes, const struct logged *logged, const char *is_spared)
+{
+	const struct bound_entity *bound = logged->bound;
+	bool deletes = bound->entity->on_delete == ON_DELETE_DELETE;
+	enum logged_change change = deletes ? LOGGED_DELETED_RESOLVED : LOGGED_UPDATED_RESOLVED;
+	char *held = referrers_held(logged->binding, bound, logged->place, is_spared);
+
+	holes_give(holes, "passed", writes(bound) ? logged_resolved(logged) : text_copy(""));
+	holes_give(holes, "write", deletion(logged, change, is_spared));
+	holes_give(holes, "logged",
+		   writes(bound)
+			   ? logged_ctes(logged, change, "written", deletes ? "deleted" : "marked")
+			   : text_copy(""));
+	holes_add(holes, "found", held[0] != '\0' ? "found" : "gone");
+	holes_add(holes, "failed", held[0] != '\0' ? FAILED : "");
+	holes_give(holes, "held", held);
+	holes_give(holes, "shared", shared(bound));
+}
+
 static char *delete_statement(const struct binding *binding, const struct bound_entity *bound,
 			      const struct batch_place *place, bool isolate)
 {
 	struct text text = TEXT_INIT;
-	size_t keys = bound->entity->source_key.count;
-	bool holds = bound->entity->conflict.policy == ON_CONFLICT_HOLD;
-	bool deletes = bound->entity->on_delete == ON_DELETE_DELETE;
-	enum logged_change change = deletes ? LOGGED_DELETED_RESOLVED : LOGGED_UPDATED_RESOLVED;
+	struct holes holes = { 0 };
 	const struct logged logged = { .binding = binding, .bound = bound, .place = place };
-	_cleanup_free_ char *batch = text_format("%d", place->batch);
-	_cleanup_free_ char *m_k = bound_key_list(bound, "m.k%zu", ", ");
-	_cleanup_free_ char *m_t = parts_target_keys(bound, "m.");
-	_cleanup_free_ char *m_is_c = parts_keys_from_text(bound, "m", "c.legacy_key");
-	_cleanup_free_ char *s_is_c = parts_keys_from_text(bound, "s", "c.legacy_key");
-	_cleanup_free_ char *m_is_g = parts_equal_keys(keys, "m.k", "g.k");
-	_cleanup_free_ char *t_is_m = parts_target_is(bound, "m.t");
-	_cleanup_free_ char *k_names = bound_key_list(bound, "k%zu", ", ");
-	_cleanup_free_ char *g_k = bound_key_list(bound, "g.k%zu", ", ");
-	_cleanup_free_ char *no_k = bound_key_list(bound, "NULL AS k%zu", ", ");
-	_cleanup_free_ char *t_names = parts_target_keys(bound, "");
-	_cleanup_free_ char *g_t = parts_target_keys(bound, "g.");
-	_cleanup_free_ char *w_t = parts_target_keys(bound, "w.");
-	_cleanup_free_ char *standing = conflict_standing(bound);
-	_cleanup_free_ char *passed = writes(bound) ? logged_resolved(&logged) : text_copy("");
-	_cleanup_free_ char *before = conflict_before(bound);
 	_cleanup_free_ char *is_edited = edited(bound);
 	_cleanup_free_ char *is_spared = spared(bound, is_edited);
-	_cleanup_free_ char *write = deletion(&logged, change, is_spared);
-	_cleanup_free_ char *ctes = writes(bound) ? logged_ctes(&logged, change, "written",
-								deletes ? "deleted" : "marked")
-						  : text_copy("");
-	_cleanup_free_ char *held = referrers_held(binding, bound, place, is_spared);
-	_cleanup_free_ char *others = shared(bound);
-	const struct text_hole holes[] = {
-		{ "m_k", m_k },
-		{ "m_t", m_t },
-		{ "id_map", bound->id_map },
-		{ "target", bound->target_relation },
-		{ "any_target_key", bound->target_key_quoted[0] },
-		{ "m_is_c", m_is_c },
-		{ "s_is_c", s_is_c },
-		{ "m_is_g", m_is_g },
-		{ "t_is_m", t_is_m },
-		{ "k_names", k_names },
-		{ "g_k", g_k },
-		{ "no_k", no_k },
-		{ "t_names", t_names },
-		{ "g_t", g_t },
-		{ "w_t", w_t },
-		{ "standing", standing },
-		{ "before", before },
-		{ "passed", passed },
-		{ "no_row", CONFLICT_NO_ROW },
-		{ "edited", is_edited },
-		{ "spared", is_spared },
-		{ "policy", on_conflict_names[bound->entity->conflict.policy] },
-		{ "state", holds ? "held" : "overwritten" },
-		{ "conflict_again", sql_apply_conflict_again },
-		{ "stage", bound->stage },
-		{ "rows", isolate ? "c.ctid = ANY ($1)" : "TRUE" },
-		{ "write", write },
-		{ "logged", ctes },
-		{ "found", held[0] != '\0' ? "found" : "gone" },
-		{ "held", held },
-		{ "shared", others },
-		{ "failed", held[0] != '\0' ? FAILED : "" },
-		{ "analysis", place->analysis },
-		{ "entity", bound->entity->name },
-		{ "low", place->low },
-		{ "high", place->high },
-		{ "session", place->session },
-		{ "batch", batch },
-		{ NULL, NULL },
-	};
 
-	text_fill(&text, sql_apply_delete, holes);
+	add_keys(&holes, bound);
+	add_place(&holes, bound, place, isolate);
+	add_conflicts(&holes, bound, is_edited, is_spared);
+	add_deletion(&holes, &logged, is_spared);
+	text_fill(&text, sql_apply_delete, holes.list);
+	holes_done(&holes);
 	return text_steal(&text);
 }
 
